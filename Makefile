@@ -1,0 +1,43 @@
+# `make demo` and `make test` set everything up by themselves; a second run starts in seconds.
+PYTHON ?= python3
+VENV ?= .venv
+WORKSPACE ?= workspace
+VIDEO ?=
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+READY_DEV := $(VENV)/.ready-dev
+
+.PHONY: demo test check format bench clean
+
+demo: $(READY)  ## masks on every fifth frame of VIDEO, a page to look at, a dataset folder
+	$(BIN)/mvps -w $(WORKSPACE) demo $(VIDEO)
+
+test: $(READY_DEV)  ## the whole test suite
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+check: $(READY_DEV)  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY_DEV)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY_DEV)  ## speed and memory, as a table and as JSON
+	$(BIN)/python scripts/bench.py
+
+clean:  ## the virtual environment only: a workspace holds people's work
+	rm -rf $(VENV)
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -qq --upgrade "pip>=25.1"
+
+$(READY): pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install -qq --editable .
+	touch $@
+
+$(READY_DEV): pyproject.toml | $(READY)
+	$(BIN)/python -m pip install -qq --editable . --group dev
+	touch $@ $(READY)
