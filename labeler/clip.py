@@ -1,0 +1,160 @@
+"""What a clip is: its name, its frames in order, its rate, its scenario and its source."""
+
+import json
+import re
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from labeler.errors import LabelerError
+
+Image = NDArray[np.uint8]
+"""One frame: H x W x 3, uint8, blue-green-red as OpenCV has it."""
+
+JPEG_QUALITY = 95
+"""Of every frame that is written."""
+
+KEY_FRAME_STRIDE = 5
+"""MVPS annotates every fifth frame (PDNet paper, section 3.1)."""
+
+
+class Scenario(StrEnum):
+    """The seven scenario categories of MVPS (PDNet paper, section 3.1)."""
+
+    ENTERTAINMENT = "entertainment"
+    INDOOR_HANDWORK = "indoor-handwork"
+    INTERVIEW = "interview"
+    LECTURE = "lecture"
+    NEWS = "news"
+    ONLINE_SHOPPING = "online-shopping"
+    OUTDOOR_ACTIVITY = "outdoor-activity"
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One video's sampled frames, as the workspace or a dataset knows them.
+
+    `width` and `height` are in pixels, upright. `fps` is the true rate of the sampled frames.
+    `source` is the file the clip was made from, and `sha256` the digest of that file.
+    """
+
+    name: str
+    scenario: Scenario
+    frame_count: int
+    fps: Fraction
+    width: int
+    height: int
+    source: str
+    sha256: str
+    stride: int = KEY_FRAME_STRIDE
+
+    @property
+    def key_frames(self) -> range:
+        """The indices of the frames that get a mask: 0, stride, 2 * stride, ..."""
+        return range(0, self.frame_count, self.stride)
+
+    def to_json(self) -> str:
+        """The clip as JSON, so that its folder explains itself."""
+        return json.dumps(asdict(self) | {"fps": str(self.fps)}, indent=2, sort_keys=True) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "Clip":
+        """The clip that `to_json` wrote.
+
+        Raises:
+            ValueError, KeyError, TypeError: the text is something else.
+        """
+        fields = json.loads(text)
+        fields["fps"] = Fraction(fields["fps"])
+        fields["scenario"] = Scenario(fields["scenario"])
+        return cls(**fields)
+
+
+def frame_name(index: int) -> str:
+    """The stem of a frame's files: five digits, 0-based.
+
+    >>> frame_name(5)
+    '00005'
+    """
+    return f"{index:05d}"
+
+
+def check_clip_name(name: str) -> str:
+    """Return `name` if it is safe as a folder name and as a line of ImageSets, else refuse it.
+
+    Raises:
+        LabelerError: the name is not 1 to 100 letters, digits, `.`, `_` or `-`, or starts with
+            anything but a letter or a digit.
+    """
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name) is None:
+        raise LabelerError(
+            f"{name!r} cannot name a clip: use up to 100 letters, digits, '.', '_' and '-', "
+            "starting with a letter or a digit."
+        )
+    return name
+
+
+def clip_name_from(source: Path) -> str:
+    """The clip name a source file suggests: its stem, with every unsafe run replaced by `_`.
+
+    >>> clip_name_from(Path("My holiday (1).mp4"))
+    'My_holiday_1'
+    """
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", source.stem).strip("._-")[:100] or "clip"
+
+
+class Frames(Protocol):
+    """A clip's frames, read when asked for: `frames[i]` is the i-th, `len(frames)` their number."""
+
+    @property
+    def key(self) -> str:
+        """A name that differs whenever the pictures differ, so that features can be kept by it."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Image: ...
+
+
+@dataclass(frozen=True)
+class FrameFolder:
+    """The frames of one clip as JPEG files `00000.jpg`, `00001.jpg`, ... in a folder."""
+
+    folder: Path
+    frame_count: int
+    key: str
+
+    def __len__(self) -> int:
+        return self.frame_count
+
+    def __getitem__(self, index: int) -> Image:
+        if not 0 <= index < self.frame_count:
+            raise IndexError(f"{self.folder} has frames 0 to {self.frame_count - 1}, not {index}")
+        return read_image(self.folder / f"{frame_name(index)}.jpg")
+
+
+def read_image(path: Path) -> Image:
+    """Read a picture as it is stored, H x W x 3 uint8 BGR, without turning it by its EXIF tag.
+
+    Raises:
+        LabelerError: the file is missing or is no picture.
+    """
+    data = np.fromfile(path, np.uint8) if path.is_file() else np.empty(0, np.uint8)
+    image = None
+    if data.size:
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    if image is None:
+        state = "is not a readable picture" if path.is_file() else "is missing"
+        raise LabelerError(f"{path} {state}; run `mvps doctor` to see what else is damaged.")
+    return np.asarray(image, dtype=np.uint8)
+
+
+def encode_jpeg(image: Image, quality: int = JPEG_QUALITY) -> bytes:
+    """Encode a picture, H x W x 3 uint8 BGR, as JPEG of a quality from 0 to 100."""
+    _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return data.tobytes()

@@ -1,0 +1,99 @@
+"""The table of a dataset's clips, clips.csv: how it is written and read."""
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from labeler.clip import Scenario, check_clip_name
+from labeler.errors import LabelerError
+
+COLUMNS = (
+    "clip",
+    "scenario",
+    "frames",
+    "annotated",
+    "fps",
+    "width",
+    "height",
+    "source",
+    "sha256",
+)
+"""The columns of clips.csv."""
+
+
+@dataclass(frozen=True)
+class ClipRow:
+    """One clip of a dataset: a line of clips.csv.
+
+    `frames` and `annotated` are numbers of pictures and masks, `width` and `height` the size of
+    the largest pictures there are. Where there is no clips.csv, `scenario` and `fps` are None,
+    `source` and `sha256` "", and the rest is counted.
+    """
+
+    name: str
+    scenario: Scenario | None
+    frames: int
+    annotated: int
+    fps: Fraction | None
+    width: int
+    height: int
+    source: str = ""
+    sha256: str = ""
+
+
+def format_clips(rows: Iterable[ClipRow]) -> str:
+    """The text of clips.csv, one line a clip, by name."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(COLUMNS)
+    for row in sorted(rows, key=lambda row: row.name):
+        table.writerow(vars(row).values())
+    return text.getvalue()
+
+
+def has_clips_table(dataset: Path) -> bool:
+    """Whether the folder holds a clips.csv of this layout, by its first line."""
+    try:
+        with (dataset / "clips.csv").open(encoding="utf-8-sig", errors="replace") as file:
+            return file.readline().rstrip("\r\n") == ",".join(COLUMNS)
+    except OSError:
+        return False
+
+
+def read_clips(path: Path) -> tuple[ClipRow, ...]:
+    """Read a clips.csv.
+
+    Raises:
+        LabelerError: a line is not one of this layout; the message names it.
+    """
+    rows: dict[str, ClipRow] = {}
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            for line in csv.DictReader(file):
+                if None in line or None in line.values():
+                    raise ValueError("it has not one value for each column")
+                row = ClipRow(
+                    name=check_clip_name(line["clip"]),
+                    scenario=Scenario(line["scenario"]),
+                    frames=int(line["frames"]),
+                    annotated=int(line["annotated"]),
+                    fps=Fraction(line["fps"]),
+                    width=int(line["width"]),
+                    height=int(line["height"]),
+                    source=line["source"],
+                    sha256=line["sha256"],
+                )
+                if row.name in rows:
+                    raise ValueError(f"{row.name!r} is there twice")
+                rows[row.name] = row
+    except (ValueError, TypeError, KeyError, ZeroDivisionError, csv.Error, LabelerError) as error:
+        raise LabelerError(
+            f"{path} has a line that cannot be used, after {len(rows)} good ones ({error}); "
+            "correct it, or export the dataset again."
+        ) from None
+    except OSError as error:
+        raise LabelerError(f"{path} cannot be read ({error}).") from None
+    return tuple(rows.values())

@@ -1,0 +1,103 @@
+"""Files that are written whole or not at all, and marks that tell a dead writer from a live one."""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write `data` to `path` whole or not at all: temporary file beside it, fsync, rename."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names inside `folder` (new files, renames) survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's bytes, as 64 hex digits, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def scratch_folder(parent: Path) -> Iterator[Path]:
+    """Give a new folder below `parent`, locked while in use and removed afterwards.
+
+    Whoever is killed leaves the folder behind but not the lock, so `lock_if_dead` can tell it
+    from a folder in use. Moving the folder away inside the block is how its content is kept.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        folder = Path(tempfile.mkdtemp(dir=parent))
+        handle = os.open(folder, os.O_RDONLY)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if folder.exists():  # else a sweep came between the two lines above
+            break
+        os.close(handle)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(handle)
+
+
+@contextmanager
+def hold(path: Path, data: bytes) -> Iterator[Path]:
+    """Write `data` to a new file, locked while in use and removed once the block has succeeded.
+
+    After a failure or a kill the file stays without its lock: `lock_if_dead` finds it so.
+    """
+    while True:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if path.exists():  # else somebody took it for dead between the two lines above
+            break
+        os.close(handle)
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(handle)
+        yield path
+        path.unlink()
+
+
+@contextmanager
+def lock_if_dead(path: Path) -> Iterator[bool]:
+    """Lock a file or folder and give True, or give False if a live process holds or removed it."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        yield False
+        return
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield path.exists()  # its owner may just have finished with it
+    finally:
+        os.close(handle)

@@ -1,0 +1,98 @@
+"""Binary masks: what one is, and how one is read and written as a PNG."""
+
+import hashlib
+import io
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as Pillow
+from PIL.PngImagePlugin import PngInfo
+
+from labeler.errors import LabelerError
+
+Mask = NDArray[np.bool_]
+"""One frame's mask: H x W, bool, True where the portrait is."""
+
+PORTRAIT_COLOUR = (128, 0, 0)
+"""The colour of index 1 in the palette of DAVIS, which MVPS follows."""
+
+
+def encode_mask(mask: Mask, note: str | None = None) -> bytes:
+    """Encode a mask as a 1-bit palette PNG: 0 background, 1 portrait.
+
+    The bytes depend on the mask and the note alone. `note` is kept in the file as a text chunk
+    named `mvps`, so that a mask file can say by itself who made it (see `read_note`).
+    """
+    height, width = mask.shape
+    indexed = Pillow.frombytes("P", (width, height), mask.astype(np.uint8).tobytes())
+    indexed.putpalette((0, 0, 0, *PORTRAIT_COLOUR))
+    text = PngInfo()
+    if note is not None:
+        text.add_text("mvps", note)
+    file = io.BytesIO()
+    indexed.save(file, "PNG", bits=1, pnginfo=text)
+    return file.getvalue()
+
+
+def read_mask(path: Path, size: tuple[int, int] | None = None) -> Mask:
+    """Read a mask from a palette, grey or colour PNG of one or two values, one of them black.
+
+    Args:
+        path: the file; values may be 0/1, 0/255 or 0 and any other single value or colour.
+        size: (height, width) the mask must have, in pixels.
+
+    Returns:
+        H x W bool, True where the value is not zero.
+
+    Raises:
+        LabelerError: the file is missing, unreadable, of another size, or has more than two
+            values (an anti-aliased or multi-object mask), none of which is a mask.
+    """
+    try:
+        with Pillow.open(path) as picture:
+            if size is not None and picture.size != (size[1], size[0]):
+                raise LabelerError(
+                    f"{path} is {picture.width}x{picture.height} but the frame is "
+                    f"{size[1]}x{size[0]}; give a mask of exactly the frame's size."
+                )
+            pixels = _values(picture)
+    except FileNotFoundError:
+        raise LabelerError(f"{path} is missing; give the path of a PNG mask.") from None
+    except (OSError, SyntaxError, ValueError, Pillow.DecompressionBombError) as error:
+        raise LabelerError(
+            f"{path} is not a readable mask ({error}); save it again as PNG."
+        ) from None
+    values = np.unique(pixels)
+    if len(values) > 2 or (len(values) == 2 and values[0] != 0):
+        raise LabelerError(
+            f"{path} has {len(values)} values where a mask has two, 0 for background and one for "
+            "the portrait; cut it at a threshold and save it again without smoothing."
+        )
+    return np.not_equal(pixels, 0)
+
+
+def read_note(path: Path) -> str | None:
+    """The note that `encode_mask` put into the file, or None where there is none."""
+    try:
+        with Pillow.open(path) as picture:
+            note = picture.info.get("mvps")
+    except (OSError, SyntaxError, ValueError):
+        return None
+    return note if isinstance(note, str) else None
+
+
+def mask_digest(mask: Mask) -> str:
+    """The SHA-256 of a mask's size and pixels, as 64 hex digits; independent of any file."""
+    height, width = mask.shape
+    return hashlib.sha256(b"%d %d " % (height, width) + np.packbits(mask).tobytes()).hexdigest()
+
+
+def _values(picture: Pillow.Image) -> NDArray[np.int64]:
+    """One number per pixel: the value of a palette or grey picture, the colour of another."""
+    if picture.mode in {"1", "L", "P", "I", "I;16"}:
+        return np.asarray(picture).astype(np.int64)
+    if "A" in picture.getbands() and picture.getextrema()[-1] != (255, 255):
+        raise ValueError("it has transparent pixels")
+    colours: NDArray[np.int64] = np.asarray(picture.convert("RGB")).astype(np.int64)
+    return np.asarray(colours @ (1 << 16, 1 << 8, 1), dtype=np.int64)

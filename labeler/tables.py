@@ -1,0 +1,131 @@
+"""The database: its two tables, and how it is opened for several processes at once."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from enum import StrEnum
+from fractions import Fraction
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
+
+from labeler.clip import Scenario
+from labeler.revision import Provenance
+
+
+class _FractionText(sa.TypeDecorator[Fraction]):
+    """A fraction, stored as "24000/1001" so that no digit is lost."""
+
+    impl = sa.String(40)
+    cache_ok = True
+
+    def process_bind_param(self, value: Fraction | None, dialect: Dialect) -> Any:
+        return None if value is None else str(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Fraction | None:
+        return None if value is None else Fraction(value)
+
+
+class _UtcTime(sa.TypeDecorator[datetime]):
+    """A point in time, stored in UTC and given back as such."""
+
+    impl = sa.DateTime()
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+def _values(enum: type[StrEnum]) -> list[str]:
+    return [member.value for member in enum]
+
+
+metadata = sa.MetaData()
+
+clips = sa.Table(
+    "clips",
+    metadata,
+    sa.Column("name", sa.String(100), primary_key=True),
+    sa.Column("scenario", sa.Enum(Scenario, values_callable=_values), nullable=False),
+    sa.Column("frame_count", sa.Integer, nullable=False),
+    sa.Column("fps", _FractionText, nullable=False),
+    sa.Column("width", sa.Integer, nullable=False),
+    sa.Column("height", sa.Integer, nullable=False),
+    sa.Column("source", sa.String, nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False, index=True),
+    sa.Column("stride", sa.Integer, nullable=False),
+)
+
+revisions = sa.Table(
+    "revisions",
+    metadata,
+    sa.Column("clip", sa.ForeignKey("clips.name"), primary_key=True),
+    sa.Column("frame", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("provenance", sa.Enum(Provenance), nullable=False),
+    sa.Column("author", sa.String, nullable=False),
+    sa.Column("model_version", sa.String, nullable=False),
+    sa.Column("references", sa.String, nullable=False),
+    sa.Column("uncertainty", sa.Float),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("area", sa.Integer, nullable=False),
+    sa.Column("created", _UtcTime, nullable=False),
+)
+
+
+class Database:
+    """The tables, for threads and processes that read and write at once.
+
+    SQLite runs in WAL mode: readers never wait, writers take turns. Another database is named by
+    its SQLAlchemy URL.
+    """
+
+    def __init__(self, url: str) -> None:
+        sqlite = url.startswith("sqlite")
+        self._engine = sa.create_engine(url, connect_args={"timeout": 60} if sqlite else {})
+        if sqlite:
+            sa.event.listen(self._engine, "connect", _configure_sqlite)
+            sa.event.listen(self._engine, "begin", _begin_sqlite)
+        with self._engine.connect() as connection:
+            complete = set(metadata.tables) <= set(sa.inspect(connection).get_table_names())
+        if not complete:
+            with self.writing() as connection:
+                metadata.create_all(connection)
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A connection whose reads see one state of the database."""
+        with self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """A transaction that is committed at the end of the block, or not at all.
+
+        In SQLite it holds the only write lock from its first line, so that what it reads stays
+        true until it has written.
+        """
+        with self._engine.connect() as connection:
+            connection = connection.execution_options(writes=True)
+            with connection.begin():
+                yield connection
+
+    def close(self) -> None:
+        """Close every pooled connection."""
+        self._engine.dispose()
+
+
+def _configure_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # the driver's own BEGIN comes too late; see _begin_sqlite
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")  # what was answered with "saved" is on disk
+    connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    writes = connection.get_execution_options().get("writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

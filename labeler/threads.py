@@ -1,0 +1,27 @@
+"""Many small jobs on a few threads; OpenCV and Pillow work side by side."""
+
+import operator
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
+
+T = TypeVar("T")
+
+THREADS = min(8, os.cpu_count() or 1)
+"""Each may hold a decoded picture, and they share one disk: more would cost and not save."""
+
+_BATCH = 256
+
+
+def call_all(jobs: Iterable[Callable[[], T]]) -> Iterator[T]:
+    """Call each job on a few threads and yield the results in the jobs' order.
+
+    Jobs are taken from the iterable a batch at a time, so that a hundred thousand of them need
+    no more memory than a few hundred. The first error ends it; jobs not yet begun are dropped.
+    """
+    rest = iter(jobs)
+    with ThreadPoolExecutor(THREADS) as pool:
+        while batch := list(islice(rest, _BATCH)):
+            yield from pool.map(operator.call, batch)

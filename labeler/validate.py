@@ -1,0 +1,93 @@
+"""What is wrong in a dataset in the MVPS layout, each fault by name."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from labeler.clip import KEY_FRAME_STRIDE
+from labeler.clip_faults import ClipFolders, Fault, Rule
+from labeler.clips_table import COLUMNS, ClipRow, has_clips_table, read_clips
+from labeler.errors import LabelerError
+from labeler.mvps import FULL, SMALL, clip_folders, mask_tree, picture_tree, read_list
+from labeler.split import SPLITS
+
+__all__ = ["Fault", "Rule", "validate"]
+
+
+def validate(folder: Path, stride: int = KEY_FRAME_STRIDE) -> list[Fault]:
+    """Name every fault of a dataset in the MVPS layout; nothing is changed.
+
+    Of the pictures only the headers are read; masks are decoded.
+
+    Args:
+        folder: the dataset.
+        stride: every which frame has a mask.
+
+    Returns:
+        The faults of the folder as a whole, then those of each clip by name; none if all is well.
+
+    Raises:
+        LabelerError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise LabelerError(f"{folder} is no folder; give the one that holds JPEGImages.")
+    faults = list(_layout(folder))
+    present = clip_folders(picture_tree(folder, FULL))
+    rows: dict[str, ClipRow] = {}
+    if has_clips_table(folder):
+        try:
+            rows = {row.name: row for row in read_clips(folder / "clips.csv")}
+            faults += _table(folder, rows, present)
+        except LabelerError as error:
+            faults.append(Fault(Rule.CLIPS_TABLE, folder / "clips.csv", str(error)))
+    faults += _splits(folder, present)
+    clips = {clip for tree in _trees(folder) for clip in clip_folders(tree)}
+    for clip in sorted(clips):
+        faults += ClipFolders(folder, clip, rows.get(clip), stride).faults()
+    return faults
+
+
+def _trees(folder: Path) -> list[Path]:
+    return [tree(folder, r) for r in (FULL, SMALL) for tree in (picture_tree, mask_tree)]
+
+
+def _layout(folder: Path) -> Iterator[Fault]:
+    for path in _trees(folder):
+        if not path.is_dir():
+            yield Fault(Rule.LAYOUT, path, f"The folder {path} is missing.")
+    for name in SPLITS:
+        path = folder / "ImageSets" / f"{name}.txt"
+        if not path.is_file():
+            yield Fault(Rule.LAYOUT, path, f"The list {path} is missing.")
+    if not has_clips_table(folder):
+        path = folder / "clips.csv"
+        columns = ",".join(COLUMNS)
+        yield Fault(Rule.LAYOUT, path, f"{path} is missing or does not begin with {columns}.")
+
+
+def _table(folder: Path, rows: Collection[str], present: Collection[str]) -> Iterator[Fault]:
+    for clip in sorted(set(rows) - set(present)):
+        path = picture_tree(folder, FULL) / clip
+        yield Fault(Rule.CLIPS_TABLE, path, f"clips.csv names {clip}, but {path} is missing.")
+    for clip in sorted(set(present) - set(rows)):
+        path = picture_tree(folder, FULL) / clip
+        yield Fault(Rule.CLIPS_TABLE, path, f"{path} is there, but clips.csv does not name {clip}.")
+
+
+def _splits(folder: Path, present: Collection[str]) -> Iterator[Fault]:
+    paths = [folder / "ImageSets" / f"{name}.txt" for name in SPLITS]
+    lists = {path: read_list(path) for path in paths if path.is_file()}
+    listed = Counter(clip for path in lists for clip in lists[path])
+    for clip, times in listed.items():
+        places = [path for path in lists if clip in lists[path]]
+        where = " and ".join(path.name for path in places)
+        if times > 1:
+            message = f"The clip {clip} is listed {times} times, in {where}; a clip is in one list."
+            yield Fault(Rule.SPLIT_TWICE, places[-1], message)
+        if clip not in present:
+            message = f"{where} lists {clip}, which has no pictures at full resolution."
+            yield Fault(Rule.SPLIT_UNKNOWN, places[0], message)
+    if len(lists) == len(SPLITS):
+        for clip in sorted(set(present) - set(listed)):
+            message = f"The clip {clip} is in no list of {folder / 'ImageSets'}."
+            yield Fault(Rule.SPLIT_MISSING, folder / "ImageSets", message)

@@ -1,0 +1,316 @@
+"""One folder and one database: everything the tool knows."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from uuid import uuid4
+
+import sqlalchemy as sa
+
+from labeler import tables
+from labeler.clip import Clip, FrameFolder, frame_name
+from labeler.errors import LabelerError
+from labeler.files import hold, scratch_folder, sync_folder, write_atomically
+from labeler.mask import Mask, encode_mask, mask_digest, read_mask
+from labeler.reference import Reference, ReferenceBook
+from labeler.revision import Provenance, Revision, counting
+
+
+class Workspace:
+    """The clips and the masks of one labeling effort.
+
+    On disk::
+
+        mvps.db                                  what is known, SQLite in WAL mode
+        clips/<clip>/clip.json                   the clip's row, so that the folder explains itself
+        clips/<clip>/frames/00000.jpg            every sampled frame, full resolution
+        clips/<clip>/masks/00005/<number>.png    append-only; each file says who made it
+        pending/                                 what is being written at this moment
+
+    Several processes may use one workspace at once. A clip or a mask becomes known only when it
+    is whole on disk; what a killed process left in between is set right at the next start (see
+    labeler.integrity.open_workspace).
+    """
+
+    def __init__(self, root: Path, database_url: str | None = None) -> None:
+        """Open the workspace at `root`, making it if there is none.
+
+        Raises:
+            LabelerError: `root` cannot be made, or the database cannot be opened.
+        """
+        self.root = root
+        try:
+            self.pending.mkdir(parents=True, exist_ok=True)
+            (root / "clips").mkdir(exist_ok=True)
+            self.database = tables.Database(
+                database_url or f"sqlite:///{(root / 'mvps.db').resolve()}"
+            )
+        except OSError as error:
+            raise LabelerError(
+                f"{root} cannot be a workspace ({error}); choose another folder with -w."
+            ) from None
+        except sa.exc.DBAPIError as error:
+            raise LabelerError(
+                f"The database of {root} cannot be opened ({error.orig}); put back a copy of "
+                "mvps.db, or move it away: it is made anew from the files."
+            ) from None
+
+    @property
+    def pending(self) -> Path:
+        """Where files are before they are known."""
+        return self.root / "pending"
+
+    def close(self) -> None:
+        """Close the database."""
+        self.database.close()
+
+    # Clips
+
+    def clips(self) -> list[Clip]:
+        """Every clip, by name."""
+        with self.database.reading() as connection:
+            rows = connection.execute(sa.select(tables.clips).order_by(tables.clips.c.name))
+            return [Clip(**row._mapping) for row in rows]
+
+    def clip(self, name: str) -> Clip:
+        """The clip of that name.
+
+        Raises:
+            LabelerError: there is none; the message lists those there are.
+        """
+        clips = self.clips()
+        for clip in clips:
+            if clip.name == name:
+                return clip
+        known = ", ".join(clip.name for clip in clips[:10]) or "none yet"
+        raise LabelerError(f"There is no clip {name!r} in {self.root}; there are: {known}.")
+
+    def refuse_known(self, name: str, sha256: str) -> None:
+        """Refuse a clip whose name is taken or whose source is in already.
+
+        Raises:
+            LabelerError: naming the clip that holds the source or the name.
+        """
+        for clip in self.clips():
+            if clip.sha256 == sha256:
+                raise LabelerError(
+                    f"This video is in the workspace already, as clip {clip.name!r} "
+                    f"(from {clip.source}); nothing was added."
+                )
+            if clip.name == name:
+                raise LabelerError(
+                    f"There is already a clip {name!r} (from {clip.source}); "
+                    "give this one another name with --name."
+                )
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A folder to prepare a clip in; it is gone afterwards unless `add_clip` took it."""
+        with scratch_folder(self.pending) as folder:
+            yield folder
+
+    def add_clip(self, clip: Clip, folder: Path) -> None:
+        """Take a prepared `folder`, holding `frames/`, in as `clip`: wholly or not at all.
+
+        Raises:
+            LabelerError: the name or the source is known already.
+        """
+        write_atomically(folder / "clip.json", clip.to_json().encode())
+        os.sync()  # thousands of frames: one call for all of them
+        with self.database.writing() as connection:
+            self.refuse_known(clip.name, clip.sha256)
+            target = self.clip_folder(clip.name)
+            if target.exists():
+                raise LabelerError(
+                    f"{target} is in the way of clip {clip.name!r}; move it elsewhere."
+                )
+            folder.rename(target)
+            sync_folder(self.root / "clips")
+            insert_clip(connection, clip)
+
+    def clip_folder(self, name: str) -> Path:
+        """Where a clip's files are."""
+        return self.root / "clips" / name
+
+    def frames(self, clip: Clip) -> FrameFolder:
+        """The clip's pictures, read when asked for."""
+        return FrameFolder(self.clip_folder(clip.name) / "frames", clip.frame_count, clip.sha256)
+
+    # Masks
+
+    def record(
+        self,
+        clip: Clip,
+        frame: int,
+        mask: Mask,
+        *,
+        author: str,
+        provenance: Provenance = Provenance.CORRECTED,
+    ) -> Revision:
+        """Append a person's mask to a key frame's revisions; nothing that was there is changed.
+
+        Returns:
+            The new revision, or the last one if it is the same mask by the same person.
+
+        Raises:
+            LabelerError: the frame is no key frame of the clip, or the mask has another size.
+        """
+        revision = self._append(clip, frame, mask, author=author, provenance=provenance)
+        if revision is None:
+            raise AssertionError("only a prediction can come too late")
+        return revision
+
+    def record_prediction(
+        self,
+        clip: Clip,
+        frame: int,
+        mask: Mask,
+        *,
+        model_version: str,
+        references: str,
+        uncertainty: float,
+    ) -> Revision | None:
+        """Append a network's mask to a key frame's revisions, unless a person has masked it.
+
+        Returns:
+            The new revision, or None if a person's mask was there first.
+
+        Raises:
+            LabelerError: the frame is no key frame of the clip, or the mask has another size.
+        """
+        return self._append(
+            clip,
+            frame,
+            mask,
+            provenance=Provenance.PREDICTED,
+            model_version=model_version,
+            references=references,
+            uncertainty=uncertainty,
+        )
+
+    def _append(
+        self,
+        clip: Clip,
+        frame: int,
+        mask: Mask,
+        *,
+        provenance: Provenance,
+        author: str = "",
+        model_version: str = "",
+        references: str = "",
+        uncertainty: float | None = None,
+    ) -> Revision | None:
+        if frame not in clip.key_frames:
+            raise LabelerError(
+                f"Frame {frame} of {clip.name} is no key frame; key frames are every "
+                f"{clip.stride}th from 0 to {clip.key_frames[-1]}."
+            )
+        if mask.shape != (clip.height, clip.width):
+            raise LabelerError(
+                f"A mask of {mask.shape[1]}x{mask.shape[0]} cannot belong to {clip.name}, whose "
+                f"frames are {clip.width}x{clip.height}."
+            )
+        draft = Revision(
+            clip=clip.name,
+            frame=frame,
+            number=0,
+            provenance=provenance,
+            author=author,
+            model_version=model_version,
+            references=references,
+            uncertainty=uncertainty,
+            digest=mask_digest(mask),
+            area=int(mask.sum()),
+            created=datetime.now(UTC),
+        )
+        with hold(self.pending / f"{uuid4().hex}.png", encode_mask(mask, draft.to_note())) as file:
+            return self.adopt_mask(file, draft)
+
+    def adopt_mask(self, file: Path, draft: Revision) -> Revision | None:
+        """Make a pending mask file known under the frame's next number.
+
+        Whether it still counts is decided here, inside the transaction: a prediction gives way to
+        a person's mask, and the last mask of a person is not recorded twice.
+        """
+        with self.database.writing() as connection:
+            rows = connection.execute(_revisions_of(draft.clip, draft.frame)).all()
+            earlier = [Revision(**row._mapping) for row in rows]
+            latest = counting(earlier)
+            if latest is not None and latest.provenance.human:
+                if not draft.provenance.human:
+                    return None
+                if (latest.digest, latest.author, latest.provenance) == (
+                    draft.digest,
+                    draft.author,
+                    draft.provenance,
+                ):
+                    return latest
+            number = earlier[-1].number + 1 if earlier else 1
+            path = self.mask_path(replace(draft, number=number))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            while path.exists():  # a file without a row is kept; the doctor reports it
+                number += 1
+                path = self.mask_path(replace(draft, number=number))
+            path.hardlink_to(file)
+            sync_folder(path.parent)
+            revision = replace(draft, number=number)
+            insert_revision(connection, revision)
+            return revision
+
+    def mask_path(self, revision: Revision) -> Path:
+        """Where a revision's mask is."""
+        folder = self.clip_folder(revision.clip) / "masks" / frame_name(revision.frame)
+        return folder / f"{revision.number}.png"
+
+    def read(self, revision: Revision) -> Mask:
+        """A revision's mask, H x W bool.
+
+        Raises:
+            LabelerError: its file is missing or damaged.
+        """
+        return read_mask(self.mask_path(revision))
+
+    def revisions(self, clip: Clip, frame: int | None = None) -> list[Revision]:
+        """Every revision of a clip, or of one of its frames, by frame and number."""
+        with self.database.reading() as connection:
+            rows = connection.execute(_revisions_of(clip.name, frame))
+            return [Revision(**row._mapping) for row in rows]
+
+    def current(self, clip: Clip) -> dict[int, Revision]:
+        """The revision that counts for each masked key frame: a person's, else the newest."""
+        by_frame: dict[int, list[Revision]] = {}
+        for revision in self.revisions(clip):
+            by_frame.setdefault(revision.frame, []).append(revision)
+        return {
+            frame: latest
+            for frame, revisions in by_frame.items()
+            if (latest := counting(revisions)) is not None
+        }
+
+    def references(self, clip: Clip) -> ReferenceBook:
+        """The clip's references: every frame whose mask is a person's."""
+        return ReferenceBook(
+            Reference(revision.frame, revision.digest, partial(self.read, revision))
+            for revision in self.current(clip).values()
+            if revision.provenance.human
+        )
+
+
+def insert_clip(connection: sa.Connection, clip: Clip) -> None:
+    """Make a clip known whose folder is in place."""
+    connection.execute(sa.insert(tables.clips).values(**vars(clip)))
+
+
+def insert_revision(connection: sa.Connection, revision: Revision) -> None:
+    """Make a mask known whose file is in place."""
+    connection.execute(sa.insert(tables.revisions).values(**vars(revision)))
+
+
+def _revisions_of(clip: str, frame: int | None) -> sa.Select[tuple[object, ...]]:
+    table = tables.revisions
+    query = sa.select(table).where(table.c.clip == clip).order_by(table.c.frame, table.c.number)
+    return query if frame is None else query.where(table.c.frame == frame)

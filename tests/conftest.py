@@ -1,0 +1,25 @@
+"""What every test may ask for."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from labeler.workspace import Workspace
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real pictures and clips of people, where they lie beside the project."""
+    folder = Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("the real clips (../shared/data) are not on this machine")
+    return folder
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
+    """An empty workspace."""
+    opened = Workspace(tmp_path / "workspace")
+    yield opened
+    opened.close()
