@@ -1,0 +1,1 @@
+"""The networks and their life cycle. It knows nothing of Label Studio."""

@@ -1,0 +1,13 @@
+"""`python -m model train ...`: the commands of the network, where nothing else is installed."""
+
+import typer
+
+from labeler.console import spoken_errors
+from model import network_commands
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
+for command in (network_commands.train, network_commands.evaluate, network_commands.effort):
+    app.command()(command)
+
+with spoken_errors():
+    app()

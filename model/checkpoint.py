@@ -1,0 +1,76 @@
+"""The whole state of a training, written so that a killed one goes on as if nothing had been."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from labeler.errors import LabelerError
+from labeler.files import write_atomically
+
+CHECKPOINT_FILE = "checkpoint.safetensors"
+
+
+def save_checkpoint(
+    path: Path,
+    modules: Mapping[str, torch.nn.Module],
+    optimisers: Mapping[str, torch.optim.Optimizer],
+    facts: Mapping[str, Any],
+) -> None:
+    """Write modules, optimisers and facts (JSON values) to `path`, whole or not at all."""
+    tensors: dict[str, torch.Tensor] = {}
+    for name, module in modules.items():
+        tensors |= {f"{name}/{key}": value for key, value in module.state_dict().items()}
+    for name, optimiser in optimisers.items():
+        for index, state in optimiser.state_dict()["state"].items():
+            tensors |= {
+                f"{name}/{index}/{key}": torch.as_tensor(value)
+                for key, value in state.items()
+                if value is not None
+            }
+    # A copy each: safetensors refuses tensors that share memory, as a mean's first state does.
+    data = save(
+        {key: value.detach().cpu().clone().contiguous() for key, value in tensors.items()},
+        metadata={"facts": json.dumps(dict(facts))},
+    )
+    write_atomically(path, data)
+
+
+def load_checkpoint(
+    path: Path,
+    modules: Mapping[str, torch.nn.Module],
+    optimisers: Mapping[str, torch.optim.Optimizer],
+) -> dict[str, Any]:
+    """Put a checkpoint back into the same modules and optimisers, and return its facts.
+
+    Raises:
+        LabelerError: the file is damaged, or of another network or recipe.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts: dict[str, Any] = json.loads(file.metadata()["facts"])
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        for name, module in modules.items():
+            module.load_state_dict(_below(tensors, name))
+        for name, optimiser in optimisers.items():
+            state: dict[int, dict[str, torch.Tensor]] = {}
+            for key, value in _below(tensors, name).items():
+                index, entry = key.split("/")
+                state.setdefault(int(index), {})[entry] = value
+            groups = optimiser.state_dict()["param_groups"]
+            optimiser.load_state_dict({"state": state, "param_groups": groups})
+    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
+        raise LabelerError(
+            f"{path} cannot be taken up again ({str(error).splitlines()[0]}); "
+            "train into another folder with --out."
+        ) from None
+    return facts
+
+
+def _below(tensors: Mapping[str, torch.Tensor], name: str) -> dict[str, torch.Tensor]:
+    prefix = f"{name}/"
+    return {key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)}

@@ -1,0 +1,119 @@
+"""What a store holds of which source, and the order in which it is gone through."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.data_sources import Sources, Take
+from model.data_store import Person, Store
+
+
+@dataclass(frozen=True)
+class StoredTake:
+    """The masked frames of a clip, as positions in a store.
+
+    Attributes:
+        positions: one for each masked frame.
+        frames: their indices in the clip.
+        length: frames of the whole clip, T.
+    """
+
+    positions: tuple[int, ...]
+    frames: tuple[int, ...]
+    length: int
+
+    def distance(self, one: int, other: int) -> float:
+        """How far apart two of the masked frames are, as a share of the clip."""
+        return abs(self.frames[one] - self.frames[other]) / self.length
+
+
+class Catalogue:
+    """Sources in a store, by position.
+
+    Attributes:
+        store: all their pictures.
+        clips, objects: as in `Sources`; masked frames of objects that show nothing are left out.
+        stills, backgrounds: as in `Sources`.
+        cutouts: whom one can cut out of a still.
+
+    Args:
+        sources: what to learn from.
+        short_side: of the pictures kept, in pixels.
+        memory: see `Store`.
+        progress: see `Store`.
+    """
+
+    def __init__(
+        self,
+        sources: Sources,
+        short_side: int,
+        memory: int,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        takes = [*sources.clips, *sources.objects]
+        framed = [still for take in takes for still in take.stills]
+        alone = [*sources.stills, *sources.backgrounds]
+        self.store = store = Store([*framed, *alone], short_side, memory, progress)
+        stored, start = [], 0
+        for take in takes:
+            stored.append(_stored(take, start))
+            start += len(take.stills)
+        self.clips = stored[: len(sources.clips)]
+        self.objects = [
+            kept
+            for take in stored[len(sources.clips) :]
+            if (kept := _with_something(take, store)).frames
+        ]
+        self.stills = range(start, start + len(sources.stills))
+        self.backgrounds = range(self.stills.stop, self.stills.stop + len(sources.backgrounds))
+        self.cutouts: list[tuple[int, Person]] = [
+            (position, person)
+            for position in self.stills
+            for person in store.facts[position].people
+            if person.whole
+        ]
+
+
+def frames_of(takes: Sequence[StoredTake]) -> int:
+    """How many masked frames some clips have together."""
+    return sum(len(take.frames) for take in takes)
+
+
+def nth_frame(takes: Sequence[StoredTake], number: int) -> tuple[StoredTake, int]:
+    """The clip and the index in it of the so manyth masked frame of several clips."""
+    for take in takes:
+        if number < len(take.frames):
+            return take, number
+        number -= len(take.frames)
+    raise IndexError(number)
+
+
+def in_turn(seed: int, stream: int, index: int, count: int) -> int:
+    """Which of `count` things is the index-th to come up, by chance.
+
+    They are gone through in rounds, each in an order of its own, so that in a round each comes
+    once.
+    """
+    return int(_order(seed, stream, index // count, count)[index % count])
+
+
+@lru_cache(maxsize=16)
+def _order(seed: int, stream: int, turn: int, count: int) -> NDArray[np.int64]:
+    return np.random.default_rng([seed, stream, turn, count]).permutation(count)
+
+
+def _stored(take: Take, start: int) -> StoredTake:
+    positions = range(start, start + len(take.stills))
+    return StoredTake(tuple(positions), take.frames, take.length)
+
+
+def _with_something(take: StoredTake, store: Store) -> StoredTake:
+    kept = [
+        (position, frame)
+        for position, frame in zip(take.positions, take.frames, strict=True)
+        if store.facts[position].people
+    ]
+    return StoredTake(tuple(p for p, _ in kept), tuple(f for _, f in kept), take.length)

@@ -1,0 +1,156 @@
+"""Pictures of people in MSCOCO (Lin et al. 2014), by the rule of the PDNet paper."""
+
+import contextlib
+import importlib
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labeler.errors import LabelerError
+from model.data_sources import People, Still, faults_of, picture_fault, refuse_faults
+
+LEAST_PIXELS = 5000
+"""Of people, for a picture to be taken (PDNet paper, section 5.2)."""
+
+
+@dataclass(frozen=True)
+class CocoRegions:
+    """The people of a picture, each one's region in COCO's compressed run lengths.
+
+    `counts` are the bytes of one region each; `size` is (height, width).
+    """
+
+    size: tuple[int, int]
+    counts: tuple[bytes, ...]
+
+    def read(self) -> People:
+        """Decode the regions; where they overlap, a smaller one is in front."""
+        people = np.zeros(self.size[0] * self.size[1], np.uint8)
+        regions = [decode_runs(counts) for counts in self.counts]
+        for number in np.argsort([-runs[1::2].sum() for runs in regions], kind="stable"):
+            runs = regions[number]
+            inside = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
+            people[: len(inside)][inside] = min(int(number) + 1, 255)
+        return np.ascontiguousarray(people.reshape(self.size, order="F"))
+
+
+def decode_runs(counts: bytes) -> NDArray[np.int64]:
+    """Decode COCO's compressed run lengths: of outside, inside, outside, ..., down the columns.
+
+    As in `rleFrString` of pycocotools' maskApi.c: six bits a byte, five of the number and one
+    for whether it goes on, the lowest first; from the fourth run on, the difference from the run
+    two before. (pycocotools' own `decode` warns under numpy 2.)
+
+    >>> decode_runs(b"55o0").tolist()
+    [5, 5, 31]
+    """
+    runs: list[int] = []
+    number = bits = 0
+    for byte in counts:
+        digit = byte - 48
+        number |= (digit & 31) << bits
+        bits += 5
+        if not digit & 32:
+            if digit & 16:
+                number -= 1 << bits
+            runs.append(number + (runs[-2] if len(runs) > 2 else 0))
+            number = bits = 0
+    return np.array(runs, np.int64)
+
+
+def stills_from_coco(
+    images: Path, annotations: Path, least_pixels: int = LEAST_PIXELS
+) -> tuple[Still, ...]:
+    """List the pictures of MSCOCO with at least so many pixels of people, each person by itself.
+
+    The paper takes "images including persons of which the pixel number is no less than 5000" and
+    gets 49,479, out of 64,115 of train2017 with a person at all. So many cannot be those where
+    every single person has 5,000 pixels, since few pictures lack a small passer-by. It is read
+    as: the people of a picture have 5,000 pixels between them, overlaps counted once. All of
+    them are in the labels, the small ones too. Pictures with a crowd region are left out: nobody
+    in a crowd has been outlined, so neither person nor background is true of it.
+
+    Args:
+        images: the folder of pictures, `train2017` say.
+        annotations: `instances_train2017.json` say; polygons and run lengths are both read.
+        least_pixels: of people.
+
+    Raises:
+        LabelerError: pycocotools is not installed, the annotations are no such file, name no
+            person, or pictures are missing or of another size.
+    """
+    regions = _regions(annotations)
+    stills, checks = [], []
+    for file_name, people in regions.items():
+        if _pixels(people) < least_pixels:
+            continue
+        image = images / file_name
+        stills.append(Still(image.stem, image, people))
+        checks.append(partial(picture_fault, image, (people.size[1], people.size[0])))
+    refuse_faults(images, faults_of(checks))
+    if not stills:
+        raise LabelerError(
+            f"{annotations} has no picture with {least_pixels} pixels of people in it; give the "
+            "instances, such as instances_train2017.json."
+        )
+    return tuple(sorted(stills, key=lambda still: still.name))
+
+
+def _regions(annotations: Path) -> dict[str, CocoRegions]:
+    """The people of every picture that has some and no crowd, by the picture's file name."""
+    coco = _module("coco")
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress
+            dataset = coco.COCO(str(annotations))
+        [person] = dataset.getCatIds(catNms=["person"])
+        found = {}
+        for number in dataset.getImgIds(catIds=[person]):
+            picture = dataset.imgs[number]
+            size = (int(picture["height"]), int(picture["width"]))
+            people = dataset.loadAnns(dataset.getAnnIds(imgIds=[number], catIds=[person]))
+            if not any(each.get("iscrowd") for each in people):
+                counts = tuple(_run_lengths(each["segmentation"], size) for each in people)
+                found[str(picture["file_name"])] = CocoRegions(size, counts)
+    except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
+        raise LabelerError(
+            f"{annotations} is not a file of COCO instances with persons ({error!r})."
+        ) from None
+    return found
+
+
+def _run_lengths(
+    segmentation: Sequence[Sequence[float]] | Mapping[str, Any], size: tuple[int, int]
+) -> bytes:
+    coco = _module("mask")
+    height, width = size
+    given: Any = segmentation
+    if isinstance(given, Mapping):
+        region = (
+            coco.frPyObjects(given, height, width) if isinstance(given["counts"], list) else given
+        )
+    else:
+        region = coco.merge(coco.frPyObjects(given, height, width))
+    counts = region["counts"]
+    return counts.encode() if isinstance(counts, str) else bytes(counts)
+
+
+def _pixels(people: CocoRegions) -> int:
+    coco = _module("mask")
+    regions: list[Any] = [{"size": list(people.size), "counts": each} for each in people.counts]
+    return int(coco.area(coco.merge(regions)))
+
+
+def _module(name: str) -> Any:
+    """A module of pycocotools, which only this reader needs."""
+    try:
+        return importlib.import_module(f"pycocotools.{name}")
+    except ImportError:
+        raise LabelerError(
+            "To read MSCOCO takes pycocotools; run `pip install pycocotools`."
+        ) from None

@@ -1,0 +1,179 @@
+"""Readers of folders: clips in the MVPS layout or DAVIS's, pictures with masks, backgrounds.
+
+A reader looks at every pair before it returns, by names and headers alone, so that what is missing
+or does not fit is named when training is started and not when it comes up.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from labeler.clip import frame_name
+from labeler.clips_table import ClipRow
+from labeler.errors import LabelerError
+from labeler.mvps import (
+    SMALL,
+    Dataset,
+    mask_tree,
+    numbered_files,
+    open_dataset,
+    picture_tree,
+    read_objects,
+)
+from model.data_sources import People, Still, Take, faults_of, picture_fault, refuse_faults
+
+PICTURES = frozenset({".jpg", ".jpeg", ".png"})
+PAIRED_FOLDERS = (("images", "masks"), ("JPEGImages", "Annotations"), ("Images", "Labels"))
+"""Where pictures and their masks are looked for in a folder of stills."""
+
+
+@dataclass(frozen=True)
+class MaskFile:
+    """A mask in a file: a palette PNG that numbers people, or one of two values."""
+
+    path: Path
+
+    def read(self) -> People:
+        """Read the mask; see `labeler.mvps.read_objects`."""
+        return read_objects(self.path)
+
+
+@dataclass(frozen=True)
+class DatasetMask:
+    """A frame's mask in an MVPS or DAVIS dataset, whose void counts as nobody."""
+
+    dataset: Dataset
+    clip: str
+    index: int
+    resolution: str
+
+    def read(self) -> People:
+        """Read the mask, 1 where any object is."""
+        return self.dataset.mask(self.clip, self.index, self.resolution).astype(np.uint8)
+
+
+def clips_from(
+    folder: Path,
+    chosen: Collection[str] | None = None,
+    excluded: Collection[str] = (),
+    resolution: str | None = None,
+) -> tuple[Take, ...]:
+    """List the clips of a dataset in the MVPS layout or in DAVIS's own, with their masked frames.
+
+    Only the masked frames need their pictures to be there.
+
+    Args:
+        folder: the dataset.
+        chosen: names of clips; if not given, those of the list "train" of ImageSets, and all of
+            them where there is no such list.
+        excluded: names of clips to leave out of these; they must be in the dataset, lest a
+            misspelt one is trained on.
+        resolution: which pictures; if not given, 480p where there is one.
+
+    Raises:
+        LabelerError: it is no dataset, a clip is not in it, or has masks that do not fit its
+            pictures or none.
+    """
+    dataset = open_dataset(folder)
+    if resolution is None:
+        resolution = SMALL if SMALL in dataset.resolutions else dataset.resolutions[0]
+    if chosen is None and any(name.split("/")[-1] == "train" for name in dataset.splits):
+        chosen = dataset.split("train")
+    names = [row.name for row in dataset.clips] if chosen is None else list(dict.fromkeys(chosen))
+    aside = {dataset.clip(name) for name in excluded}
+    rows = [row for row in map(dataset.clip, names) if row not in aside]
+    takes = [_take(dataset, row, resolution) for row in rows]
+    faults = [
+        f"{mask_tree(folder, resolution) / row.name} has {len(take.frames)} masks"
+        + (f" and not {row.annotated} as clips.csv says" if take.frames else "")
+        for row, take in zip(rows, takes, strict=True)
+        if not take.frames or len(take.frames) < row.annotated
+    ]
+    pairs = (
+        (still.image, mask_tree(folder, resolution) / f"{still.name}.png")
+        for take in takes
+        for still in take.stills
+    )
+    refuse_faults(folder, [*faults, *faults_of(partial(picture_fault, *pair) for pair in pairs)])
+    return tuple(takes)
+
+
+def stills_from(folder: Path, names: Iterable[str] | None = None) -> tuple[Still, ...]:
+    """List the pictures of a folder and their masks, which have the same stem and are PNG.
+
+    They are in `images` and `masks`, or in `JPEGImages` and `Annotations`, or in `Images` and
+    `Labels`.
+
+    Args:
+        folder: the folder that holds both.
+        names: stems of the pictures to take, as from a list; if not given, all, and then a mask
+            without a picture is a fault as well.
+
+    Raises:
+        LabelerError: there are no such folders, or pictures and masks do not fit.
+    """
+    for pictures, masks in PAIRED_FOLDERS:
+        if (folder / pictures).is_dir() and (folder / masks).is_dir():
+            break
+    else:
+        known = ", ".join(" with ".join(pair) for pair in PAIRED_FOLDERS)
+        raise LabelerError(f"{folder} holds no pictures with masks: looked for {known}.")
+    images: dict[str, Path] = {}
+    faults = []
+    for path in _pictures(folder / pictures):
+        if path.stem in images:
+            faults.append(f"{path} and {images[path.stem].name} share one mask")
+        images[path.stem] = path
+    labels = {
+        path.stem: path for path in _pictures(folder / masks) if path.suffix.lower() == ".png"
+    }
+    wanted = sorted(images.keys() | labels.keys()) if names is None else list(dict.fromkeys(names))
+    usual = next(iter(images.values())).suffix if images else ".jpg"
+    found, checks = [], []
+    for name in wanted:
+        image = images.get(name, folder / pictures / f"{name}{usual}")
+        mask = labels.get(name, folder / masks / f"{name}.png")
+        found.append(Still(name, image, MaskFile(mask)))
+        checks.append(partial(picture_fault, image, mask))
+    refuse_faults(folder, [*faults, *faults_of(checks)])
+    if not found:
+        raise LabelerError(f"{folder / pictures} holds no pictures; give a folder that does.")
+    return tuple(found)
+
+
+def backgrounds_from(folder: Path) -> tuple[Still, ...]:
+    """List the pictures of a folder, in none of which there are people.
+
+    Raises:
+        LabelerError: there are none, or one is unreadable.
+    """
+    found = tuple(Still(path.stem, path) for path in _pictures(folder))
+    refuse_faults(folder, faults_of([partial(picture_fault, still.image) for still in found]))
+    if not found:
+        raise LabelerError(f"{folder} holds no pictures (JPEG or PNG); give a folder that does.")
+    return found
+
+
+def _pictures(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in PICTURES and p.name[0] != ".")
+
+
+def _take(dataset: Dataset, row: ClipRow, resolution: str) -> Take:
+    pictures = picture_tree(dataset.folder, resolution) / row.name
+    frames = tuple(dataset.annotated(row.name, resolution))
+    stills = tuple(
+        Still(
+            f"{row.name}/{frame_name(frame)}",
+            pictures / f"{frame_name(frame)}.jpg",
+            DatasetMask(dataset, row.name, frame, resolution),
+        )
+        for frame in frames
+    )
+    # A clip may have only the pictures of its masked frames.
+    length = max(row.frames, 1 + max(numbered_files(pictures, ".jpg"), default=0))
+    return Take(row.name, frames, stills, length)

@@ -1,0 +1,32 @@
+"""Tells by a folder's content which reader is for it."""
+
+from pathlib import Path
+
+from labeler.mvps import FULL, SMALL, clip_folders, picture_tree
+from model.data_coco import stills_from_coco
+from model.data_folders import clips_from, stills_from
+from model.data_portraits import stills_from_eg1800, stills_from_supervisely
+from model.data_sources import Sources
+
+
+def portraits_from(folder: Path) -> Sources:
+    """List what there is to learn from in a folder whose labels are of all people.
+
+    It may be a dataset in the MVPS layout or DAVIS's, EG1800, Supervisely Person, MSCOCO with
+    its folders `annotations` and `train2017`, or any pictures with masks; see the readers. Things
+    that are not people and backgrounds cannot be told from portraits: see `clips_from` and
+    `backgrounds_from`.
+
+    Raises:
+        LabelerError: it is none of these, or something in it is missing or does not fit.
+    """
+    if any(clip_folders(picture_tree(folder, resolution)) for resolution in (FULL, SMALL)):
+        return Sources(clips=clips_from(folder))
+    if (folder / "eg1800_train.txt").is_file():
+        return Sources(stills=stills_from_eg1800(folder))
+    if any(folder.glob("ds*/img")):
+        return Sources(stills=stills_from_supervisely(folder))
+    instances = folder / "annotations" / "instances_train2017.json"
+    if instances.is_file():
+        return Sources(stills=stills_from_coco(folder / "train2017", instances))
+    return Sources(stills=stills_from(folder))

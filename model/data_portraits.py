@@ -1,0 +1,162 @@
+"""Two public sets of portraits, EG1800 and Supervisely Person, in the layouts they come in."""
+
+import base64
+import binascii
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from labeler.errors import LabelerError
+from labeler.threads import call_all
+from model.data_folders import PICTURES, stills_from
+from model.data_sources import People, Still, picture_fault, refuse_faults
+
+
+def stills_from_eg1800(folder: Path, split: str = "train") -> tuple[Still, ...]:
+    """List a split of EG1800 (Shen et al. 2016) as PortraitNet's authors hand it on.
+
+    The folder holds `Images` and `Labels` with `00001.png`, ..., and `eg1800_train.txt`, one
+    name a line. More labels than pictures are usual. Every picture is of one person, so those
+    few whose mask is empty or full are known to be wrong and are left out.
+
+    Raises:
+        LabelerError: the list or a pair it names is missing, or a pair does not fit.
+    """
+    listed = folder / f"eg1800_{split}.txt"
+    if not listed.is_file():
+        raise LabelerError(f"{listed} is missing; EG1800 has its pictures listed there.")
+    lines = listed.read_text(encoding="utf-8", errors="replace").splitlines()
+    stills = stills_from(folder, [Path(line.strip()).stem for line in lines if line.strip()])
+    sound = call_all(partial(_has_two_sides, still) for still in stills)
+    return tuple(still for still, kept in zip(stills, sound, strict=True) if kept)
+
+
+@dataclass(frozen=True)
+class SuperviselyObjects:
+    """The people of a picture in Supervisely's JSON: bitmaps and polygons, each one person.
+
+    What is "neutral" there is nobody. A later object is in front.
+    """
+
+    path: Path
+
+    def read(self) -> People:
+        """Draw the objects.
+
+        Raises:
+            LabelerError: the file is missing or is no such annotation.
+        """
+        annotation = _annotation(self.path)
+        try:
+            width, height = _size(annotation)
+            people = np.zeros((height, width), np.uint8)
+            persons = [o for o in annotation["objects"] if o.get("classTitle") != "neutral"]
+            for number, person in enumerate(persons, start=1):
+                _draw(people, person, min(number, 255))
+        except (KeyError, TypeError, ValueError, zlib.error, binascii.Error, cv2.error) as error:
+            raise LabelerError(
+                f"{self.path} has an object that cannot be drawn ({error!r}); leave it out."
+            ) from None
+        return people
+
+
+def stills_from_supervisely(folder: Path, unmarked: bool = True) -> tuple[Still, ...]:
+    """List the pictures of Supervisely Person, a folder of `ds1`, `ds2`, ... with `img` and `ann`.
+
+    The annotation of `ds1/img/a.png` is `ds1/ann/a.png.json`, or `a.json` in older exports.
+
+    Args:
+        folder: the folder that holds `ds1`, ...
+        unmarked: take pictures tagged `not-marked-people` too, in which some people have been
+            left out. The paper does: it has all 5,711.
+
+    Raises:
+        LabelerError: there are no pictures, or annotations are missing, damaged or of another
+            size.
+    """
+    paths = sorted(p for p in folder.glob("ds*/img/*") if p.suffix.lower() in PICTURES)
+    if not paths:
+        raise LabelerError(f"{folder} holds no pictures in ds1/img, ds2/img, ...; give the folder.")
+    annotations = {path: _annotation_of(path) for path in paths}
+    spare = sorted({*folder.glob("ds*/ann/*.json")} - {*annotations.values()})
+    faults = [f"{annotation} has no picture" for annotation in spare]
+    stills = []
+    checks = (partial(_checked, *pair) for pair in annotations.items())
+    for (image, annotation), checked in zip(annotations.items(), call_all(checks), strict=True):
+        if isinstance(checked, str):
+            faults.append(checked)
+        elif unmarked or "not-marked-people" not in checked:
+            name = f"{image.parent.parent.name}/{image.stem}"
+            stills.append(Still(name, image, SuperviselyObjects(annotation)))
+    refuse_faults(folder, faults)
+    return tuple(stills)
+
+
+def _checked(image: Path, annotation: Path) -> frozenset[str] | str:
+    """The tags of an annotation, or what is wrong with it."""
+    try:
+        content = _annotation(annotation)
+        tags = content.get("tags", [])
+        size = _size(content)
+    except LabelerError as error:
+        return str(error).removesuffix(".")
+    except (KeyError, TypeError, ValueError) as error:
+        return f"{annotation} states no size ({error!r})"
+    fault = picture_fault(image, size)
+    # Tags were plain names in older exports.
+    return fault or frozenset(tag if isinstance(tag, str) else str(tag["name"]) for tag in tags)
+
+
+def _annotation_of(image: Path) -> Path:
+    folder = image.parent.parent / "ann"
+    older = folder / f"{image.stem}.json"
+    return older if older.is_file() else folder / f"{image.name}.json"
+
+
+def _annotation(path: Path) -> Mapping[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise LabelerError(f"{path} is missing.") from None
+    except (OSError, ValueError) as error:
+        raise LabelerError(f"{path} is not readable JSON ({error}).") from None
+    if not isinstance(content, dict):
+        raise LabelerError(f"{path} is not an annotation of Supervisely.")
+    return content
+
+
+def _size(annotation: Mapping[str, Any]) -> tuple[int, int]:
+    return int(annotation["size"]["width"]), int(annotation["size"]["height"])
+
+
+def _draw(people: People, person: Mapping[str, Any], number: int) -> None:
+    bitmap = person.get("bitmap")
+    if bitmap is not None:
+        packed = np.frombuffer(zlib.decompress(base64.b64decode(bitmap["data"])), np.uint8)
+        pixels = cv2.imdecode(packed, cv2.IMREAD_UNCHANGED)
+        if pixels is None:
+            raise ValueError("its bitmap is no PNG")
+        inside = (pixels[..., -1] if pixels.ndim == 3 else pixels) > 0  # alpha, where there is one
+        left, top = (int(n) for n in bitmap["origin"])
+        part = people[top : top + inside.shape[0], left : left + inside.shape[1]]
+        part[inside[: part.shape[0], : part.shape[1]]] = number
+    elif person.get("points"):
+        rings = [person["points"]["exterior"], *person["points"].get("interior", [])]
+        outline = [np.rint(np.array(ring, np.float64)).astype(np.int32) for ring in rings]
+        shape = np.zeros_like(people)
+        cv2.fillPoly(shape, outline[:1], 1)
+        for hole in outline[1:]:
+            cv2.fillPoly(shape, [hole], 0)
+        people[shape > 0] = number
+
+
+def _has_two_sides(still: Still) -> bool:
+    people = still.read()[1]
+    return bool(people.any() and not people.all())

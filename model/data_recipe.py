@@ -1,0 +1,96 @@
+"""What a training sample is made like."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What a sample was made of."""
+
+    CLIP = "clip"
+    STILL = "still"
+    COMPOSITE = "composite"
+    OBJECT = "object"
+
+
+@dataclass(frozen=True)
+class SampleRecipe:
+    """How samples are made; as it stands, as in the PDNet paper, section 5.1.
+
+    What the paper does not say is taken from its forerunner's code (COSNet) or is ours. A share
+    is from 0 to 1, a weight counts against the other weights.
+
+    Attributes:
+        size: the side of a sample in pixels, a multiple of 32.
+        crop: least and greatest side of the part seen, as a share of the frame; 1 and more is
+            the whole frame.
+        own_aspect: share of samples whose part has the frame's aspect, as whole frames have that
+            are squashed to a square; others have any from 9:16 to 16:9. All are squashed.
+        on_people: share of views that are sure to have somebody in them.
+        clips, stills, composites, objects: weights of the kinds of samples; of objects only in
+            guided batches, and never without a mask to go by.
+        first_frame: share of clips whose first reference is the first frame that has a mask;
+            every other reference is any frame.
+        near: share of the other references that are close, within a range that is itself random.
+        motion: how far stills and pasted people move in a sample, 1 is far.
+        light: how far colours change, 1 is far.
+        guided: share of batches whose references have masks.
+        references: how probable 1, 2, ... references are in a guided batch. Others have one, as
+            a clip that nobody has corrected.
+        given: share of references in guided batches that have a mask; at least one does.
+        jittered: share of the masks given whose boundary is moved by up to `jitter`.
+        jitter: in pixels of a sample with a side of 480.
+        blotted: share of the masks given that have a piece too much or lack one.
+        subset: share of guided composites in which one person is to be left out, by what the
+            masks given say.
+        height: least and greatest height of a pasted person, as a share of the frame's.
+    """
+
+    size: int = 480
+    crop: tuple[float, float] = (0.7, 1.0)
+    own_aspect: float = 1.0
+    on_people: float = 0.0
+    clips: float = 1.0
+    stills: float = 0.0
+    composites: float = 0.0
+    objects: float = 0.0
+    first_frame: float = 0.5
+    near: float = 0.0
+    motion: float = 0.0
+    light: float = 0.0
+    guided: float = 0.0
+    references: tuple[float, ...] = (1.0,)
+    given: float = 0.5
+    jittered: float = 0.5
+    jitter: float = 10.0
+    blotted: float = 0.1
+    subset: float = 0.0
+    height: tuple[float, float] = (0.1, 1.0)
+
+    def __post_init__(self) -> None:
+        if self.size % 32 or self.size <= 0:
+            raise ValueError(f"the size of a sample is a multiple of 32, not {self.size}")
+        if not 0 <= self.guided <= 0.6:
+            raise ValueError("at least 40 % of batches are unguided, or the network forgets how")
+
+
+PAPER = SampleRecipe()
+"""The paper's own, unguided."""
+
+QUICK = SampleRecipe(
+    size=256,
+    crop=(0.4, 1.3),
+    own_aspect=0.6,
+    on_people=0.9,
+    clips=0.3,
+    stills=0.3,
+    composites=0.4,
+    objects=0.15,
+    near=0.5,
+    motion=1.0,
+    light=1.0,
+    guided=0.6,
+    references=(0.5, 0.3, 0.2),
+    subset=1 / 3,  # of the guided: a fifth of all composites
+)
+"""For a few hundred pictures and an hour: guided, and everything varied."""

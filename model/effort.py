@@ -1,0 +1,236 @@
+"""What an annotator has left to do with an engine: the product's own measure.
+
+The headline is FC@q, the share of the key frames that have to be corrected until every key frame
+of the clip has a J&F of at least q, the engine masking the others again after each correction.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labeler.clip import KEY_FRAME_STRIDE
+from labeler.errors import LabelerError
+from labeler.mvps import Dataset
+from model.bootstrap import Difference, paired_bootstrap
+from model.effort_curve import curve_of
+from model.measured import TruthClip, load_truth, measured_clips
+from model.robot import Correction, Robot, Run, first_below, most_uncertain, worst_first
+from model.segmenter import Segmenter
+
+QUALITIES = (0.80, 0.85, 0.90)
+"""The J&F that every key frame must have before an annotator is done."""
+
+
+class Order(StrEnum):
+    """In which order the frames are corrected, and whether the others are masked again."""
+
+    WORST_FIRST = "worst first"
+    SEQUENTIAL = "first below q"
+    UNCERTAINTY = "most uncertain"
+    NO_PROPAGATION = "worst first, no propagation"
+
+
+@dataclass(frozen=True)
+class ClipEffort:
+    """One clip corrected in every order with one engine.
+
+    `complete` are the runs that went on until every frame was corrected. In the sequential order
+    the next frame depends on q, so there is a run for each.
+    """
+
+    clip: str
+    complete: Mapping[Order, Run]
+    sequential: Mapping[float, Run]
+
+    def run(self, order: Order, quality: float) -> Run:
+        """The run in that order, towards that quality."""
+        return self.sequential[quality] if order is Order.SEQUENTIAL else self.complete[order]
+
+    def corrected_share(self, quality: float, order: Order = Order.WORST_FIRST) -> float:
+        """FC@q: 0 where every first prediction was good enough, 1 where all were corrected."""
+        run = self.run(order, quality)
+        return run.corrections_until(quality) / len(run.frames)
+
+    def pixels_per_frame(self, quality: float) -> float:
+        """Outline of what was wrong in the frames corrected worst first, over all key frames."""
+        run = self.complete[Order.WORST_FIRST]
+        return run.boundary_pixels_until(quality) / len(run.frames)
+
+    @property
+    def runs(self) -> list[Run]:
+        """Every run."""
+        return [*self.complete.values(), *self.sequential.values()]
+
+
+@dataclass(frozen=True)
+class EngineEffort:
+    """What one engine left to do, over all clips; each clip counts the same in a mean."""
+
+    name: str
+    model_version: str
+    clips: tuple[ClipEffort, ...]
+
+    def corrected_shares(
+        self, quality: float, order: Order = Order.WORST_FIRST
+    ) -> tuple[float, ...]:
+        """FC@q of each clip."""
+        return tuple(clip.corrected_share(quality, order) for clip in self.clips)
+
+    def corrected_share(self, quality: float, order: Order = Order.WORST_FIRST) -> float:
+        """FC@q, the mean over the clips."""
+        return float(np.mean(self.corrected_shares(quality, order)))
+
+    def propagation_gain(self, quality: float) -> float:
+        """How much smaller FC@q is than with first predictions left as they are."""
+        alone = self.corrected_share(quality, Order.NO_PROPAGATION)
+        return alone - self.corrected_share(quality)
+
+    def pixels_per_frame(self, quality: float) -> float:
+        """Mean over the clips of `ClipEffort.pixels_per_frame`."""
+        return float(np.mean([clip.pixels_per_frame(quality) for clip in self.clips]))
+
+    def curve(
+        self, order: Order = Order.WORST_FIRST, *, uncorrected_only: bool = False
+    ) -> NDArray[np.float64]:
+        """Mean J&F at each of `SHARES` of corrected frames, the mean over the clips.
+
+        Raises:
+            KeyError: the order is the sequential one, which stops before the end.
+        """
+        curves = [curve_of(clip.complete[order], uncorrected_only) for clip in self.clips]
+        return np.asarray(np.mean(curves, axis=0))
+
+    @property
+    def corrections(self) -> list[Correction]:
+        """Every correction of the worst-first runs."""
+        return [
+            each for clip in self.clips for each in clip.complete[Order.WORST_FIRST].corrections
+        ]
+
+    @property
+    def worse_share(self) -> float:
+        """The share of the re-segmented frames that a correction elsewhere made worse."""
+        resegmented = sum(each.resegmented for each in self.corrections)
+        return sum(each.worse for each in self.corrections) / max(resegmented, 1)
+
+    @property
+    def resegmented_per_correction(self) -> float:
+        """How many frames a correction has masked again, on average."""
+        return float(np.mean([each.resegmented for each in self.corrections]))
+
+    @property
+    def altered(self) -> int:
+        """How often a corrected frame did not come back as it was given, in all runs."""
+        return sum(run.altered for clip in self.clips for run in clip.runs)
+
+    @property
+    def checked(self) -> int:
+        """How often a corrected frame was looked at for that."""
+        return sum(run.checked for clip in self.clips for run in clip.runs)
+
+    def refresh_seconds(self, percentile: float) -> float | None:
+        """A percentile of how long the engine took after a correction; None if it never ran."""
+        taken = [each.seconds for each in self.corrections if each.seconds is not None]
+        return float(np.percentile(taken, percentile)) if taken else None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """FC@q of `engine` minus that of `baseline` on the same clips; below 0 is less to do."""
+
+    engine: str
+    baseline: str
+    quality: float
+    difference: Difference
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What each of some engines left to do on the same clips."""
+
+    engines: tuple[EngineEffort, ...]
+    qualities: tuple[float, ...]
+    stride: int
+    resolution: str
+
+    def comparisons(self) -> list[Comparison]:
+        """Every engine after the first against the first, at each quality."""
+        first, *others = self.engines
+        return [
+            Comparison(
+                other.name,
+                first.name,
+                quality,
+                paired_bootstrap(other.corrected_shares(quality), first.corrected_shares(quality)),
+            )
+            for other in others
+            for quality in self.qualities
+        ]
+
+
+def measure_effort(
+    dataset: Dataset,
+    engines: Mapping[str, Segmenter],
+    *,
+    clips: Sequence[str] | None = None,
+    qualities: Sequence[float] = QUALITIES,
+    stride: int = KEY_FRAME_STRIDE,
+    resolution: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Effort:
+    """Let a robot correct clips with each engine, and count what it had to do.
+
+    Args:
+        dataset: where the clips and their true masks are; every correction is a true mask.
+        engines: what to measure, by the name it has in the report.
+        clips: names of the clips; None for all of them.
+        qualities: the q of FC@q, each above 0 and at most 1.
+        stride: the key frames are the annotated ones of the frames 0, stride, 2 * stride, ...
+        resolution: which tree to use; None for the dataset's largest.
+        progress: called with (clips done, clips), a clip counting once for each engine.
+
+    Raises:
+        LabelerError: there is nothing to measure, a quality means nothing, or a file is missing
+            or damaged.
+    """
+    if not engines:
+        raise LabelerError("There is no engine to measure; name a model or a baseline.")
+    if not qualities or any(not 0 < quality <= 1 for quality in qualities):
+        raise LabelerError(f"Qualities are above 0 and at most 1, not {list(qualities)}.")
+    qualities = tuple(sorted(set(qualities)))
+    names = measured_clips(dataset, clips)
+    measured: dict[str, list[ClipEffort]] = {name: [] for name in engines}
+    for done, clip in enumerate(names):
+        truth = load_truth(dataset, clip, stride, resolution)
+        for turn, (name, segmenter) in enumerate(engines.items(), start=1):
+            measured[name].append(clip_effort(truth, segmenter, qualities))
+            if progress is not None:
+                progress(done * len(engines) + turn, len(names) * len(engines))
+    return Effort(
+        tuple(
+            EngineEffort(name, segmenter.model_version, tuple(measured[name]))
+            for name, segmenter in engines.items()
+        ),
+        qualities,
+        stride,
+        resolution or dataset.resolutions[0],
+    )
+
+
+def clip_effort(
+    truth: TruthClip, segmenter: Segmenter, qualities: Sequence[float] = QUALITIES
+) -> ClipEffort:
+    """Let a robot correct one clip in every order (see `measure_effort`)."""
+    robot = Robot(truth, segmenter)
+    return ClipEffort(
+        clip=truth.name,
+        complete={
+            Order.WORST_FIRST: robot.run(worst_first),  # first: nothing is known, so it is timed
+            Order.UNCERTAINTY: robot.run(most_uncertain),
+            Order.NO_PROPAGATION: robot.run_without_propagation(),
+        },
+        sequential={quality: robot.run(first_below(quality)) for quality in qualities},
+    )

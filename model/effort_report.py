@@ -1,0 +1,194 @@
+"""The effort with some engines as tables, JSON and a plot."""
+
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from model.bootstrap import RESAMPLES
+from model.effort import Effort, EngineEffort, Order
+from model.effort_curve import EARLY, SHARES, area
+from model.effort_plot import draw_effort
+from model.report_files import as_text, new_table, percent, write_json, write_text
+from model.robot import WORSE
+
+EXPLANATION = (
+    "FC@q is the share of the key frames corrected until every key frame of the clip has a J&F of "
+    "at least q; the mean of the clips, in percent, less is better. A correction is the true mask; "
+    "after each, the frames whose references changed are masked again."
+)
+
+
+def write_effort(effort: Effort, folder: Path) -> list[Path]:
+    """Write effort.txt, effort.json and effort.png into a folder, and return their paths.
+
+    Without matplotlib the picture is left out, and a printed line says so.
+    """
+    paths = [
+        write_text(folder / "effort.txt", as_text(describe(effort), *effort_tables(effort))),
+        write_json(folder / "effort.json", to_json(effort)),
+    ]
+    picture = draw_effort(effort, folder / "effort.png")
+    return paths if picture is None else [*paths, picture]
+
+
+def describe(effort: Effort) -> str:
+    """What was measured, and what the numbers mean."""
+    clips = effort.engines[0].clips
+    frames = sum(len(run.frames) for clip in clips for run in clip.runs[:1])
+    return (
+        f"{len(clips)} clips, {frames} key frames (every {effort.stride}th, {effort.resolution}). "
+        f"{EXPLANATION}"
+    )
+
+
+def effort_tables(effort: Effort) -> list[Table]:
+    """Four tables: how much to correct, how good meanwhile, how engines behave and how they differ.
+
+    The last is left out where there is one engine only.
+    """
+    tables = [_shares(effort), _curves(effort), _behaviour(effort)]
+    return [*tables, _differences(effort)] if len(effort.engines) > 1 else tables
+
+
+def to_json(effort: Effort) -> dict[str, Any]:
+    """Everything that was measured, shares from 0 to 1, down to each clip."""
+    return {
+        "qualities": effort.qualities,
+        "stride": effort.stride,
+        "resolution": effort.resolution,
+        "curve_shares": SHARES.round(2).tolist(),
+        "engines": [_engine_json(engine, effort.qualities) for engine in effort.engines],
+        "comparisons": [
+            {"engine": each.engine, "baseline": each.baseline, "quality": each.quality}
+            | each.difference._asdict()
+            for each in effort.comparisons()
+        ],
+    }
+
+
+def _shares(effort: Effort) -> Table:
+    columns = [f"FC@{100 * quality:g}" for quality in effort.qualities]
+    table = new_table("Key frames to correct, %", "engine", "order", *columns, names=2)
+    for engine in effort.engines:
+        for order in Order:
+            shares = [percent(engine.corrected_share(q, order)) for q in effort.qualities]
+            table.add_row(engine.name, order, *shares)
+        gains = [percent(engine.propagation_gain(q)) for q in effort.qualities]
+        table.add_row(engine.name, "gain of propagation", *gains, style="bold", end_section=True)
+    return table
+
+
+def _curves(effort: Effort) -> Table:
+    early = f"to {100 * EARLY:g} %"
+    table = new_table(
+        "Mean J&F while frames are corrected worst first, %",
+        *("engine", "masks again", "at first", early, "to 100 %"),
+        *(f"others {early}", "others to 100 %"),
+        names=2,
+        caption="Mean height of the curve; others: over the frames not corrected themselves.",
+    )
+    for engine in effort.engines:
+        for order, again in ((Order.WORST_FIRST, "yes"), (Order.NO_PROPAGATION, "no")):
+            areas = _areas(engine, order)
+            table.add_row(engine.name, again, *(percent(value) for value in areas.values()))
+    return table
+
+
+def _behaviour(effort: Effort) -> Table:
+    table = new_table(
+        "After a correction",
+        *("engine", "masked again", "worse, %", "altered", "s p50", "s p95"),
+        *(f"px@{100 * quality:g}" for quality in effort.qualities),
+        caption="masked again: frames; worse: the share of these whose J&F fell by more than "
+        f"{WORSE:g}; altered: corrected frames that did not come back as given; s: of the engine, "
+        "pictures read included; px@q: outline of what was wrong in the frames corrected until "
+        "then, by key frame of the clip.",
+    )
+    for engine in effort.engines:
+        seconds = [engine.refresh_seconds(percentile) for percentile in (50, 95)]
+        table.add_row(
+            engine.name,
+            f"{engine.resegmented_per_correction:.1f}",
+            percent(engine.worse_share),
+            f"{engine.altered} of {engine.checked}",
+            *("-" if value is None else f"{value:.3f}" for value in seconds),
+            *(f"{engine.pixels_per_frame(quality):.0f}" for quality in effort.qualities),
+        )
+    return table
+
+
+def _differences(effort: Effort) -> Table:
+    table = new_table(
+        "Difference in FC@q, percentage points",
+        *("engine", "minus", "q", "difference", "95 % interval"),
+        names=2,
+        caption=f"Paired bootstrap over {len(effort.engines[0].clips)} clips, {RESAMPLES:,} "
+        "resamples; * the interval leaves out 0.",
+    )
+    for each in effort.comparisons():
+        low, high = each.difference.low, each.difference.high
+        table.add_row(
+            each.engine,
+            each.baseline,
+            f"{100 * each.quality:g}",
+            f"{100 * each.difference.difference:+.1f}",
+            f"{100 * low:+.1f} to {100 * high:+.1f}{' *' if each.difference.clear else ''}",
+        )
+    return table
+
+
+def _areas(engine: EngineEffort, order: Order) -> dict[str, float]:
+    every, others = engine.curve(order), engine.curve(order, uncorrected_only=True)
+    return {
+        "at_first": float(every[0]),
+        "early": area(every, EARLY),
+        "whole": area(every),
+        "others_early": area(others, EARLY),
+        "others_whole": area(others),
+    }
+
+
+def _engine_json(engine: EngineEffort, qualities: tuple[float, ...]) -> dict[str, Any]:
+    complete = [order for order in Order if order is not Order.SEQUENTIAL]
+    return {
+        "name": engine.name,
+        "model_version": engine.model_version,
+        "corrected_share": {
+            order.name.lower(): {f"{q:g}": engine.corrected_share(q, order) for q in qualities}
+            for order in Order
+        },
+        "propagation_gain": {f"{q:g}": engine.propagation_gain(q) for q in qualities},
+        "area": {order.name.lower(): _areas(engine, order) for order in complete},
+        "curve": {
+            order.name.lower(): {
+                "all": engine.curve(order).tolist(),
+                "others": engine.curve(order, uncorrected_only=True).tolist(),
+            }
+            for order in complete
+        },
+        "worse_share": engine.worse_share,
+        "altered": engine.altered,
+        "checked": engine.checked,
+        "resegmented_per_correction": engine.resegmented_per_correction,
+        "refresh_seconds": {f"p{p}": engine.refresh_seconds(p) for p in (50, 95)},
+        "wrong_outline_pixels": {f"{q:g}": engine.pixels_per_frame(q) for q in qualities},
+        "clips": [
+            {
+                "clip": clip.clip,
+                "frames": clip.complete[Order.WORST_FIRST].frames,
+                "first_j_and_f": clip.complete[Order.WORST_FIRST].scores[0].tolist(),
+                "corrected_share": {
+                    order.name.lower(): {
+                        f"{q:g}": clip.corrected_share(q, order) for q in qualities
+                    }
+                    for order in Order
+                },
+                "corrected_in_order": {
+                    order.name.lower(): [each.frame for each in clip.complete[order].corrections]
+                    for order in complete
+                },
+            }
+            for clip in engine.clips
+        ],
+    }

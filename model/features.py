@@ -1,0 +1,133 @@
+"""What PDNet says of frames: the tensors that pass between its encoder, its decoder and losses."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Features:
+    """What the encoder says of B frames, alike for targets and references.
+
+    With p parts of c channels, h = H/8 and w = W/8:
+
+    Attributes:
+        appearance: A, B x width x H/4 x W/4.
+        parts: P, B x p x c x h x w.
+        saliency: logits s of the portrait, B x 1 x h x w, float32.
+        assignment: D, B x p x h x w, float32, sums to 1 over p: which part a pixel would be.
+        auxiliary: logits of the four side outputs, B x 4 x H x W, float32; where they were not
+            asked for, B x 0 x H x W.
+    """
+
+    appearance: Tensor
+    parts: Tensor
+    saliency: Tensor
+    assignment: Tensor
+    auxiliary: Tensor
+
+    def __len__(self) -> int:
+        return len(self.saliency)
+
+    def __getitem__(self, index: slice | Sequence[int] | Tensor) -> "Features":
+        """Take some of the frames, in the order of the index; a slice copies nothing."""
+        return self._map(lambda tensor: tensor[index])
+
+    @staticmethod
+    def cat(batches: Sequence["Features"]) -> "Features":
+        """Join the frames of several batches, in order."""
+        columns = zip(*(vars(batch).values() for batch in batches), strict=True)
+        return Features(*(torch.cat(column) for column in columns))
+
+    def to(
+        self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    ) -> "Features":
+        """Move them, or keep them in another precision; decode them in the network's own."""
+        return self._map(lambda tensor: tensor.to(device=device, dtype=dtype))
+
+    @property
+    def nbytes(self) -> int:
+        """The memory they need, in bytes."""
+        return sum(tensor.nbytes for tensor in vars(self).values())
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> "Features":
+        return Features(*(change(tensor) for tensor in vars(self).values()))
+
+
+@dataclass(frozen=True)
+class ReferenceFeatures:
+    """M references for each of B targets, or one set of M that all targets share.
+
+    With R = B, or R = 1 for a shared set:
+
+    Attributes:
+        features: of R * M frames, reference m of set r at r * M + m; appearance is not used.
+        masks: g, R x M x 1 x h x w in [0, 1], human masks averaged over the cells of the features
+            (`cell_average`); zeros where there is none.
+        given: v, R x M, float, 1 where there is a mask and 0 where there is none.
+        distance: B x M, float, |t - r| / T: how far a reference is, as a share of the clip.
+    """
+
+    features: Features
+    masks: Tensor
+    given: Tensor
+    distance: Tensor
+
+    @staticmethod
+    def unguided(features: Features, sets: int = 1) -> "ReferenceFeatures":
+        """Make references without masks and without distance of `sets` times M frames."""
+        masks = torch.zeros_like(features.saliency).reshape(sets, -1, *features.saliency.shape[1:])
+        none = masks.new_zeros(masks.shape[:2])
+        return ReferenceFeatures(features, masks, none, none)
+
+
+@dataclass(frozen=True)
+class Output:
+    """What the decoder says of B targets.
+
+    Attributes:
+        logits: of the portrait, B x 1 x H x W, float32.
+        saliency: s, logits of the portrait from the target alone, B x 1 x h x w.
+        guided_saliency: S', B x 1 x h x w in [0, 1]: saliency as the masks of references have it.
+        readout: B x 1 x h x w in [0, 1]: the masks of the references (the saliency of those
+            without), carried to the target by attention alone.
+        part_masks: eq 1, B x p x h x w; they sum to `guided_saliency`.
+    """
+
+    logits: Tensor
+    saliency: Tensor
+    guided_saliency: Tensor
+    readout: Tensor
+    part_masks: Tensor
+
+
+def to_input(images: Tensor) -> Tensor:
+    """Turn B x H x W x 3 uint8 BGR images into B x 3 x H x W float32, RGB as ImageNet has it."""
+    mean = torch.tensor(IMAGENET_MEAN, device=images.device) * 255
+    deviation = torch.tensor(IMAGENET_STD, device=images.device) * 255
+    return ((images.flip(-1) - mean) / deviation).permute(0, 3, 1, 2)
+
+
+def cell_average(masks: Tensor, size: tuple[int, int]) -> Tensor:
+    """Average masks, R x M x 1 x H x W bool or number, over h x w cells: R x M x 1 x h x w."""
+    averages = F.adaptive_avg_pool2d(masks.flatten(0, 1).float(), size)
+    return averages.reshape(*masks.shape[:3], *size)
+
+
+def known(saliency: Tensor, masks: Tensor, given: Tensor) -> Tensor:
+    """Return v g + (1 - v) S of S and g, B x 1 x h x w in [0, 1], and v, B, each 0 or 1."""
+    return torch.where(given[:, None, None, None] > 0, masks, saliency)
+
+
+def part_masks(portrait: Tensor, assignment: Tensor) -> Tensor:
+    """Share the portrait out among the parts: R^k = S D^k (eq 1), or with a mask G D^k (eq 5).
+
+    The portrait, B x 1 x h x w in [0, 1], may also be what is `known` of both; D is the
+    assignment, B x p x h x w. The p parts returned sum to the portrait.
+    """
+    return portrait * assignment

@@ -1,0 +1,27 @@
+"""Folding normalisation into convolutions, once a network learns no more."""
+
+from itertools import pairwise
+
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+
+def fold_norms(network: nn.Module) -> None:
+    """Let each convolution do the batch normalisation that follows it; the result is the same.
+
+    Found are pairs that follow each other in an nn.Sequential, and pairs named convN and bnN, as
+    in a ResNet. The network must be in evaluation mode; it cannot be trained afterwards, and its
+    state no longer has the names that weights are saved under.
+    """
+    for parent in list(network.modules()):
+        names = list(parent._modules)
+        if isinstance(parent, nn.Sequential):
+            pairs = list(pairwise(names))
+        else:
+            pairs = [(name, name.replace("conv", "bn")) for name in names if name[:4] == "conv"]
+        for convolution_name, norm_name in pairs:
+            convolution = parent._modules[convolution_name]
+            norm = parent._modules.get(norm_name)
+            if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                setattr(parent, convolution_name, fuse_conv_bn_eval(convolution, norm))
+                setattr(parent, norm_name, nn.Identity())

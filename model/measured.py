@@ -1,0 +1,139 @@
+"""What is measured: clips whose true masks are known, and an engine's answers to them."""
+
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+
+from labeler.clip import KEY_FRAME_STRIDE, Frames, Image
+from labeler.errors import LabelerError
+from labeler.mask import Mask, mask_digest
+from labeler.metrics import boundary_measure, region_similarity
+from labeler.mvps import Dataset
+from labeler.reference import Reference, ReferenceBook
+from model.segmenter import Segmentation, Segmenter
+
+
+@dataclass(frozen=True)
+class TruthClip:
+    """A clip with the true masks of the frames that are measured.
+
+    `truths` are H x W bool by frame index, in order. `voids` are those of the frames in which
+    some pixels are not to be scored.
+    """
+
+    name: str
+    frames: Frames
+    truths: Mapping[int, Mask]
+    voids: Mapping[int, Mask]
+
+    @property
+    def measured(self) -> tuple[int, ...]:
+        """The indices of the measured frames, in order."""
+        return tuple(self.truths)
+
+    def reference(self, frame: int) -> Reference:
+        """The true mask of a frame, as if a person had given it."""
+        truth = self.truths[frame]
+        return Reference(frame, mask_digest(truth), lambda: truth)
+
+    def region(self, frame: int, prediction: Mask) -> float:
+        """J of a prediction for that frame."""
+        return region_similarity(prediction, self.truths[frame], self.voids.get(frame))
+
+    def boundary(self, frame: int, prediction: Mask, radius: int | None = None) -> float:
+        """F of a prediction for that frame, at DAVIS's own radius or at one in pixels."""
+        return boundary_measure(
+            prediction, self.truths[frame], self.voids.get(frame), radius=radius
+        )
+
+
+def measured_clips(dataset: Dataset, names: Sequence[str] | None = None) -> tuple[str, ...]:
+    """The clips to measure: those named, each once, or all of the dataset.
+
+    Raises:
+        LabelerError: there is no clip of that name, or no clip at all.
+    """
+    if names is None:
+        names = [row.name for row in dataset.clips]
+    if not names:
+        raise LabelerError(f"There is no clip to measure in {dataset.folder}; name one, or export.")
+    return tuple(dataset.clip(name).name for name in dict.fromkeys(names))
+
+
+def load_truth(
+    dataset: Dataset, name: str, stride: int = KEY_FRAME_STRIDE, resolution: str | None = None
+) -> TruthClip:
+    """Read what a clip is measured against: the masks of its frames 0, stride, 2 * stride, ...
+
+    Frames of these that have no mask are left out.
+
+    Raises:
+        LabelerError: none of these frames has a mask, or a file is missing or damaged.
+    """
+    frames = dataset.frames(name, resolution)
+    key_frames = set(range(0, len(frames), stride))
+    indices = [i for i in dataset.annotated(name, resolution) if i in key_frames]
+    if not indices:
+        raise LabelerError(
+            f"No frame 0, {stride}, {2 * stride}, ... of {name} in {dataset.folder} has a mask to "
+            "measure against; give another stride or another clip."
+        )
+    truths = {i: dataset.mask(name, i, resolution) for i in indices}
+    voids = {i: dataset.void(name, i, resolution) for i in indices}
+    return TruthClip(name, frames, truths, {i: void for i, void in voids.items() if void.any()})
+
+
+_RUNS = count()
+
+
+class MeasuredFrames:
+    """A clip's frames under a key of their own, with a clock that runs while one is being read.
+
+    The key makes an engine start cold, so that features kept from an earlier run of the same
+    clip do not make this one look fast.
+    """
+
+    def __init__(self, frames: Frames) -> None:
+        self.key = f"{frames.key}:measured-{next(_RUNS)}"
+        self._frames = frames
+        self._lock = threading.Lock()
+        self._readers = 0
+        self._since = 0.0
+        self.seconds_reading = 0.0
+        """How long at least one thread was reading: two that read side by side count once."""
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def __getitem__(self, index: int) -> Image:
+        with self._lock:
+            if not self._readers:
+                self._since = time.perf_counter()
+            self._readers += 1
+        try:
+            return self._frames[index]
+        finally:
+            with self._lock:
+                self._readers -= 1
+                if not self._readers:
+                    self.seconds_reading += time.perf_counter() - self._since
+
+
+def segment_in_order(
+    segmenter: Segmenter, frames: Frames, targets: Sequence[int], references: ReferenceBook
+) -> Iterator[Segmentation]:
+    """Ask an engine for some frames, and see that it answers for these and in their order.
+
+    Raises:
+        ValueError: it does not.
+    """
+    answers = segmenter.segment(frames, targets, references)
+    for target, segmentation in zip(targets, answers, strict=True):
+        if segmentation.frame != target:
+            raise ValueError(
+                f"{segmenter.model_version} was asked for frame {target} but answered for "
+                f"{segmentation.frame}"
+            )
+        yield segmentation

@@ -1,0 +1,169 @@
+"""The commands of the network: train it, and measure it. They run on a bare GPU machine too."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from labeler.console import note, out, progress, say, say_json
+from labeler.errors import LabelerError
+from labeler.mvps import open_dataset
+
+if TYPE_CHECKING:
+    from model.segmenter import Segmenter
+
+# Whatever imports torch (2 s) is imported by the command that needs it.
+
+Folders = Annotated[list[Path] | None, typer.Option(show_default=False)]
+Clips = Annotated[list[str] | None, typer.Option("--clip", help="Only this clip; may be repeated.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")]
+DatasetFolder = Annotated[Path, typer.Argument(metavar="DIR", show_default=False)]
+
+RESEARCH = "research only: the licences of the training data apply"
+
+
+def train(
+    portraits: Annotated[
+        list[Path],
+        typer.Option(help="A dataset of people, of any known layout; may be repeated."),
+    ],
+    objects: Annotated[
+        list[Path] | None,
+        typer.Option(help="Clips of other things: they teach to carry a given mask."),
+    ] = None,
+    backgrounds: Annotated[
+        list[Path] | None, typer.Option(help="Pictures without people, to put people into.")
+    ] = None,
+    folder: Annotated[
+        Path, typer.Option("--out", help="For weights, card, log; gone on with if broken off.")
+    ] = Path("runs/train"),
+    recipe: Annotated[str, typer.Option(help="paper, or quick for a small budget.")] = "paper",
+    minutes: Annotated[float | None, typer.Option(min=0.1, help="Budget in time.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Budget in steps.")] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Side of the square input, a multiple of 32.")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1)] = None,
+    rate: Annotated[float | None, typer.Option(help="Learning rate, in place of its own.")] = None,
+    held_out: Annotated[
+        list[str] | None,
+        typer.Option(help="A clip to keep out, with every tenth picture; may be repeated."),
+    ] = None,
+    seed: int = 0,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that make batches.")] = 0,
+    version: Annotated[str, typer.Option(help="Of the weights.")] = "1.0.0",
+    trained_on: Annotated[
+        list[str] | None,
+        typer.Option(help="What the card says of the data; may be repeated. Default: the folders."),
+    ] = None,
+    licence: Annotated[str, typer.Option(help="What the card says of the licence.")] = RESEARCH,
+    device: Device = "auto",
+) -> None:
+    """Train PDNet; under torchrun, on several GPUs at once."""
+    from model.data_folders import backgrounds_from, clips_from
+    from model.data_layouts import portraits_from
+    from model.data_sources import Sources
+    from model.engines import find_device
+    from model.recipe import RECIPES
+    from model.train_run import train as run
+
+    if recipe not in RECIPES:
+        raise LabelerError(f"There is no recipe {recipe!r}; there are: {', '.join(RECIPES)}.")
+    chosen = RECIPES[recipe]
+    if size is not None:
+        chosen = replace(chosen, size=size)
+    if batch_size is not None:
+        chosen = replace(chosen, batch_size=batch_size)
+    if rate is not None:
+        slower = rate * chosen.backbone_rate / chosen.rate
+        chosen = replace(chosen, rate=rate, backbone_rate=slower)
+    sources = Sources()
+    for each in portraits:
+        sources += portraits_from(each)
+    for each in objects or []:
+        sources += Sources(objects=clips_from(each))
+    for each in backgrounds or []:
+        sources += Sources(backgrounds=backgrounds_from(each))
+    if held_out:
+        sources, _ = sources.split(held_out)
+    folders = [*portraits, *(objects or []), *(backgrounds or [])]
+    note(f"reading the pictures of {', '.join(path.name for path in folders)}")
+    with progress("training") as bar:
+        card = run(
+            sources,
+            chosen,
+            folder,
+            device=find_device(device),
+            minutes=minutes,
+            steps=steps,
+            seed=seed,
+            workers=workers,
+            version=version,
+            training_data=trained_on or [path.resolve().name for path in folders],
+            licence=licence,
+            progress=lambda where: bar(where.step, where.steps),
+        )
+    say(f"{folder}: {card.model_version} after {card.training['minutes']} minutes")
+
+
+def evaluate(
+    folder: DatasetFolder,
+    model: Annotated[str | None, typer.Option(help="A folder, a name, or a baseline.")] = None,
+    given: Annotated[
+        int, typer.Option(min=0, help="True masks given, evenly spaced: 0 none, 1 the first.")
+    ] = 0,
+    clips: Clips = None,
+    output: Annotated[Path, typer.Option("-o", "--out")] = Path("runs/evaluation"),
+    batch_size: Annotated[int, typer.Option(min=1)] = 8,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Score an engine against a dataset's masks: J, F, J&F as DAVIS has them, and its speed."""
+    from model.engines import load_segmenter
+    from model.evaluate import evaluate as measure
+    from model.evaluate_report import evaluation_tables, to_json, write_evaluation
+
+    segmenter, _ = load_segmenter(model, device=device, batch_size=batch_size)
+    with progress("evaluating") as update:
+        found = measure(open_dataset(folder), segmenter, clips=clips, given=given, progress=update)
+    paths = write_evaluation(found, output)
+    if as_json:
+        say_json(to_json(found))
+        return
+    for shown in evaluation_tables(found):
+        out.print(shown)
+    say(", ".join(map(str, paths)))
+
+
+def effort(
+    folder: DatasetFolder,
+    models: Annotated[
+        list[str] | None, typer.Option("--model", help="An engine; may be repeated.")
+    ] = None,
+    baselines: Annotated[bool, typer.Option(help="Measure the baselines along.")] = True,
+    clips: Clips = None,
+    output: Annotated[Path, typer.Option("-o", "--out")] = Path("runs/effort"),
+    batch_size: Annotated[int, typer.Option(min=1)] = 8,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Measure how few frames a person must correct with an engine (FC@q), beside baselines."""
+    from model.baselines import BASELINES
+    from model.effort import measure_effort
+    from model.effort_report import effort_tables, to_json, write_effort
+    from model.engines import DEFAULT_MODEL, load_segmenter
+
+    engines: dict[str, Segmenter] = {}
+    for name in [*(models or [DEFAULT_MODEL]), *(BASELINES if baselines else [])]:
+        engines[name], _ = load_segmenter(name, device=device, batch_size=batch_size)
+    with progress("correcting") as update:
+        found = measure_effort(open_dataset(folder), engines, clips=clips, progress=update)
+    paths = write_effort(found, output)
+    if as_json:
+        say_json(to_json(found))
+        return
+    for shown in effort_tables(found):
+        out.print(shown)
+    say(", ".join(map(str, paths)))

@@ -1,0 +1,94 @@
+"""How a network is trained: the recipe of the paper, and one for a small budget."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from model.losses import LossWeights
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a training, but the data and the seed.
+
+    Learning rates are maxima: each is reached after `warm_up`, a share of the steps, and then
+    falls as (1 - progress) to the power of `decay`.
+
+    Attributes:
+        configuration: of the network, a key of `model.pdnet.CONFIGURATIONS`.
+        samples: how pictures become samples, a key of `model.data.SAMPLING`.
+        size: side of the square input, in pixels, a multiple of 32.
+        batch_size: targets per step, over all processes.
+        epochs: how often each annotated training frame is a target, where no other budget is set.
+        image_steps: single-image steps in each cycle, before its video steps (paper, section 5.1).
+        video_steps: video steps in each cycle.
+        optimiser: of all parameters.
+        image_rate: learning rate of image steps.
+        backbone_rate: learning rate of the backbone in video steps.
+        rate: learning rate of everything else in video steps.
+        weight_decay: of everything but biases, norms and scalars.
+        warm_up: share of the steps.
+        decay: power of the fall after it.
+        clip_norm: largest norm of a step's gradient.
+        imagenet: start the backbone from ImageNet; else from random numbers.
+        freeze_statistics: keep the backbone's batch statistics as they were loaded.
+        average: decay per step of the running mean of the weights that is kept; 0 keeps the last.
+        ramp_epochs: epochs until the losses of parts count in full.
+        losses: what each loss counts for.
+    """
+
+    name: str
+    configuration: str
+    samples: str
+    size: int = 480
+    batch_size: int = 4
+    epochs: int = 60
+    image_steps: int = 1
+    video_steps: int = 2
+    optimiser: Literal["sgd", "adamw"] = "sgd"
+    image_rate: float = 2.5e-4
+    backbone_rate: float = 2.5e-5
+    rate: float = 2.5e-3
+    weight_decay: float = 5e-4
+    warm_up: float = 0.05
+    decay: float = 0.9
+    clip_norm: float = 5.0
+    imagenet: bool = True
+    freeze_statistics: bool = True
+    average: float = 0.0
+    ramp_epochs: float = 2.0
+    losses: LossWeights = field(default_factory=LossWeights)
+
+
+RECIPES = {
+    # PDNet paper, section 5.1; what it does not say is COSNet's (Lu et al. 2019) or our choice.
+    "paper": Recipe("paper", configuration="pdnet", samples="paper"),
+    # From random numbers and little data: another optimiser, a mean of the weights, batch
+    # statistics that learn, and made-up clips. Without ImageNet there is no frozen network worth
+    # resembling, so the semantic term is off.
+    "quick": Recipe(
+        "quick",
+        configuration="pdnet-small",
+        samples="quick",
+        size=320,
+        batch_size=16,
+        image_steps=0,
+        video_steps=1,
+        optimiser="adamw",
+        backbone_rate=1e-3,
+        rate=1e-3,
+        weight_decay=0.05,
+        decay=1.0,
+        imagenet=False,
+        freeze_statistics=False,
+        average=0.999,
+        losses=LossWeights(semantic=0.0),
+    ),
+}
+
+
+def learning_rate(maximum: float, progress: float, recipe: Recipe) -> float:
+    """The learning rate at a share of all steps, `progress`, 0 to 1."""
+    if progress < recipe.warm_up:
+        return maximum * progress / recipe.warm_up
+    fallen = (progress - recipe.warm_up) / (1 - recipe.warm_up)
+    return maximum * float(max(1 - fallen, 0.0) ** recipe.decay)

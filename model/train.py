@@ -1,0 +1,306 @@
+"""Training: the steps of a recipe, which go on exactly where a killed run stopped."""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from labeler.errors import LabelerError
+from model.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
+from model.data import Batches, one_thread
+from model.data_sample import Batch
+from model.features import ReferenceFeatures, cell_average, to_input
+from model.losses import Labelled, Losses, PDNetLoss
+from model.pdnet import PDNet
+from model.processes import Processes
+from model.recipe import Recipe, learning_rate
+from model.train_log import TrainingLog
+
+BASIS_RATE = 1e-2
+"""Learning rate of the semantic loss's basis, which is no part of the network."""
+
+CHECKPOINT_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a training is: steps done, of how many, the seconds left, and the last losses."""
+
+    step: int
+    steps: int
+    seconds_left: float
+    losses: dict[str, float]
+
+
+class Schedule(Dataset[Batch]):
+    """Which batch each step takes: in each cycle the image steps, then the video steps."""
+
+    def __init__(
+        self, recipe: Recipe, videos: Batches, images: Batches, processes: Processes
+    ) -> None:
+        self._recipe, self._videos, self._images = recipe, videos, images
+        self._processes = processes
+
+    def __getitem__(self, step: int) -> Batch:
+        image_steps, video_steps = self._recipe.image_steps, self._recipe.video_steps
+        cycle, place = divmod(step, image_steps + video_steps)
+        if place < image_steps:
+            number, source = cycle * image_steps + place, self._images
+        else:
+            number, source = cycle * video_steps + place - image_steps, self._videos
+        return source[number * self._processes.count + self._processes.rank]
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps in which each annotated frame is a target once."""
+        recipe = self._recipe
+        cycles = len(self._videos) / (recipe.video_steps * self._processes.count)
+        return max(1, math.ceil(cycles * (recipe.image_steps + recipe.video_steps)))
+
+
+class Trainer:
+    """A network in training, with everything that belongs to its state.
+
+    Args:
+        recipe: how to train.
+        network: PDNet with its first weights.
+        schedule: what on.
+        folder: where checkpoint and log are. A training broken off there is gone on with.
+        steps: how many there are in all.
+        device: where to compute; in bfloat16 on CUDA.
+        processes: this process among those that train together.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        network: PDNet,
+        schedule: Schedule,
+        folder: Path,
+        *,
+        steps: int,
+        device: torch.device,
+        processes: Processes | None = None,
+    ) -> None:
+        self.recipe, self.schedule, self.folder, self.steps = recipe, schedule, folder, steps
+        self.device, self.processes = device, processes or Processes()
+        self.network = network.to(device)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.loss = PDNetLoss(network.config.parts, network.body, recipe.losses).to(device)
+        self.average = deepcopy(self.network).requires_grad_(False) if recipe.average else None
+        self.optimisers = _optimisers(recipe, self.network, self.loss)
+        self.log = TrainingLog(folder / "losses.csv")
+        self.step = 0
+        self.seconds = 0.0
+        folder.mkdir(parents=True, exist_ok=True)
+        if (folder / CHECKPOINT_FILE).exists():
+            self.resume()
+
+    @property
+    def result(self) -> PDNet:
+        """The network that is worth keeping: the mean of the last weights, or the last ones."""
+        return self.average or self.network
+
+    def run(
+        self,
+        *,
+        workers: int = 0,
+        progress: Callable[[Progress], None] | None = None,
+        checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    ) -> None:
+        """Take the steps that are left.
+
+        Args:
+            workers: processes that make batches; 0 makes them in this one.
+            progress: called after each step.
+            checkpoint_seconds: how often the state is written.
+
+        Raises:
+            LabelerError: a loss or a gradient is not finite; the last checkpoint is still good.
+        """
+        loader = DataLoader(
+            self.schedule,
+            batch_size=None,
+            sampler=range(self.step, self.steps),
+            num_workers=workers,
+            worker_init_fn=one_thread,
+            pin_memory=self.device.type == "cuda",
+            prefetch_factor=4 if workers else None,
+        )
+        started, before, saved = time.monotonic(), self.seconds, time.monotonic()
+        first = self.step
+        for batch in loader:
+            losses = self._take(batch.to(self.device, non_blocking=True))
+            now = time.monotonic()
+            self.seconds = before + now - started
+            if now - saved >= checkpoint_seconds:
+                self.save()
+                saved = now
+            if progress is not None:
+                left = (now - started) / (self.step - first) * (self.steps - self.step)
+                progress(Progress(self.step, self.steps, left, losses))
+        self.save()
+
+    def save(self) -> None:
+        """Write the state, so that a killed run goes on from here."""
+        if self.processes.first:
+            save_checkpoint(
+                self.folder / CHECKPOINT_FILE,
+                self._modules(),
+                self.optimisers,
+                {"step": self.step, "steps": self.steps, "seconds": self.seconds},
+            )
+            self.log.flush()
+        self.processes.wait()
+
+    def resume(self) -> None:
+        """Go back to the last state that was written.
+
+        Raises:
+            LabelerError: it is damaged, or of another network or recipe.
+        """
+        path = self.folder / CHECKPOINT_FILE
+        facts = load_checkpoint(path, self._modules(), self.optimisers)
+        if facts["steps"] != self.steps:
+            raise LabelerError(
+                f"{path} is of a training of {facts['steps']} steps and not of {self.steps}; "
+                "give the same budget again, or train into another folder with --out."
+            )
+        self.step, self.seconds = facts["step"], facts["seconds"]
+        if self.processes.first:
+            self.log.forget_from(self.step)
+
+    def _modules(self) -> dict[str, nn.Module]:
+        modules: dict[str, nn.Module] = {"network": self.network, "loss": self.loss}
+        return modules | ({"average": self.average} if self.average else {})
+
+    def _take(self, batch: Batch) -> dict[str, float]:
+        """Take one step, and return its losses."""
+        recipe = self.recipe
+        kind = "video" if batch.given.shape[1] else "image"
+        optimiser = self.optimisers[kind]
+        factor = learning_rate(1.0, (self.step + 1) / (self.steps + 1), recipe)
+        for group in optimiser.param_groups:
+            group["lr"] = group["maximum"] * factor
+        self.network.train()
+        if recipe.freeze_statistics:
+            _freeze_statistics(self.network.body)
+        losses = self._video_losses(batch) if kind == "video" else self._image_losses(batch)
+        optimiser.zero_grad(set_to_none=True)
+        losses.total.backward()  # type: ignore[no-untyped-call]
+        trained = [p for group in optimiser.param_groups for p in group["params"]]
+        self.processes.average(p.grad for p in trained if p.grad is not None)
+        norm = nn.utils.clip_grad_norm_(trained, recipe.clip_norm)
+        numbers = losses.numbers()
+        if not (math.isfinite(numbers["total"]) and math.isfinite(float(norm))):
+            wrong = [name for name, value in numbers.items() if not math.isfinite(value)]
+            raise LabelerError(
+                f"Training stopped at step {self.step}: {', '.join(wrong) or 'the gradient'} is "
+                f"not finite. The last good weights are in {self.folder}; go on from them with a "
+                "lower --rate, or look at the pictures of that step."
+            )
+        optimiser.step()
+        self._follow()
+        self.log.add(self.step, kind, recipe.rate * factor, numbers)
+        self.step += 1
+        return numbers
+
+    def _video_losses(self, batch: Batch) -> Losses:
+        count = batch.given.shape[1]
+        images = torch.cat([batch.images, batch.reference_images.flatten(0, 1)])
+        with self._precision():
+            pixels = to_input(images)
+            # Together, so that batch statistics are of targets and references alike.
+            features = self.network.encode(pixels, auxiliary=True)
+            size = (features.saliency.shape[-2], features.saliency.shape[-1])
+            targets, references = features[: len(batch)], features[len(batch) :]
+            guides = cell_average(batch.guides, size)
+            output = self.network.decode(
+                targets, ReferenceFeatures(references, guides, batch.given, batch.distance)
+            )
+            return self.loss(  # type: ignore[no-any-return]
+                Labelled(pixels[: len(batch)], targets, batch.masks, batch.portrait),
+                Labelled(
+                    pixels[len(batch) :],
+                    references,
+                    batch.reference_masks.flatten(0, 1),
+                    batch.portrait.repeat_interleave(count),
+                ),
+                output,
+                batch.given,
+                self._ramp,
+            )
+
+    def _image_losses(self, batch: Batch) -> Losses:
+        with self._precision():
+            features = self.network.encode(to_input(batch.images), auxiliary=True)
+            return self.loss.image_loss(features, batch.masks)
+
+    @property
+    def _ramp(self) -> float:
+        return min(1.0, self.step / (self.recipe.ramp_epochs * self.schedule.steps_per_epoch))
+
+    def _precision(self) -> "torch.autocast | nullcontext[None]":
+        if self.device.type != "cuda":
+            return nullcontext()
+        return torch.autocast("cuda", torch.bfloat16)
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Move the mean of the weights; it forgets the first steps sooner than later ones."""
+        if self.average is None:
+            return
+        share = 1 - min(self.recipe.average, (1 + self.step) / (10 + self.step))
+        of_network = self.network.state_dict()
+        for name, mean in self.average.state_dict().items():
+            if mean.is_floating_point():
+                mean.lerp_(of_network[name], share)
+            else:
+                mean.copy_(of_network[name])
+
+
+def _optimisers(
+    recipe: Recipe, network: PDNet, loss: PDNetLoss
+) -> dict[str, torch.optim.Optimizer]:
+    """One optimiser for each kind of step: a switched-off one would keep moving by momentum."""
+    body = list(network.body.named_parameters())
+    encoder = [*network.pyramid.named_parameters(), *network.sides.named_parameters()]
+    of_body = {id(parameter) for _, parameter in body}
+    rest = [(n, p) for n, p in network.named_parameters() if id(p) not in of_body]
+    basis = [{"params": list(loss.parameters()), "maximum": BASIS_RATE, "weight_decay": 0.0}]
+    groups = {
+        "video": [
+            *_groups(body, recipe.backbone_rate, recipe.weight_decay),
+            *_groups(rest, recipe.rate, recipe.weight_decay),
+            *(basis if list(loss.parameters()) else []),
+        ],
+        "image": _groups([*body, *encoder], recipe.image_rate, recipe.weight_decay),
+    }
+    if recipe.optimiser == "adamw":
+        return {name: torch.optim.AdamW(each, lr=0.0) for name, each in groups.items()}
+    return {name: torch.optim.SGD(each, lr=0.0, momentum=0.9) for name, each in groups.items()}
+
+
+def _groups(
+    parameters: Iterable[tuple[str, nn.Parameter]], rate: float, weight_decay: float
+) -> Iterator[dict[str, object]]:
+    """Matrices, which decay, and what has one axis or none (biases, norms, scalars): not."""
+    found: dict[bool, list[Tensor]] = {True: [], False: []}
+    for _, parameter in parameters:
+        found[parameter.ndim > 1].append(parameter)
+    for decays, members in found.items():
+        decay = weight_decay if decays else 0.0
+        yield {"params": members, "maximum": rate, "weight_decay": decay}
+
+
+def _freeze_statistics(body: nn.Module) -> None:
+    for module in body.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()

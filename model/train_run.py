@@ -1,0 +1,146 @@
+"""One training from its sources to weights with a card."""
+
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from labeler.errors import LabelerError
+from model.card import ModelCard, save_model
+from model.data import SAMPLING, TrainingData
+from model.data_sources import Sources
+from model.pdnet import CONFIGURATIONS, PDNet
+from model.processes import Processes
+from model.recipe import Recipe
+from model.resnet import load_imagenet_weights
+from model.train import Progress, Schedule, Trainer
+from model.train_log import plot_losses
+
+PILOT_STEPS = 12
+"""Steps that are timed, and thrown away, to see how many fit into a budget of minutes."""
+
+
+def train(
+    sources: Sources,
+    recipe: Recipe,
+    folder: Path,
+    *,
+    device: torch.device,
+    minutes: float | None = None,
+    steps: int | None = None,
+    seed: int = 0,
+    workers: int = 0,
+    version: str = "1.0.0",
+    training_data: list[str],
+    licence: str,
+    reading: Callable[[int, int], None] | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> ModelCard:
+    """Train a network and write its weights, card, log and curves into `folder`.
+
+    A training that was broken off in `folder` is gone on with.
+
+    Args:
+        sources: what to learn from.
+        recipe: how.
+        folder: where everything goes.
+        device: where to compute.
+        minutes: the budget in time, of which the number of steps is made by timing a few; or
+        steps: the budget in steps; without either, the recipe's epochs.
+        seed: of the first weights and of the samples.
+        workers: processes that make batches.
+        version: of the weights, such as 1.0.0.
+        training_data: what the card says they were trained on.
+        licence: what the card says of their licence.
+        reading: is told how many pictures are read, and of how many.
+        progress: is told of every step.
+
+    Returns:
+        The card; it holds no scores yet. Processes other than the first return it too.
+
+    Raises:
+        LabelerError: a source is incomplete, or the training came to numbers that are not finite.
+    """
+    processes = Processes.from_environment(device)
+    share = recipe.batch_size // processes.count
+    if share * processes.count != recipe.batch_size:
+        raise LabelerError(
+            f"A batch of {recipe.batch_size} cannot be shared by {processes.count} processes; "
+            "start a number of them that divides it."
+        )
+    samples = replace(SAMPLING[recipe.samples], size=recipe.size)
+    data = TrainingData(sources, samples, seed, share, progress=reading)
+    schedule = Schedule(recipe, data.video_batches, data.image_batches, processes)
+
+    def trainer(where: Path, steps: int) -> Trainer:
+        return Trainer(
+            recipe,
+            _first_weights(recipe, seed),
+            schedule,
+            where,
+            steps=steps,
+            device=device,
+            processes=processes,
+        )
+
+    budget = folder / "steps.txt"
+    if steps is None and budget.exists():  # the same again, however fast the machine is now
+        steps = int(budget.read_text())
+    if steps is None and minutes is not None:
+        with tempfile.TemporaryDirectory() as scratch:
+            steps = _steps_within(60 * minutes, trainer(Path(scratch), 3 * PILOT_STEPS), workers)
+    steps = steps or recipe.epochs * schedule.steps_per_epoch
+    folder.mkdir(parents=True, exist_ok=True)
+    budget.write_text(f"{steps}\n")
+    run = trainer(folder, steps)
+    run.run(workers=workers, progress=progress)
+    return _write(run, folder, version, seed, training_data, licence)
+
+
+def _write(
+    run: Trainer, folder: Path, version: str, seed: int, training_data: list[str], licence: str
+) -> ModelCard:
+    recipe = run.recipe
+    card = save_model(
+        folder,
+        {
+            name: tensor.half() if tensor.is_floating_point() else tensor
+            for name, tensor in run.result.cpu().state_dict().items()
+        },
+        engine="pdnet",
+        configuration=recipe.configuration,
+        version=version,
+        training_data=training_data,
+        licence=licence,
+        input_size=recipe.size,
+        training={
+            "recipe": recipe.name,
+            "seed": seed,
+            "steps": run.step,
+            "batch_size": recipe.batch_size,
+            "minutes": round(run.seconds / 60, 1),
+            "device": run.device.type,
+        },
+    )
+    with suppress(ImportError):  # a bare GPU machine draws nothing; the numbers are there
+        plot_losses(folder / "losses.csv", folder / "losses.png")
+    return card
+
+
+def _first_weights(recipe: Recipe, seed: int) -> PDNet:
+    torch.manual_seed(seed)
+    network = PDNet(CONFIGURATIONS[recipe.configuration])
+    if recipe.imagenet:
+        load_imagenet_weights(network.body, network.config.backbone)
+    return network
+
+
+def _steps_within(seconds: float, pilot: Trainer, workers: int) -> int:
+    """How many steps fit into a time, by some that are taken and thrown away."""
+    ends: list[float] = []
+    pilot.run(workers=workers, progress=lambda _: ends.append(pilot.seconds))
+    each = (ends[-1] - ends[PILOT_STEPS - 1]) / (len(ends) - PILOT_STEPS)
+    return max(1, int(seconds / each))

@@ -1,0 +1,43 @@
+"""Batches to train on in a test: bright discs on noise, moved in the references."""
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from model.data_recipe import Kind
+from model.data_sample import Batch, ReferenceSample, Sample, collate
+
+SIDE = 64
+
+
+class MadeBatches(Dataset[Batch]):
+    """Batch i is a pure function of i. `spoilt` is an index whose picture is to break things."""
+
+    def __init__(self, references: int = 1, batch_size: int = 2, pause: float = 0.0) -> None:
+        self.references, self.batch_size, self.pause = references, batch_size, pause
+
+    def __len__(self) -> int:
+        return 5
+
+    def __getitem__(self, index: int) -> Batch:
+        size = self.batch_size
+        return collate([self.sample(n) for n in range(index * size, (index + 1) * size)])
+
+    def sample(self, index: int) -> Sample:
+        rng = np.random.default_rng([3, index])
+        image, mask = view(rng)
+        references = []
+        for _ in range(self.references):
+            picture, truth = view(rng)
+            given = bool(rng.uniform() < 0.5)
+            guide = truth & given
+            references.append(ReferenceSample(picture, truth, guide, given, float(rng.uniform())))
+        return Sample(Kind.STILL, True, image, mask, tuple(references))
+
+
+def view(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    rows, columns = np.ogrid[:SIDE, :SIDE]
+    row, column = rng.integers(20, 44, 2)
+    mask = (rows - row) ** 2 + (columns - column) ** 2 < int(rng.integers(60, 260))
+    image = rng.integers(0, 120, (SIDE, SIDE, 3), np.uint8)
+    image[mask] += 120
+    return image, mask

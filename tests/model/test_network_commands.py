@@ -1,0 +1,89 @@
+"""`python -m model`: the commands of the network as a person types them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from labeler.mask import encode_mask
+from labeler.mvps import SMALL, mask_tree, picture_tree
+from model.card import read_card
+
+ROOT = Path(__file__).parents[2]
+
+
+def network(*arguments: object, expect: int = 0) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "model", *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == expect, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two clips of a bright disc in DAVIS's layout, every frame masked."""
+    folder = tmp_path_factory.mktemp("clips")
+    for name in ("left", "right"):
+        pictures, masks = picture_tree(folder, SMALL) / name, mask_tree(folder, SMALL) / name
+        pictures.mkdir(parents=True)
+        masks.mkdir(parents=True)
+        for frame in range(11):
+            rows, columns = np.ogrid[:96, :128]
+            column = 40 + 4 * frame if name == "right" else 90 - 4 * frame
+            mask = (rows - 48) ** 2 + (columns - column) ** 2 < 500
+            image = np.full((96, 128, 3), 60, np.uint8)
+            image[mask] = (80, 120, 220)
+            cv2.imwrite(str(pictures / f"{frame:05d}.jpg"), image)
+            (masks / f"{frame:05d}.png").write_bytes(encode_mask(mask))
+    return folder
+
+
+def test_train_evaluate_and_effort(clips, tmp_path):
+    weights = tmp_path / "weights"
+    options = ("--recipe", "quick", "--size", 64, "--batch-size", 2, "--steps", 3)
+    done = network(
+        "train", "--portraits", clips, "--out", weights, *options, "--held-out", "right",
+        "--trained-on", "discs", "--device", "cpu",
+    )  # fmt: skip
+    card = read_card(weights)
+    assert card.model_version in done.stdout
+    assert card.training_data == ["discs"]
+    assert (card.training["steps"], card.training["recipe"]) == (3, "quick")
+    assert card.input_size == 64
+    assert (weights / "losses.png").exists()
+    assert (weights / "losses.csv").read_text().count("\n") == 4
+
+    done = network(
+        "evaluate", clips, "--model", weights, "--clip", "right", "--given", 1,
+        "--out", tmp_path / "evaluation", "--json", "--device", "cpu",
+    )  # fmt: skip
+    found = json.loads(done.stdout)
+    assert found["model_version"] == card.model_version
+    assert (tmp_path / "evaluation" / "evaluation.html").exists()
+
+    done = network(
+        "effort", clips, "--model", "copy", "--no-baselines", "--clip", "right",
+        "--out", tmp_path / "effort",
+    )  # fmt: skip
+    assert "FC@85" in done.stdout
+    assert (tmp_path / "effort" / "effort.png").exists()
+
+
+def test_a_time_budget_becomes_a_number_of_steps(clips, tmp_path):
+    options = ("--recipe", "quick", "--size", 64, "--batch-size", 2, "--minutes", 0.1)
+    network("train", "--portraits", clips, "--out", tmp_path, *options, "--device", "cpu")
+    steps = int((tmp_path / "steps.txt").read_text())
+    assert read_card(tmp_path).training["steps"] == steps > 1
+
+
+def test_what_is_missing_is_named_before_training(clips, tmp_path):
+    done = network("train", "--portraits", tmp_path, "--out", tmp_path / "out", expect=1)
+    assert str(tmp_path) in done.stderr
+    done = network("train", "--portraits", clips, "--recipe", "slow", expect=1)
+    assert "there are: paper, quick" in done.stderr
+    assert not (tmp_path / "out").exists()
