@@ -1,0 +1,1 @@
+"""The plugin: the command line, and what ties the domain to the networks."""

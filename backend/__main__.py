@@ -1,0 +1,5 @@
+"""`python -m backend` is `mvps`."""
+
+from backend.cli import main
+
+main()

@@ -1,0 +1,62 @@
+"""The command line `mvps`: its global options and the list of its commands."""
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from backend import dataset_commands, labeling_commands, start_commands
+from backend.settings import Settings
+from labeler.console import say, spoken_errors
+from model import network_commands
+
+app = typer.Typer(
+    help="Turn raw clips of people into a video portrait segmentation dataset in the MVPS layout.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (
+    start_commands.demo,
+    labeling_commands.add,
+    labeling_commands.preannotate,
+    labeling_commands.preview,
+    labeling_commands.correct,
+    labeling_commands.status,
+    dataset_commands.export,
+    dataset_commands.validate,
+    network_commands.train,
+    network_commands.evaluate,
+    network_commands.effort,
+    start_commands.doctor,
+):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run `mvps`: exit 0 on success, 2 on wrong use, 1 otherwise with one sentence on stderr."""
+    with spoken_errors():
+        app()
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        say(version("mvps-labeler"))
+        raise typer.Exit
+
+
+@app.callback()
+def _global_options(
+    context: typer.Context,
+    workspace: Annotated[
+        Path | None,
+        typer.Option("-w", "--workspace", help="Its folder. Default: MVPS_WORKSPACE, ./workspace."),
+    ] = None,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    settings = Settings()
+    context.obj = settings.model_copy(update={"workspace": workspace} if workspace else {})

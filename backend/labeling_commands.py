@@ -1,0 +1,154 @@
+"""The commands of labeling: a clip comes in, is masked, corrected, looked at."""
+
+from dataclasses import asdict
+from getpass import getuser
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from backend.options import ClipName, ClipNames, Device, Json, Model, chosen, load, opened
+from backend.preannotate import Refresh, refresh
+from backend.propagate import record_correction
+from labeler.clip import KEY_FRAME_STRIDE, Clip, Scenario
+from labeler.console import note, out, progress, say, say_json, table
+from labeler.mask import read_mask
+from labeler.overview import overview
+from labeler.preview import write_preview
+from labeler.revision import Provenance
+from labeler.workspace import Workspace
+
+
+def add(
+    context: typer.Context,
+    videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", show_default=False)],
+    scenario: Annotated[Scenario, typer.Option(help="Which of MVPS's seven it belongs to.")],
+    name: Annotated[
+        str | None, typer.Option(help="The clip's name, for one video. Default: the file's.")
+    ] = None,
+    stride: Annotated[int, typer.Option(min=1, help="A key frame every so many frames.")] = (
+        KEY_FRAME_STRIDE
+    ),
+) -> None:
+    """Decode videos into clips, at up to 30 frames per second."""
+    if name is not None and len(videos) > 1:
+        raise typer.BadParameter("it names one clip, but several videos are given.", context)
+    with opened(context) as workspace:
+        for video in videos:
+            add_clip(workspace, video, scenario, name, stride)
+
+
+def preannotate(
+    context: typer.Context,
+    names: ClipNames = None,
+    model: Model = None,
+    device: Device = None,
+) -> None:
+    """Mask every key frame that is not masked yet with these weights and references."""
+    with opened(context) as workspace:
+        clips = chosen(workspace, names)
+        segmenter = load(context, workspace, model, device)
+        for clip in clips:
+            with progress(f"masking {clip.name}") as update:
+                done = refresh(workspace, clip, segmenter, progress=update)
+            say_refresh(done)
+
+
+def correct(
+    context: typer.Context,
+    clip_name: ClipName,
+    frame: Annotated[int, typer.Argument(metavar="FRAME")],
+    mask_file: Annotated[Path, typer.Argument(metavar="MASK.png")],
+    by: Annotated[str | None, typer.Option(help="Who painted it. Default: your login.")] = None,
+    allow_empty: Annotated[
+        bool, typer.Option("--allow-empty", help="Nobody is in the frame, and that is right.")
+    ] = False,
+    model: Model = None,
+    device: Device = None,
+) -> None:
+    """Record your mask of a key frame, and mask again the frames that it can help."""
+    with opened(context) as workspace:
+        clip = workspace.clip(clip_name)
+        mask = read_mask(mask_file, (clip.height, clip.width))
+        revision = record_correction(
+            workspace, clip, frame, mask, by or getuser(), allow_empty=allow_empty
+        )
+        say(f"{clip.name} frame {frame}: recorded as revision {revision.number}")
+        segmenter = load(context, workspace, model, device)
+        with progress(f"masking {clip.name}") as update:
+            done = refresh(workspace, clip, segmenter, keep_other_weights=True, progress=update)
+        say_refresh(done)
+
+
+def preview(
+    context: typer.Context,
+    names: ClipNames = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Default: previews/ in the workspace.")
+    ] = None,
+) -> None:
+    """Write one page per clip to look at: overlays, uncertainty over time, provenance."""
+    with opened(context) as workspace:
+        for clip in chosen(workspace, names):
+            path = (output or workspace.root / "previews") / f"{clip.name}.html"
+            with progress(f"drawing {clip.name}") as update:
+                write_preview(workspace, clip, path, update)
+            say(str(path))
+
+
+def status(context: typer.Context, as_json: Json = False) -> None:
+    """Show the clips and how far their key frames have come."""
+    with opened(context) as workspace:
+        clips = overview(workspace)
+    if as_json:
+        say_json(
+            [
+                asdict(each.clip)
+                | {"key_frames": len(each.clip.key_frames), "missing": each.missing}
+                | {provenance.name.lower(): n for provenance, n in each.masks.items()}
+                for each in clips
+            ]
+        )
+        return
+    provenances = [provenance.name.lower() for provenance in Provenance]
+    columns = ["clip", "scenario", "frames", "key frames", "missing", *provenances]
+    shown = table(*columns, right=2)
+    for each in clips:
+        numbers = [each.clip.frame_count, len(each.clip.key_frames), each.missing]
+        cells = map(str, [*numbers, *each.masks.values()])
+        shown.add_row(each.clip.name, each.clip.scenario.value, *cells)
+    out.print(shown)
+
+
+def add_clip(
+    workspace: Workspace,
+    video: Path,
+    scenario: Scenario,
+    name: str | None = None,
+    stride: int = KEY_FRAME_STRIDE,
+) -> Clip:
+    """Decode a video into a clip, with a progress bar, and say what came of it."""
+    from labeler.ingest import add_video
+    from labeler.video import probe_video
+
+    with progress(f"decoding {video.name}", probe_video(video).frame_estimate) as update:
+        clip = add_video(workspace, video, scenario, name=name, stride=stride, progress=update)
+    say(
+        f"{clip.name}: {clip.frame_count} frames at {float(clip.fps):.4g} per second, "
+        f"{clip.width}x{clip.height}, {len(clip.key_frames)} key frames"
+    )
+    return clip
+
+
+def say_refresh(done: Refresh) -> None:
+    """Say what a refresh did to a clip."""
+    if not done.segmented:
+        say(f"{done.clip}: all {done.kept} key frames are up to date")
+        return
+    say(
+        f"{done.clip}: masked {len(done.segmented)} key frames at {done.ms_per_frame:.0f} ms each, "
+        f"left {done.kept} as they were"
+    )
+    if done.emptied:
+        frames = ", ".join(map(str, done.emptied))
+        note(f"{done.clip}: nobody was found any more in frames {frames}; look at them.")

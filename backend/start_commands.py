@@ -1,0 +1,80 @@
+"""The commands to begin with: everything once on one machine, and what is wrong here."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from backend.dataset_commands import export_dataset
+from backend.doctor import State, examine
+from backend.labeling_commands import add_clip, say_refresh
+from backend.options import Device, Json, Model, load, opened
+from backend.preannotate import refresh
+from labeler.clip import Scenario
+from labeler.console import note, out, progress, say, say_json
+from labeler.files import sha256_of
+from labeler.preview import write_preview
+from labeler.validate import validate
+
+
+def demo(
+    context: typer.Context,
+    video: Annotated[Path | None, typer.Argument(metavar="[VIDEO]", show_default=False)] = None,
+    scenario: Annotated[Scenario, typer.Option()] = Scenario.ENTERTAINMENT,
+    model: Model = None,
+    device: Device = None,
+) -> None:
+    """From a video to masks, a page to look at and a dataset; without one, from a photograph."""
+    from backend.demo_video import write_demo_video  # it takes a while to import
+
+    with opened(context) as workspace:
+        if video is None:
+            video = workspace.root / "demo.mp4"
+            if not video.exists():
+                write_demo_video(video)
+            note(
+                "No VIDEO was given, so this clip is made from a photograph of a person that "
+                "comes with scikit-image, panned and zoomed."
+            )
+        digest = sha256_of(video) if video.is_file() else ""
+        known = [clip for clip in workspace.clips() if clip.sha256 == digest]
+        clip = known[0] if known else add_clip(workspace, video, scenario)
+        segmenter = load(context, workspace, model, device)
+        with progress(f"masking {clip.name}") as update:
+            say_refresh(refresh(workspace, clip, segmenter, progress=update))
+        page = workspace.root / "previews" / f"{clip.name}.html"
+        with progress(f"drawing {clip.name}") as update:
+            write_preview(workspace, clip, page, update)
+        dataset = workspace.root / "dataset"
+        export_dataset(workspace, dataset, None, include_unreviewed=True)
+        faults = validate(dataset)
+    for fault in faults:
+        say(f"{fault.rule}: {fault.message}")
+    say(f"look:    {page.resolve().as_uri()}")
+    say(f"dataset: {dataset} ({len(faults) or 'no'} faults)")
+    if faults:
+        raise typer.Exit(1)
+
+
+def doctor(
+    context: typer.Context,
+    mend: Annotated[
+        bool, typer.Option("--mend", help="Take in mask files that the database does not know.")
+    ] = False,
+    deep: Annotated[bool, typer.Option("--deep", help="Also read every mask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Say what is wrong on this machine and in the workspace, and how to fix it."""
+    checks = examine(context.obj, mend=mend, deep=deep)
+    if as_json:
+        say_json([asdict(check) for check in checks])
+    else:
+        colours = {State.FINE: "green", State.WARNING: "yellow", State.FAULT: "red"}
+        for check in checks:
+            out.print(f"[{colours[check.state]}]{check.state:8}[/] {check.name:10}", end=" ")
+            out.print(check.found, markup=False)
+            if check.fix:
+                out.print(f"{'':19} -> {check.fix}", markup=False)
+    if any(check.state is State.FAULT for check in checks):
+        raise typer.Exit(1)

@@ -1,0 +1,252 @@
+"""Speed and memory, as a table and as JSON.
+
+    python scripts/bench.py [video] [network] [memory] [--json FILE] [--video FILE]
+
+Machines differ and are noisy, so what is compared is measured in turns within one run, and each
+figure is the median of the rounds. Without `--video` a 1080p clip is made for the measurement.
+"""
+
+import argparse
+import itertools
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from labeler.clip import JPEG_QUALITY, Image, frame_name
+from labeler.reference import ReferenceBook
+from labeler.video import extract_frames
+from model.pdnet import CONFIGURATIONS, PDNet
+from model.pdnet_segmenter import PDNetSegmenter
+from model.segmenter import Segmenter
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured number; `goal` is what it should stay below, where there is one."""
+
+    section: str
+    name: str
+    value: float
+    unit: str
+    goal: float | None = None
+
+
+def main() -> None:
+    """Measure what was asked for, print it, and write it as JSON."""
+    sections = {"video": video_figures, "network": network_figures, "memory": memory_figures}
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("sections", nargs="*", choices=[*sections, []], default=[*sections])
+    parser.add_argument("--video", type=Path, help="a video to decode instead of the made one")
+    parser.add_argument("--json", type=Path, default=Path("runs/bench.json"))
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    figures: list[Figure] = []
+    with tempfile.TemporaryDirectory() as folder:
+        arguments.folder = Path(folder)
+        for section in arguments.sections:
+            figures += sections[section](arguments)
+    table = Table(box=None, header_style="bold")
+    for column in ("", "figure", "value", "unit", "goal"):
+        table.add_column(column, justify="right" if column in {"value", "goal"} else "left")
+    for each in figures:
+        goal = "" if each.goal is None else f"<= {each.goal:g}"
+        table.add_row(each.section, each.name, f"{each.value:.3g}", each.unit, goal)
+    Console().print(table)
+    arguments.json.parent.mkdir(parents=True, exist_ok=True)
+    arguments.json.write_text(json.dumps([asdict(each) for each in figures], indent=2) + "\n")
+
+
+def in_turns(rounds: int, **actions: Callable[[], object]) -> dict[str, float]:
+    """The median seconds of each action, measured in turns so that noise hits all alike."""
+    seconds: dict[str, list[float]] = {name: [] for name in actions}
+    for _ in range(rounds):
+        for name, action in actions.items():
+            started = time.perf_counter()
+            action()
+            seconds[name].append(time.perf_counter() - started)
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+# Video
+
+
+def video_figures(arguments: argparse.Namespace) -> list[Figure]:
+    """Decode, sample and write, against decoding alone and writing alone."""
+    path = arguments.video or made_video(arguments.folder / "made.mp4", seconds=4)
+    target = arguments.folder / "frames"
+    target.mkdir()
+    images = decoded(path)
+    median = in_turns(
+        arguments.rounds,
+        extract=lambda: extract_frames(path, target),
+        decode=lambda: decoded(path, keep=0),
+        write=lambda: written(images, target),
+    )
+    section = f"video {images[0].shape[1]}x{images[0].shape[0]}"
+    larger = max(median["decode"], median["write"])
+    return [
+        Figure(section, "decode + sample + write", len(images) / median["extract"], "frames/s"),
+        Figure(section, "PyAV decoding alone", len(images) / median["decode"], "frames/s"),
+        Figure(section, "cv2 JPEG writing alone", len(images) / median["write"], "frames/s"),
+        Figure(section, "time over the larger of the two", median["extract"] / larger, "", 1.3),
+    ]
+
+
+def decoded(path: Path, keep: int = 240) -> list[Image]:
+    """Decode a whole video to BGR, and keep the first pictures."""
+    kept = []
+    with av.open(path) as container:
+        container.streams.video[0].thread_type = "AUTO"
+        for frame in container.decode(video=0):
+            image = frame.to_ndarray(format="bgr24")
+            if len(kept) < keep:
+                kept.append(image)
+    return kept
+
+
+def written(images: list[Image], folder: Path) -> None:
+    """Write pictures as JPEG."""
+    for index, image in enumerate(images):
+        path = folder / f"{frame_name(index)}.jpg"
+        cv2.imwrite(str(path), image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+
+
+def made_video(path: Path, seconds: int, repeats: int = 1) -> Path:
+    """Write 1080p at 30 FPS with texture that moves; repeats copy packets and cost no encoding."""
+    rate, size = 30, (1920, 1080)
+    texture = np.random.default_rng(0).integers(0, 256, (68, 120, 3), np.uint8)
+    still = cv2.resize(texture, size, interpolation=cv2.INTER_CUBIC)
+    once = path if repeats == 1 else path.with_name("once.mp4")
+    with av.open(once, "w") as container:
+        stream = container.add_stream("libx264", rate=rate, options={"preset": "veryfast"})
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        stream.codec_context.max_b_frames = 0
+        for index in range(seconds * rate):
+            image = np.roll(still, (2 * index, 5 * index), axis=(0, 1))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
+        container.mux(stream.encode())
+    if repeats > 1:
+        with av.open(path, "w") as container:
+            copy = None
+            for repeat in range(repeats):
+                with av.open(once) as source:
+                    video = source.streams.video[0]
+                    copy = copy or container.add_stream_from_template(video)
+                    shift = int(repeat * seconds / video.time_base)
+                    for packet in source.demux(video):
+                        if packet.dts is not None:
+                            packet.dts += shift
+                            packet.pts += shift
+                            packet.stream = copy
+                            container.mux(packet)
+    return path
+
+
+# Network
+
+
+class Noise:
+    """A clip of noise, 720p, drawn before it is timed; each has a key of its own."""
+
+    images = np.random.default_rng(0).integers(0, 256, (9, 720, 1280, 3), np.uint8)
+    numbers = itertools.count()
+
+    def __init__(self) -> None:
+        self.key = f"noise {next(self.numbers)}"
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> Image:
+        return self.images[index]
+
+
+def network_figures(arguments: argparse.Namespace) -> list[Figure]:
+    """Milliseconds per key frame, with the reference's features kept and computed each time."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    batch = 8 if device.type == "cuda" else 1
+    book, targets = ReferenceBook(), range(1, 9)
+    figures = []
+    for name, configuration in CONFIGURATIONS.items():
+        segmenter = PDNetSegmenter(PDNet(configuration), "bench", device, batch_size=batch)
+
+        def masked(frames: Noise, targets: range, segmenter: Segmenter = segmenter) -> None:
+            for _ in segmenter.segment(frames, targets, book):
+                pass
+
+        def seconds(kept: bool, masked: Callable[[Noise, range], None] = masked) -> float:
+            """The time of all targets, one at a time, each with its own clip unless kept."""
+            total, frames = 0.0, Noise()
+            masked(frames, range(1))
+            for target in targets:
+                frames = frames if kept else Noise()
+                started = time.perf_counter()
+                masked(frames, range(target, target + 1))
+                total += time.perf_counter() - started
+            return total
+
+        seconds(kept=True)  # the first run sets the device up
+        rounds = [(seconds(kept=True), seconds(kept=False)) for _ in range(arguments.rounds)]
+        median = {
+            "cached": statistics.median(kept for kept, _ in rounds),
+            "uncached": statistics.median(anew for _, anew in rounds),
+        }
+        each = {way: 1000 * seconds / len(targets) for way, seconds in median.items()}
+        section = f"{name}, {device.type}"
+        ratio = each["cached"] / each["uncached"]
+        figures += [
+            Figure(section, "reference kept", each["cached"], "ms/key frame"),
+            Figure(section, "reference encoded each time", each["uncached"], "ms/key frame"),
+            Figure(section, "kept over each time", ratio, "", 0.70),
+        ]
+        if device.type == "cuda":
+            peak = torch.cuda.max_memory_allocated() / 2**20
+            figures.append(Figure(section, "peak GPU memory", peak, "MiB"))
+    return figures
+
+
+# Memory
+
+ADD = """
+import sys
+from pathlib import Path
+from labeler.clip import Scenario
+from labeler.ingest import add_video
+from labeler.workspace import Workspace
+add_video(Workspace(Path(sys.argv[1])), Path(sys.argv[2]), Scenario.NEWS)
+"""
+
+
+def memory_figures(arguments: argparse.Namespace) -> list[Figure]:
+    """Peak memory of adding 10 s and 10 min of 1080p."""
+    peaks = []
+    for name, repeats in (("10 s", 1), ("10 min", 60)):
+        path = made_video(arguments.folder / f"{repeats}.mp4", seconds=10, repeats=repeats)
+        with tempfile.TemporaryDirectory() as folder:
+            before = Fraction(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+            subprocess.run([sys.executable, "-c", ADD, folder, str(path)], check=True)
+            peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        if peak < before:
+            raise RuntimeError("an earlier child used more memory; measure memory by itself")
+        peaks.append(Figure("memory", f"peak of adding {name} of 1080p", peak / 1024, "MiB"))
+    ratio = peaks[1].value / peaks[0].value
+    return [*peaks, Figure("memory", "10 min over 10 s", ratio, "", 1.2)]
+
+
+if __name__ == "__main__":
+    main()

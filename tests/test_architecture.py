@@ -1,0 +1,89 @@
+"""The line backend -> model -> labeler, read off the imports."""
+
+import ast
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("labeler", "model", "backend")
+MAY_USE = {
+    "labeler": {"labeler"},
+    "model": {"labeler", "model"},
+    "backend": {"labeler", "model", "backend"},
+}
+NOT_IN_LABELER = {"torch", "flask", "requests", "httpx", "label_studio_sdk"}
+NOT_ON_A_BARE_GPU_BOX = ("sqlalchemy", "av", "huey", "pydantic_settings", "jinja2", "matplotlib")
+
+
+def imports_of(path: Path) -> set[str]:
+    """The first names of all modules that a file imports, wherever in the file."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: write the whole name, as it stands on disk"
+            found.add((node.module or "").split(".")[0])
+    return found
+
+
+def sources(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_imports_never_run_against_the_line(package):
+    assert sources(package)
+    for path in sources(package):
+        against = (imports_of(path) & set(PACKAGES)) - MAY_USE[package]
+        assert not against, f"{path.relative_to(ROOT)} imports {against}"
+
+
+def test_the_domain_knows_no_torch_and_no_http():
+    for path in sources("labeler"):
+        assert not imports_of(path) & NOT_IN_LABELER, path
+
+
+def test_the_network_runs_on_a_bare_gpu_box():
+    """`model` and what it imports of `labeler` need neither the database nor video libraries."""
+    modules = [f"model.{path.stem}" for path in sources("model") if path.stem[0] != "_"]
+    blocked = "".join(f"sys.modules[{name!r}] = None\n" for name in NOT_ON_A_BARE_GPU_BOX)
+    program = f"import sys\n{blocked}import {', '.join(modules)}"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_asking_for_help_does_not_wait_for_torch():
+    program = "import sys, backend.cli\nsys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0
+
+
+def test_no_engine_is_named_outside_model():
+    for package in ("labeler", "backend"):
+        for path in sources(package):
+            engines = {"model.pdnet", "model.pdnet_segmenter", "model.nearest_copy", "model.gam"}
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.ImportFrom):
+                    assert node.module not in engines, path
+
+
+def test_files_fit_in_the_head():
+    for package in (*PACKAGES, "scripts"):
+        for path in sources(package):
+            assert len(path.read_text().splitlines()) <= 400, path
+
+
+def test_no_file_of_the_plugin_hides_a_standard_module():
+    names = {path.stem for path in sources("backend")} - {"__init__"}
+    assert not names & (set(sys.stdlib_module_names) | {"model"})
+
+
+def test_packages_are_listed_and_tests_do_not_ship():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert settings["tool"]["setuptools"]["packages"] == list(PACKAGES)
