@@ -39,6 +39,8 @@ class Terminal:
             stderr=subprocess.PIPE,
             text=True,
             env=self.environment,
+            # Whoever runs the tests in the background may have had Ctrl-C ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
 
     def run(self, *arguments: str | Path, expect: int = 0) -> tuple[str, str]:

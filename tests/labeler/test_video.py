@@ -215,7 +215,7 @@ def test_frames_are_freed_as_the_reading_goes_on(tmp_path: Path) -> None:
     gc.disable()  # a frame in a cycle would stay until the collector happens to run
     try:
         for _ in sample_frames(path):
-            frames = sum(isinstance(thing, av.VideoFrame) for thing in gc.get_objects())
+            frames = sum(type(thing) is av.VideoFrame for thing in gc.get_objects())
             assert frames < 30
     finally:
         gc.enable()
