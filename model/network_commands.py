@@ -53,6 +53,9 @@ def train(
     ] = None,
     seed: int = 0,
     workers: Annotated[int, typer.Option(min=0, help="Processes that make batches.")] = 0,
+    start: Annotated[
+        Path | None, typer.Option(help="A folder with weights to go on from.", show_default=False)
+    ] = None,
     version: Annotated[str, typer.Option(help="Of the weights.")] = "1.0.0",
     trained_on: Annotated[
         list[str] | None,
@@ -100,6 +103,7 @@ def train(
             steps=steps,
             seed=seed,
             workers=workers,
+            start=start,
             version=version,
             training_data=trained_on or [path.resolve().name for path in folders],
             licence=licence,

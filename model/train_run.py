@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from labeler.errors import LabelerError
-from model.card import ModelCard, save_model
+from model.card import ModelCard, fill, load_model, read_card, save_model
 from model.data import SAMPLING, TrainingData
 from model.data_sources import Sources
 from model.pdnet import CONFIGURATIONS, PDNet
@@ -33,6 +33,7 @@ def train(
     steps: int | None = None,
     seed: int = 0,
     workers: int = 0,
+    start: Path | None = None,
     version: str = "1.0.0",
     training_data: list[str],
     licence: str,
@@ -52,6 +53,7 @@ def train(
         steps: the budget in steps; without either, the recipe's epochs.
         seed: of the first weights and of the samples.
         workers: processes that make batches.
+        start: a folder with weights to go on from, in place of the recipe's own first ones.
         version: of the weights, such as 1.0.0.
         training_data: what the card says they were trained on.
         licence: what the card says of their licence.
@@ -62,7 +64,8 @@ def train(
         The card; it holds no scores yet. Processes other than the first return it too.
 
     Raises:
-        LabelerError: a source is incomplete, or the training came to numbers that are not finite.
+        LabelerError: a source is incomplete, `start` has no weights of this configuration, or the
+            training came to numbers that are not finite.
     """
     processes = Processes.from_environment(device)
     share = recipe.batch_size // processes.count
@@ -78,7 +81,7 @@ def train(
     def trainer(where: Path, steps: int) -> Trainer:
         return Trainer(
             recipe,
-            _first_weights(recipe, seed),
+            _first_weights(recipe, seed, start),
             schedule,
             where,
             steps=steps,
@@ -97,13 +100,20 @@ def train(
     budget.write_text(f"{steps}\n")
     run = trainer(folder, steps)
     run.run(workers=workers, progress=progress)
-    return _write(run, folder, version, seed, training_data, licence)
+    return _write(run, folder, version, seed, start, training_data, licence)
 
 
 def _write(
-    run: Trainer, folder: Path, version: str, seed: int, training_data: list[str], licence: str
+    run: Trainer,
+    folder: Path,
+    version: str,
+    seed: int,
+    start: Path | None,
+    training_data: list[str],
+    licence: str,
 ) -> ModelCard:
     recipe = run.recipe
+    before = {} if start is None else {"start": read_card(start).model_version}
     card = save_model(
         folder,
         {
@@ -123,6 +133,7 @@ def _write(
             "batch_size": recipe.batch_size,
             "minutes": round(run.seconds / 60, 1),
             "device": run.device.type,
+            **before,
         },
     )
     with suppress(ImportError):  # a bare GPU machine draws nothing; the numbers are there
@@ -130,10 +141,13 @@ def _write(
     return card
 
 
-def _first_weights(recipe: Recipe, seed: int) -> PDNet:
+def _first_weights(recipe: Recipe, seed: int, start: Path | None) -> PDNet:
     torch.manual_seed(seed)
     network = PDNet(CONFIGURATIONS[recipe.configuration])
-    if recipe.imagenet:
+    if start is not None:
+        card, tensors = load_model(start)
+        fill(network, tensors, card)
+    elif recipe.imagenet:
         load_imagenet_weights(network.body, network.config.backbone)
     return network
 

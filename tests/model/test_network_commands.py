@@ -11,7 +11,7 @@ import pytest
 
 from labeler.mask import encode_mask
 from labeler.mvps import SMALL, mask_tree, picture_tree
-from model.card import read_card
+from model.card import load_model, read_card
 
 ROOT = Path(__file__).parents[2]
 
@@ -57,6 +57,14 @@ def test_train_evaluate_and_effort(clips, tmp_path):
     assert card.input_size == 64
     assert (weights / "losses.png").exists()
     assert (weights / "losses.csv").read_text().count("\n") == 4
+
+    further = tmp_path / "further"
+    again = (*options[:5], 1, "--start", weights, "--device", "cpu")
+    network("train", "--portraits", clips, "--out", further, *again)
+    assert read_card(further).training["start"] == card.model_version
+    before, after = (load_model(folder)[1] for folder in (weights, further))
+    moved = [(after[name].float() - before[name].float()).abs().max() for name in before]
+    assert 0 < max(moved) < 0.1  # other first weights would be farther away
 
     done = network(
         "evaluate", clips, "--model", weights, "--clip", "right", "--given", 1,
