@@ -65,12 +65,12 @@ def train(
     device: Device = "auto",
 ) -> None:
     """Train PDNet; under torchrun, on several GPUs at once."""
-    from model.data_folders import backgrounds_from, clips_from
-    from model.data_layouts import portraits_from
-    from model.data_sources import Sources
+    from model.data.folders import backgrounds_from, clips_from
+    from model.data.layouts import portraits_from
+    from model.data.sources import Sources
     from model.engines import find_device
-    from model.recipe import RECIPES
-    from model.train_run import train as run
+    from model.training.recipe import RECIPES
+    from model.training.run import train as run
 
     if recipe not in RECIPES:
         raise LabelerError(f"There is no recipe {recipe!r}; there are: {', '.join(RECIPES)}.")
@@ -126,8 +126,8 @@ def evaluate(
 ) -> None:
     """Score an engine against a dataset's masks: J, F, J&F as DAVIS has them, and its speed."""
     from model.engines import load_segmenter
-    from model.evaluate import evaluate as measure
-    from model.evaluate_report import evaluation_tables, to_json, write_evaluation
+    from model.measure.evaluate import evaluate as measure
+    from model.measure.evaluate_report import evaluation_tables, to_json, write_evaluation
 
     segmenter, _ = load_segmenter(model, device=device, batch_size=batch_size)
     with progress("evaluating") as update:
@@ -155,9 +155,9 @@ def effort(
 ) -> None:
     """Measure how few frames a person must correct with an engine (FC@q), beside baselines."""
     from model.baselines import BASELINES
-    from model.effort import measure_effort
-    from model.effort_report import effort_tables, to_json, write_effort
     from model.engines import DEFAULT_MODEL, load_segmenter
+    from model.measure.effort import measure_effort
+    from model.measure.effort_report import effort_tables, to_json, write_effort
 
     engines: dict[str, Segmenter] = {}
     for name in [*(models or [DEFAULT_MODEL]), *(BASELINES if baselines else [])]:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labeler.clip import Image, frame_name
-from model.data_folders import backgrounds_from, clips_from, stills_from
-from model.data_sources import People, Sources
+from model.data.folders import backgrounds_from, clips_from, stills_from
+from model.data.sources import People, Sources
 from tests.labeler.made_datasets import write_indexed, write_mask
 
 COLOURS = {1: (0, 0, 255), 2: (255, 0, 0)}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from model.bootstrap import paired_bootstrap
+from model.measure.bootstrap import paired_bootstrap
 
 
 def test_bootstrap_of_a_steady_difference_is_a_point():

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from model.composite import Canvas, Pose, cut_out, draw_pose, paste
-from model.data_store import facts_of
+from model.data.composite import Canvas, Pose, cut_out, draw_pose, paste
+from model.data.store import facts_of
 from tests.model.made_sources import squares
 
 SIZE = 128

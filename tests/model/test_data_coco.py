@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from labeler.errors import LabelerError
-from model.data_coco import decode_runs, stills_from_coco
-from model.data_layouts import portraits_from
+from model.data.coco import decode_runs, stills_from_coco
+from model.data.layouts import portraits_from
 from tests.model.made_sources import write_png
 
 pytest.importorskip("pycocotools")

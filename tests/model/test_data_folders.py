@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from labeler.errors import LabelerError
-from model.data_folders import backgrounds_from, clips_from, stills_from
-from model.data_layouts import portraits_from
-from model.data_sources import Sources, Still
+from model.data.folders import backgrounds_from, clips_from, stills_from
+from model.data.layouts import portraits_from
+from model.data.sources import Sources, Still
 from tests.labeler.made_datasets import made_dataset, write_indexed
 from tests.model.made_sources import (
     made_sources,

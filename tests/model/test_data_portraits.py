@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from labeler.errors import LabelerError
-from model.data_layouts import portraits_from
-from model.data_portraits import stills_from_eg1800, stills_from_supervisely
+from model.data.layouts import portraits_from
+from model.data.portraits import stills_from_eg1800, stills_from_supervisely
 from tests.model.made_sources import squares, write_png
 
 

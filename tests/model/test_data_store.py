@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from labeler.errors import LabelerError
-from model.data_folders import stills_from
-from model.data_store import Store, facts_of, shrink
+from model.data.folders import stills_from
+from model.data.store import Store, facts_of, shrink
 from tests.model.made_sources import made_stills, squares, write_png
 
 

@@ -12,12 +12,12 @@ from labeler.mask import Mask
 from labeler.metrics import boundary, boundary_measure, region_similarity
 from labeler.mvps import open_dataset
 from model.baselines import BASELINES, NothingPropagated
-from model.effort import Order, clip_effort, measure_effort
-from model.effort_curve import EARLY, SHARES, area, curve_of
-from model.effort_report import effort_tables, to_json, write_effort
-from model.measured import TruthClip, load_truth
-from model.report_files import as_text
-from model.robot import Correction, Robot, Run, first_below, worst_first
+from model.measure.effort import Order, clip_effort, measure_effort
+from model.measure.effort_curve import EARLY, SHARES, area, curve_of
+from model.measure.effort_report import effort_tables, to_json, write_effort
+from model.measure.report import as_text
+from model.measure.robot import Correction, Robot, Run, first_below, worst_first
+from model.measure.truth import TruthClip, load_truth
 from tests.model.made_clips import MadeFrames, Scripted, made_davis, noise, square
 
 

@@ -17,12 +17,12 @@ from labeler.errors import LabelerError
 from labeler.mask import Mask
 from labeler.metrics import boundary_measure, statistics
 from labeler.mvps import open_dataset
-from model.evaluate import Scope, evaluate, evaluate_clip, given_frames
-from model.evaluate_page import drawn, evaluation_page
-from model.evaluate_report import evaluation_tables, to_json, write_evaluation
-from model.measured import MeasuredFrames, TruthClip, load_truth, segment_in_order
+from model.measure.evaluate import Scope, evaluate, evaluate_clip, given_frames
+from model.measure.evaluate_page import drawn, evaluation_page
+from model.measure.evaluate_report import evaluation_tables, to_json, write_evaluation
+from model.measure.report import as_text
+from model.measure.truth import MeasuredFrames, TruthClip, load_truth, segment_in_order
 from model.nearest_copy import NearestCopy
-from model.report_files import as_text
 from tests.labeler.made_datasets import made_dataset, write_indexed
 from tests.model.made_clips import SIZE, MadeFrames, Scripted, made_davis, noise, square
 

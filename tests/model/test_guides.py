@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from model.guides import blot, shift_boundary
+from model.data.guides import blot, shift_boundary
 from tests.labeler.made_datasets import made_mask
 
 MASK = made_mask(5, (128, 128))

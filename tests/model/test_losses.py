@@ -11,7 +11,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from model.features import ReferenceFeatures, part_masks
-from model.losses import (
+from model.pdnet import PDNet, PDNetConfig
+from model.resnet import ResNet
+from model.training.losses import (
     Labelled,
     Losses,
     LossWeights,
@@ -23,8 +25,6 @@ from model.losses import (
     readout_loss,
     segmentation_loss,
 )
-from model.pdnet import PDNet, PDNetConfig
-from model.resnet import ResNet
 
 Array = NDArray[np.float64]
 HEIGHT, WIDTH = 64, 96

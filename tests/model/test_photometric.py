@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from model.photometric import Light, degrade
+from model.data.photometric import Light, degrade
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
 

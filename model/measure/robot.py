@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from labeler.mask import Mask
 from labeler.metrics import boundary
 from labeler.reference import Reference, ReferenceBook
-from model.measured import MeasuredFrames, TruthClip, segment_in_order
+from model.measure.truth import MeasuredFrames, TruthClip, segment_in_order
 from model.segmenter import Segmenter
 
 WORSE = 0.01

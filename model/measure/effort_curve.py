@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from model.robot import Run
+from model.measure.robot import Run
 
 SHARES = np.linspace(0, 1, 101)
 """The shares of corrected frames at which a curve is given, so that clips can be averaged."""

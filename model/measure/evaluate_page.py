@@ -12,7 +12,7 @@ import numpy as np
 
 from labeler.clip import Image
 from labeler.mask import Mask
-from model.evaluate import WorstFrame
+from model.measure.evaluate import WorstFrame
 
 PREDICTION_COLOUR = (0, 128, 255)
 TRUTH_COLOUR = (255, 200, 60)

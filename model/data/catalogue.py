@@ -7,8 +7,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from model.data_sources import Sources, Take
-from model.data_store import Person, Store
+from model.data.sources import Sources, Take
+from model.data.store import Person, Store
 
 
 @dataclass(frozen=True)

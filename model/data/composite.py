@@ -7,9 +7,9 @@ import numpy as np
 
 from labeler.clip import Image
 from labeler.mask import Mask
-from model.augment import MASKED, Planes, Window, flipped, grid_of, look, wobble
-from model.data_sources import People
-from model.data_store import Person
+from model.data.sources import People
+from model.data.store import Person
+from model.data.views import MASKED, Planes, Window, flipped, grid_of, look, wobble
 
 
 @dataclass

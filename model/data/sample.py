@@ -10,7 +10,7 @@ from torch import Tensor
 
 from labeler.clip import Image
 from labeler.mask import Mask
-from model.data_recipe import Kind
+from model.data.sample_recipe import Kind
 
 
 @dataclass(frozen=True)

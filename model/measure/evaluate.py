@@ -13,7 +13,13 @@ from labeler.mask import Mask
 from labeler.metrics import Scores, clip_scores, dataset_scores
 from labeler.mvps import Dataset
 from labeler.reference import ReferenceBook
-from model.measured import MeasuredFrames, TruthClip, load_truth, measured_clips, segment_in_order
+from model.measure.truth import (
+    MeasuredFrames,
+    TruthClip,
+    load_truth,
+    measured_clips,
+    segment_in_order,
+)
 from model.segmenter import Segmenter
 
 TIMING = (

@@ -7,8 +7,8 @@ from pathlib import Path
 from rich.console import Console
 
 from labeler.files import write_atomically
-from model.effort import Effort, Order
-from model.effort_curve import SHARES
+from model.measure.effort import Effort, Order
+from model.measure.effort_curve import SHARES
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 """Okabe and Ito's colours, which colour-blind people tell apart."""

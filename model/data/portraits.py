@@ -15,8 +15,8 @@ import numpy as np
 
 from labeler.errors import LabelerError
 from labeler.threads import call_all
-from model.data_folders import PICTURES, stills_from
-from model.data_sources import People, Still, picture_fault, refuse_faults
+from model.data.folders import PICTURES, stills_from
+from model.data.sources import People, Still, picture_fault, refuse_faults
 
 
 def stills_from_eg1800(folder: Path, split: str = "train") -> tuple[Still, ...]:

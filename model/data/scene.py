@@ -11,7 +11,11 @@ import cv2
 import numpy as np
 
 from labeler.mask import Mask
-from model.augment import (
+from model.data.catalogue import Catalogue, StoredTake
+from model.data.composite import Canvas, cut_out, draw_pose, paste
+from model.data.sample_recipe import SampleRecipe
+from model.data.store import Person
+from model.data.views import (
     MASKED,
     Grid,
     draw_window,
@@ -22,10 +26,6 @@ from model.augment import (
     with_mask,
     wobble,
 )
-from model.composite import Canvas, cut_out, draw_pose, paste
-from model.data_catalogue import Catalogue, StoredTake
-from model.data_recipe import SampleRecipe
-from model.data_store import Person
 
 LEAST_SEEN = 0.002
 """Of a view: someone of whom less is seen is not seen."""

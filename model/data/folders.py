@@ -23,7 +23,7 @@ from labeler.mvps import (
     picture_tree,
     read_objects,
 )
-from model.data_sources import People, Still, Take, faults_of, picture_fault, refuse_faults
+from model.data.sources import People, Still, Take, faults_of, picture_fault, refuse_faults
 
 PICTURES = frozenset({".jpg", ".jpeg", ".png"})
 PAIRED_FOLDERS = (("images", "masks"), ("JPEGImages", "Annotations"), ("Images", "Labels"))

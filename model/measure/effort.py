@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from labeler.clip import KEY_FRAME_STRIDE
 from labeler.errors import LabelerError
 from labeler.mvps import Dataset
-from model.bootstrap import Difference, paired_bootstrap
-from model.effort_curve import curve_of
-from model.measured import TruthClip, load_truth, measured_clips
-from model.robot import Correction, Robot, Run, first_below, most_uncertain, worst_first
+from model.measure.bootstrap import Difference, paired_bootstrap
+from model.measure.effort_curve import curve_of
+from model.measure.robot import Correction, Robot, Run, first_below, most_uncertain, worst_first
+from model.measure.truth import TruthClip, load_truth, measured_clips
 from model.segmenter import Segmenter
 
 QUALITIES = (0.80, 0.85, 0.90)

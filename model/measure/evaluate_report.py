@@ -9,9 +9,9 @@ from typing import Any
 from rich.table import Table
 
 from labeler.metrics import Statistics
-from model.evaluate import FINE_RADII, TIMING, Evaluation, Scope, Summary
-from model.evaluate_page import evaluation_page
-from model.report_files import as_text, new_table, percent, write_json, write_text
+from model.measure.evaluate import FINE_RADII, TIMING, Evaluation, Scope, Summary
+from model.measure.evaluate_page import evaluation_page
+from model.measure.report import as_text, new_table, percent, write_json, write_text
 
 _NUMBERS = (
     "J&F",

@@ -10,14 +10,14 @@ import torch
 
 from labeler.errors import LabelerError
 from model.card import ModelCard, fill, load_model, read_card, save_model
-from model.data import SAMPLING, TrainingData
-from model.data_sources import Sources
+from model.data.sources import Sources
+from model.data.training_data import SAMPLING, TrainingData
 from model.pdnet import CONFIGURATIONS, PDNet
-from model.processes import Processes
-from model.recipe import Recipe
 from model.resnet import load_imagenet_weights
-from model.train import Progress, Schedule, Trainer
-from model.train_log import plot_losses
+from model.training.log import plot_losses
+from model.training.processes import Processes
+from model.training.recipe import Recipe
+from model.training.trainer import Progress, Schedule, Trainer
 
 PILOT_STEPS = 12
 """Steps that are timed, and thrown away, to see how many fit into a budget of minutes."""

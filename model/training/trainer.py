@@ -13,15 +13,15 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from labeler.errors import LabelerError
-from model.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
-from model.data import Batches, one_thread
-from model.data_sample import Batch
+from model.data.sample import Batch
+from model.data.training_data import Batches, one_thread
 from model.features import ReferenceFeatures, cell_average, to_input
-from model.losses import Labelled, Losses, PDNetLoss
 from model.pdnet import PDNet
-from model.processes import Processes
-from model.recipe import Recipe, learning_rate
-from model.train_log import TrainingLog
+from model.training.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
+from model.training.log import TrainingLog
+from model.training.losses import Labelled, Losses, PDNetLoss
+from model.training.processes import Processes
+from model.training.recipe import Recipe, learning_rate
 
 BASIS_RATE = 1e-2
 """Learning rate of the semantic loss's basis, which is no part of the network."""

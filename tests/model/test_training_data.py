@@ -11,12 +11,12 @@ import torch
 from torch.utils.data import DataLoader
 
 from labeler.errors import LabelerError
-from model.data import SAMPLING, TrainingData, one_thread
-from model.data_catalogue import StoredTake, in_turn
-from model.data_recipe import PAPER, QUICK, Kind
-from model.data_sample import collate
-from model.data_scene import clip_shots
-from model.data_sources import Sources
+from model.data.catalogue import StoredTake, in_turn
+from model.data.sample import collate
+from model.data.sample_recipe import PAPER, QUICK, Kind
+from model.data.scene import clip_shots
+from model.data.sources import Sources
+from model.data.training_data import SAMPLING, TrainingData, one_thread
 from tests.model.made_sources import made_sources
 
 # Without light the squares keep their colours, so that masks can be told from the pixels.
@@ -329,7 +329,7 @@ def test_recipes_that_cannot_be_are_refused():
 
 
 def test_real_data_is_read_and_made_samples_of(shared_data):
-    from model.data_folders import backgrounds_from, clips_from, stills_from
+    from model.data.folders import backgrounds_from, clips_from, stills_from
 
     clips = clips_from(shared_data / "video")
     stills = stills_from(shared_data / "images")

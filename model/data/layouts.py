@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from labeler.mvps import FULL, SMALL, clip_folders, picture_tree
-from model.data_coco import stills_from_coco
-from model.data_folders import clips_from, stills_from
-from model.data_portraits import stills_from_eg1800, stills_from_supervisely
-from model.data_sources import Sources
+from model.data.coco import stills_from_coco
+from model.data.folders import clips_from, stills_from
+from model.data.portraits import stills_from_eg1800, stills_from_supervisely
+from model.data.sources import Sources
 
 
 def portraits_from(folder: Path) -> Sources:

@@ -11,14 +11,14 @@ import pytest
 import torch
 
 from labeler.errors import LabelerError
-from model.checkpoint import CHECKPOINT_FILE
 from model.features import ReferenceFeatures, to_input
-from model.losses import LossWeights
 from model.pdnet import PDNet, PDNetConfig
-from model.processes import Processes
-from model.recipe import RECIPES, Recipe, learning_rate
-from model.train import Schedule, Trainer
-from model.train_log import plot_losses
+from model.training.checkpoint import CHECKPOINT_FILE
+from model.training.log import plot_losses
+from model.training.losses import LossWeights
+from model.training.processes import Processes
+from model.training.recipe import RECIPES, Recipe, learning_rate
+from model.training.trainer import Schedule, Trainer
 from tests.model.made_batches import MadeBatches
 
 ROOT = Path(__file__).parents[2]
@@ -214,8 +214,8 @@ TOGETHER = """
 import sys
 from pathlib import Path
 import torch
-from model.processes import Processes
-from model.train import Schedule, Trainer
+from model.training.processes import Processes
+from model.training.trainer import Schedule, Trainer
 from tests.model.made_batches import MadeBatches
 from tests.model.test_train import QUICK, TINY
 from model.pdnet import PDNet

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labeler.errors import LabelerError
-from model.data_sources import People, Still, faults_of, picture_fault, refuse_faults
+from model.data.sources import People, Still, faults_of, picture_fault, refuse_faults
 
 LEAST_PIXELS = 5000
 """Of people, for a picture to be taken (PDNet paper, section 5.2)."""

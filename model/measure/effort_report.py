@@ -5,12 +5,12 @@ from typing import Any
 
 from rich.table import Table
 
-from model.bootstrap import RESAMPLES
-from model.effort import Effort, EngineEffort, Order
-from model.effort_curve import EARLY, SHARES, area
-from model.effort_plot import draw_effort
-from model.report_files import as_text, new_table, percent, write_json, write_text
-from model.robot import WORSE
+from model.measure.bootstrap import RESAMPLES
+from model.measure.effort import Effort, EngineEffort, Order
+from model.measure.effort_curve import EARLY, SHARES, area
+from model.measure.effort_plot import draw_effort
+from model.measure.report import as_text, new_table, percent, write_json, write_text
+from model.measure.robot import WORSE
 
 EXPLANATION = (
     "FC@q is the share of the key frames corrected until every key frame of the clip has a J&F of "

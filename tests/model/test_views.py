@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from model.augment import (
+from model.data.views import (
     MASKED,
     Window,
     draw_window,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from model.losses import LossWeights
+from model.training.losses import LossWeights
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Recipe:
 
     Attributes:
         configuration: of the network, a key of `model.pdnet.CONFIGURATIONS`.
-        samples: how pictures become samples, a key of `model.data.SAMPLING`.
+        samples: how pictures become samples, a key of `model.data.training_data.SAMPLING`.
         size: side of the square input, in pixels, a multiple of 32.
         batch_size: targets per step, over all processes.
         epochs: how often each annotated training frame is a target, where no other budget is set.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from labeler.clip import Image
 from labeler.threads import call_all
-from model.data_sources import People, Still
+from model.data.sources import People, Still
 
 QUALITY = 95
 SMALLEST = 40

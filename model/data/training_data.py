@@ -14,13 +14,13 @@ from torch.utils.data import Dataset
 
 from labeler.errors import LabelerError
 from labeler.mask import Mask
-from model.data_catalogue import Catalogue, frames_of, in_turn, nth_frame
-from model.data_recipe import PAPER, QUICK, Kind, SampleRecipe
-from model.data_sample import Batch, ReferenceSample, Sample, collate
-from model.data_scene import Scene, Shot, clip_shots, still_shots
-from model.data_sources import Sources
-from model.guides import blot, shift_boundary
-from model.photometric import Light, degrade
+from model.data.catalogue import Catalogue, frames_of, in_turn, nth_frame
+from model.data.guides import blot, shift_boundary
+from model.data.photometric import Light, degrade
+from model.data.sample import Batch, ReferenceSample, Sample, collate
+from model.data.sample_recipe import PAPER, QUICK, Kind, SampleRecipe
+from model.data.scene import Scene, Shot, clip_shots, still_shots
+from model.data.sources import Sources
 
 T = TypeVar("T")
 
@@ -61,7 +61,7 @@ class TrainingData:
         recipe: how samples are made.
         seed: another one gives other samples.
         batch_size: samples a batch.
-        memory: bytes of pictures to keep, see `model.data_store.Store`.
+        memory: bytes of pictures to keep, see `model.data.store.Store`.
         progress: is told how many pictures are read, and of how many.
 
     Raises:

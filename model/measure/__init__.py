@@ -1,0 +1,1 @@
+"""Measuring engines: how good their masks are, and how few of them a person must correct."""

@@ -1,0 +1,1 @@
+"""Training: recipes, losses, steps, and weights at the end."""
