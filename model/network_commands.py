@@ -92,7 +92,10 @@ def train(
     if held_out:
         sources, _ = sources.split(held_out)
     folders = [*portraits, *(objects or []), *(backgrounds or [])]
-    note(f"reading the pictures of {', '.join(path.name for path in folders)}")
+    note(
+        f"learning from {len(sources.clips)} clips, {len(sources.stills)} pictures of people, "
+        f"{len(sources.objects)} clips of other things and {len(sources.backgrounds)} backgrounds"
+    )
     with progress("training") as bar:
         card = run(
             sources,

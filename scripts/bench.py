@@ -1,6 +1,6 @@
 """Speed and memory, as a table and as JSON.
 
-    python scripts/bench.py [video] [network] [memory] [--json FILE] [--video FILE]
+    python scripts/bench.py [video] [metrics] [network] [memory] [--json FILE] [--video FILE]
 
 Machines differ and are noisy, so what is compared is measured in turns within one run, and each
 figure is the median of the rounds. Without `--video` a 1080p clip is made for the measurement.
@@ -26,8 +26,11 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
+from skimage import morphology
 
 from labeler.clip import JPEG_QUALITY, Image, frame_name
+from labeler.mask import Mask
+from labeler.metrics import boundary, boundary_measure, boundary_radius
 from labeler.reference import ReferenceBook
 from labeler.video import extract_frames
 from model.pdnet import CONFIGURATIONS, PDNet
@@ -48,7 +51,12 @@ class Figure:
 
 def main() -> None:
     """Measure what was asked for, print it, and write it as JSON."""
-    sections = {"video": video_figures, "network": network_figures, "memory": memory_figures}
+    sections = {
+        "video": video_figures,
+        "metrics": metrics_figures,
+        "network": network_figures,
+        "memory": memory_figures,
+    }
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sections", nargs="*", choices=[*sections, []], default=[*sections])
     parser.add_argument("--video", type=Path, help="a video to decode instead of the made one")
@@ -155,6 +163,47 @@ def made_video(path: Path, seconds: int, repeats: int = 1) -> Path:
                             packet.stream = copy
                             container.mux(packet)
     return path
+
+
+# Metrics
+
+
+def metrics_figures(arguments: argparse.Namespace) -> list[Figure]:
+    """F of a pair of masks at 854 x 480, against dilating by scikit-image's disk as DAVIS does."""
+    truth, prediction = person(0.0), person(9.0)
+    radius = boundary_radius(truth.shape)
+    scores = boundary_measure(prediction, truth), disk_boundary_measure(prediction, truth, radius)
+    if scores[0] != scores[1]:
+        raise RuntimeError(f"F is {scores[0]}, but by scikit-image {scores[1]}")
+    repeats = 20
+    median = in_turns(
+        arguments.rounds,
+        ours=lambda: [boundary_measure(prediction, truth) for _ in range(repeats)],
+        disk=lambda: disk_boundary_measure(prediction, truth, radius),
+    )
+    ours = median["ours"] / repeats
+    return [
+        Figure("metrics 854x480", f"F, radius {radius}", 1000 * ours, "ms"),
+        Figure("metrics 854x480", "F by scikit-image's disk", 1000 * median["disk"], "ms"),
+        Figure("metrics 854x480", "time over scikit-image's", ours / median["disk"], "", 1 / 50),
+    ]
+
+
+def person(shift: float) -> Mask:
+    """A head and a body at 854 x 480, moved to the right by some pixels."""
+    y, x = np.mgrid[:480, :854]
+    head = np.hypot(x - 430 - shift, 1.2 * (y - 130)) < 60
+    edge = 110 + 12 * np.sin(y / 11 + shift)
+    return np.asarray(head | ((np.abs(x - 430 - shift) < edge) & (y > 190)), bool)
+
+
+def disk_boundary_measure(prediction: Mask, truth: Mask, radius: int) -> float:
+    """F of masks that have boundaries within each other's reach."""
+    disk = morphology.disk(radius)
+    predicted, true = boundary(prediction), boundary(truth)
+    precision = (predicted & morphology.dilation(true, disk)).sum() / predicted.sum()
+    recall = (true & morphology.dilation(predicted, disk)).sum() / true.sum()
+    return float(2 * precision * recall / (precision + recall))
 
 
 # Network

@@ -51,6 +51,7 @@ def test_train_evaluate_and_effort(clips, tmp_path):
         "--trained-on", "discs", "--device", "cpu",
     )  # fmt: skip
     card = read_card(weights)
+    assert "learning from 1 clips, 0 pictures of people" in done.stderr
     assert card.model_version in done.stdout
     assert card.training_data == ["discs"]
     assert (card.training["steps"], card.training["recipe"]) == (3, "quick")
