@@ -27,6 +27,7 @@ class LossWeights:
 
     `l1` (0.8 as in COSNet, Lu et al. 2019) is within every segmentation loss, `orthonormality`
     within the semantic term. Eq 7 has 1 for the terms of parts; the others are our choice.
+    `jaccard` is not the paper's, whose losses count a portrait the less the smaller it is.
     """
 
     l1: float = 0.8
@@ -36,6 +37,7 @@ class LossWeights:
     area: float = 1.0
     readout: float = 0.5
     orthonormality: float = 0.1
+    jaccard: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class Losses:
     `total` is what to minimise. The terms are as they were before their weights and the ramp:
     `auxiliary` is added up over side outputs and both streams, and `geometric`, `semantic` and
     `area` over both streams (eq 6). `readout` is 0 where no target has a reference with a mask.
+    `jaccard` is added up over the mask and the saliency of both streams.
     """
 
     total: Tensor
@@ -87,6 +90,7 @@ class Losses:
     semantic: Tensor | None = None
     area: Tensor | None = None
     readout: Tensor | None = None
+    jaccard: Tensor | None = None
 
     def numbers(self) -> dict[str, float]:
         """Return total and terms by name, for a log; waits for the device, once."""
@@ -118,6 +122,21 @@ def segmentation_loss(logits: Tensor, target: Tensor, l1_weight: float = 0.8) ->
     background = share * (1 - target) * F.logsigmoid(-logits)
     loss = l1_weight * (logits.sigmoid() - target).abs() - portrait - background
     return loss.sum() / max(loss.numel(), 1)  # 0 of no samples: a batch may have no portrait
+
+
+def jaccard_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """Compute 1 - sum(s y) / sum(s + y - s y), a scalar, the mean over samples: 1 less a soft J.
+
+    A portrait counts the same however small it is. `logits` of s are B x 1 x H x W, `target`, y,
+    likewise, bool or number in [0, 1]. One pixel is added above and below, so that an empty mask
+    can be learnt too. (Rahman and Wang 2016, "Optimizing intersection-over-union in deep neural
+    networks for image segmentation", eq 3-5.)
+    """
+    s, y = _precise(logits).sigmoid(), _precise(target)
+    both = (s * y).sum(dim=(1, 2, 3))
+    either = (s + y).sum(dim=(1, 2, 3)) - both
+    loss = 1 - (both + 1) / (either + 1)
+    return loss.sum() / max(len(loss), 1)
 
 
 def geometric_loss(parts: Tensor) -> Tensor:
@@ -268,7 +287,13 @@ class PDNetLoss(nn.Module):
         sides = [_auxiliary_loss(f.features, f.truth, l1) for f in streams]
         auxiliary = sides[0] + sides[1]
         total = final + S[0] + S[1] + weights.auxiliary * auxiliary
-        geometric = semantic = area = readout = None
+        geometric = semantic = area = readout = jaccard = None
+        if weights.jaccard:
+            jaccard = jaccard_loss(output.logits, targets.truth)
+            jaccard = jaccard + sum(
+                jaccard_loss(f.features.saliency, f.truth_of_cells) for f in streams
+            )
+            total = total + weights.jaccard * jaccard
         if self.parts > 1:
             of_targets, of_references = (part_loss(f, self.semantic) for f in streams)
             geometric, semantic, area = of_targets + of_references
@@ -279,7 +304,9 @@ class PDNetLoss(nn.Module):
         if self.parts:
             readout = readout_loss(output.readout, targets.truth_of_cells, given)
             total = total + weights.readout * readout
-        return Losses(total, final, S[0], S[1], auxiliary, geometric, semantic, area, readout)
+        return Losses(
+            total, final, S[0], S[1], auxiliary, geometric, semantic, area, readout, jaccard
+        )
 
     def image_loss(self, features: Features, truth: Tensor) -> Losses:
         """Compute the loss of single images, which train only the encoder and its side outputs.

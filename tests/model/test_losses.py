@@ -21,6 +21,7 @@ from model.training.losses import (
     SemanticLoss,
     area_loss,
     geometric_loss,
+    jaccard_loss,
     part_loss,
     readout_loss,
     segmentation_loss,
@@ -53,6 +54,15 @@ def plain_segmentation(logits: Array, target: Array, l1_weight: float) -> float:
         entropy -= (1 - share) * y * math.log(s) + share * (1 - y) * math.log(1 - s)
         distance += abs(s - y)
     return (entropy + l1_weight * distance) / logits.size
+
+
+def plain_jaccard(logits: Array, target: Array) -> float:
+    both = either = 1.0
+    for x, y in zip(logits.ravel(), target.ravel(), strict=True):
+        s = 1 / (1 + math.exp(-x))
+        both += s * y
+        either += s + y - s * y
+    return 1 - both / either
 
 
 def plain_geometric(parts: Array) -> float:
@@ -205,6 +215,34 @@ def test_segmentation_loss_is_in_float32_of_bfloat16_logits():
 def test_shapes_that_would_broadcast_are_refused():
     with pytest.raises(ValueError, match=r"logits are \[2, 4, 5, 5\].*\[2, 1, 5, 5\]"):
         segmentation_loss(torch.zeros(2, 4, 5, 5), torch.zeros(2, 1, 5, 5))
+
+
+@pytest.mark.parametrize("kind", ["bool", "soft", "empty", "full"])
+def test_jaccard_loss_is_the_mean_of_plain_ones(kind):
+    logits = torch.randn(3, 1, 5, 8) * 3
+    target = {
+        "bool": torch.rand(3, 1, 5, 8) < 0.3,
+        "soft": torch.rand(3, 1, 5, 8),
+        "empty": torch.zeros(3, 1, 5, 8),
+        "full": torch.ones(3, 1, 5, 8),
+    }[kind]
+    expected = [plain_jaccard(x, y) for x, y in zip(doubles(logits), doubles(target), strict=True)]
+    assert jaccard_loss(logits, target).item() == pytest.approx(np.mean(expected), rel=1e-5)
+    assert jaccard_loss(logits[:0], target[:0]).item() == 0
+
+
+def test_jaccard_loss_is_one_less_j_of_sure_masks_and_the_same_for_small_and_large():
+    small, large = torch.zeros(2, 1, 60, 60)
+    small[0, :20, :10] = large[0, :40, :20] = 1  # shifted by half their height below
+    for truth, shift in ((small, 10), (large, 20)):
+        sure = (truth.roll(shift, 1) * 2 - 1)[None] * 50
+        assert jaccard_loss(sure, truth[None]).item() == pytest.approx(2 / 3, abs=0.01)
+
+
+def test_jaccard_gradient():
+    logits = torch.randn(2, 1, 3, 4, dtype=torch.float64, requires_grad=True)
+    target = torch.rand(2, 1, 3, 4, dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda x: jaccard_loss(x, target), logits)
 
 
 def test_segmentation_gradient():
@@ -597,12 +635,22 @@ def test_a_batch_without_any_portrait_has_finite_losses_and_gradients(body):
 
 def test_every_weight_weighs_its_own_term(body):
     batch = Batch()
-    weights = LossWeights(0.5, 0.7, 2.0, 3.0, 5.0, 7.0, 0.0)
+    weights = LossWeights(0.5, 0.7, 2.0, 3.0, 5.0, 7.0, 0.0, 11.0)
     found = batch.losses(PDNetLoss(3, body, weights), ramp=0.5).numbers()
     expected = found["final"] + found["saliency_target"] + found["saliency_reference"]
     expected += 0.7 * found["auxiliary"] + 7 * found["readout"]
     expected += 0.5 * (2 * found["geometric"] + 3 * found["semantic"] + 5 * found["area"])
+    expected += 11 * found["jaccard"]
     assert found["total"] == pytest.approx(expected, rel=1e-5)
+    of_streams = [
+        (f.features.saliency, f.truth_of_cells) for f in (batch.targets, batch.references)
+    ]
+    pairs = [(batch.output.logits, batch.targets.truth), *of_streams]
+    jaccard = [
+        np.mean([plain_jaccard(x, y) for x, y in zip(doubles(xs), doubles(ys), strict=True)])
+        for xs, ys in pairs
+    ]
+    assert found["jaccard"] == pytest.approx(sum(jaccard), rel=1e-4)
     target = segmentation_loss(batch.output.logits, batch.targets.truth, 0.5).item()
     assert found["final"] == pytest.approx(target)
 
@@ -657,7 +705,7 @@ def test_several_parts_need_a_body():
 @pytest.mark.parametrize("truth", ["empty", "discs", "full"])
 @pytest.mark.parametrize("autocast", [False, True])
 def test_every_parameter_gets_a_finite_gradient(body, truth, autocast):
-    loss = PDNetLoss(3, body)
+    loss = PDNetLoss(3, body, LossWeights(jaccard=1.0))
     with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
         batch = Batch(truth=truth)
         losses = batch.losses(loss)
@@ -671,7 +719,7 @@ def test_every_parameter_gets_a_finite_gradient(body, truth, autocast):
 
 def test_autocast_changes_no_loss(body):
     """Of given features: nothing but the frozen network runs in the lower precision."""
-    batch, loss = Batch(), PDNetLoss(3, body)
+    batch, loss = Batch(), PDNetLoss(3, body, LossWeights(jaccard=1.0))
     exact = batch.losses(loss)
     with torch.autocast("cpu", torch.bfloat16):
         cast = batch.losses(loss)
