@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from labeler.clip import Image
+from labeler.video import sample_frames
 
 RATE = Fraction(30)
 _CORNERS = {0: (255, 0, 0), 3: (0, 255, 0), 12: (0, 0, 255), 15: (0, 0, 0)}
@@ -148,3 +149,12 @@ def nearest(times: Sequence[Fraction]) -> list[int]:
         end = (2 * times[-1] - times[-2]) * RATE - Fraction(1, 20)
         best = {tick: n for tick, n in best.items() if tick < end}
     return list(best.values())
+
+
+def numbers(path: Path, rate: Fraction = RATE) -> list[int]:
+    """What the frames that sampling gives show, having checked that they are where they say."""
+    frames = list(sample_frames(path, rate))
+    shown = [read(frame.image) for frame in frames]
+    assert shown == [frame.source_index for frame in frames]
+    assert frames[0].time == 0
+    return shown
