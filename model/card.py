@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -76,8 +76,24 @@ def save_model(
     )
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / WEIGHTS_FILE, data)
-    write_atomically(folder / CARD_FILE, (json.dumps(asdict(card), indent=2) + "\n").encode())
+    _write(folder, card)
     return card
+
+
+def add_scores(folder: Path, scores: Mapping[str, float]) -> ModelCard:
+    """Write scores, 0 to 1 by name, into the card in `folder` beside those it has; return it.
+
+    Raises:
+        LabelerError: there is no card, or it is not one.
+    """
+    card = read_card(folder)
+    card = replace(card, scores={**card.scores, **scores})
+    _write(folder, card)
+    return card
+
+
+def _write(folder: Path, card: ModelCard) -> None:
+    write_atomically(folder / CARD_FILE, (json.dumps(asdict(card), indent=2) + "\n").encode())
 
 
 def read_card(folder: Path) -> ModelCard:

@@ -1,6 +1,7 @@
 """The commands of the network: train it, and measure it. They run on a bare GPU machine too."""
 
 from dataclasses import replace
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 # Whatever imports torch (2 s) is imported by the command that needs it.
 
 Folders = Annotated[list[Path] | None, typer.Option(show_default=False)]
-Clips = Annotated[list[str] | None, typer.Option("--clip", help="Only this clip; may be repeated.")]
+Clips = Annotated[
+    list[str] | None,
+    typer.Option("--clip", help="Only this clip, or pictures such as 'a_*'; may be repeated."),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")]
 DatasetFolder = Annotated[Path, typer.Argument(metavar="DIR", show_default=False)]
@@ -49,7 +53,10 @@ def train(
     rate: Annotated[float | None, typer.Option(help="Learning rate, in place of its own.")] = None,
     held_out: Annotated[
         list[str] | None,
-        typer.Option(help="A clip to keep out, with every tenth picture; may be repeated."),
+        typer.Option(
+            help="A clip to keep out, with every tenth picture, and to score the weights on; "
+            "may be repeated."
+        ),
     ] = None,
     seed: int = 0,
     workers: Annotated[int, typer.Option(min=0, help="Processes that make batches.")] = 0,
@@ -89,8 +96,9 @@ def train(
         sources += Sources(objects=clips_from(each))
     for each in backgrounds or []:
         sources += Sources(backgrounds=backgrounds_from(each))
+    validation = None
     if held_out:
-        sources, _ = sources.split(held_out)
+        sources, validation = sources.split(held_out)
     folders = [*portraits, *(objects or []), *(backgrounds or [])]
     note(
         f"learning from {len(sources.clips)} clips, {len(sources.stills)} pictures of people, "
@@ -107,12 +115,15 @@ def train(
             seed=seed,
             workers=workers,
             start=start,
+            held_out=validation,
             version=version,
             training_data=trained_on or [path.resolve().name for path in folders],
             licence=licence,
             progress=lambda where: bar(where.step, where.steps),
         )
     say(f"{folder}: {card.model_version} after {card.training['minutes']} minutes")
+    for name, score in card.scores.items():
+        say(f"  {name} {score:.3f}")
 
 
 def evaluate(
@@ -122,19 +133,36 @@ def evaluate(
         int, typer.Option(min=0, help="True masks given, evenly spaced: 0 none, 1 the first.")
     ] = 0,
     clips: Clips = None,
+    pictures: Annotated[
+        bool, typer.Option("--pictures", help="DIR holds pictures with masks, and no clips.")
+    ] = False,
+    tenth: Annotated[
+        bool, typer.Option("--tenth", help="Only every tenth picture, which --held-out kept out.")
+    ] = False,
     output: Annotated[Path, typer.Option("-o", "--out")] = Path("runs/evaluation"),
     batch_size: Annotated[int, typer.Option(min=1)] = 8,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Score an engine against a dataset's masks: J, F, J&F as DAVIS has them, and its speed."""
+    from model.data.layouts import portraits_from
     from model.engines import load_segmenter
     from model.measure.evaluate import evaluate as measure
+    from model.measure.evaluate import evaluate_pictures
     from model.measure.evaluate_report import evaluation_tables, to_json, write_evaluation
 
     segmenter, _ = load_segmenter(model, device=device, batch_size=batch_size)
     with progress("evaluating") as update:
-        found = measure(open_dataset(folder), segmenter, clips=clips, given=given, progress=update)
+        if pictures:
+            sources = portraits_from(folder)
+            stills = (sources.split()[1] if tenth else sources).stills
+            wanted = [s for s in stills if any(fnmatch(s.name, c) for c in clips or ["*"])]
+            if not wanted:
+                raise LabelerError(f"There is no such picture in {folder}; give another --clip.")
+            found = evaluate_pictures(wanted, segmenter, progress=update)
+        else:
+            dataset = open_dataset(folder)
+            found = measure(dataset, segmenter, clips=clips, given=given, progress=update)
     paths = write_evaluation(found, output)
     if as_json:
         say_json(to_json(found))

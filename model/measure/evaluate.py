@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 import numpy as np
 
@@ -13,12 +14,15 @@ from labeler.mask import Mask
 from labeler.metrics import Scores, clip_scores, dataset_scores
 from labeler.mvps import Dataset
 from labeler.reference import ReferenceBook
+from model.data.sources import Still
 from model.measure.truth import (
+    PICTURES,
     MeasuredFrames,
     TruthClip,
     load_truth,
     measured_clips,
     segment_in_order,
+    truth_of_picture,
 )
 from model.segmenter import Segmenter
 
@@ -120,8 +124,8 @@ class Evaluation:
     """How one engine did on some clips.
 
     `given` frames of each clip were given with their true masks, `stride` is that of the measured
-    frames and `resolution` the one that was masked and scored. `worst` are the frames with the
-    lowest J&F, the lowest first.
+    frames and `resolution` the one that was masked and scored, or `PICTURES`. `worst` are the
+    frames with the lowest J&F, the lowest first.
     """
 
     model_version: str
@@ -174,10 +178,44 @@ def evaluate(
         LabelerError: there is nothing to measure, or a file is missing or damaged.
     """
     names = measured_clips(dataset, clips)
+    truths = [partial(load_truth, dataset, name, stride, resolution) for name in names]
+    tree = resolution or dataset.resolutions[0]
+    return evaluate_truths(truths, segmenter, given, stride, tree, progress)
+
+
+def evaluate_pictures(
+    stills: Sequence[Still],
+    segmenter: Segmenter,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """Mask pictures, each by itself, and score the masks against their labels.
+
+    Args:
+        stills: the pictures; each is a clip of one frame in what is returned.
+        segmenter: the engine.
+        progress: called with (pictures done, pictures).
+
+    Raises:
+        LabelerError: a file is missing or damaged.
+    """
+    truths = [partial(truth_of_picture, still) for still in stills]
+    return evaluate_truths(truths, segmenter, 0, 1, PICTURES, progress)
+
+
+def evaluate_truths(
+    truths: Sequence[Callable[[], TruthClip]],
+    segmenter: Segmenter,
+    given: int = 0,
+    stride: int = KEY_FRAME_STRIDE,
+    resolution: str = PICTURES,
+    progress: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """Mask and score clips that are read one after the other (see `evaluate`)."""
     found: list[ClipEvaluation] = []
     worst: list[WorstFrame] = []
-    for name in names:
-        truth = load_truth(dataset, name, stride, resolution)
+    for load in truths:
+        truth = load()
         if not found:  # setting up a device is not the engine's speed; it is done on other keys
             first = truth.measured[:1]
             list(segmenter.segment(MeasuredFrames(truth.frames), first, ReferenceBook()))
@@ -185,15 +223,9 @@ def evaluate(
         found.append(clip)
         worst = sorted([*worst, *worst_of_clip], key=_badness)[:WORST_KEPT]
         if progress is not None:
-            progress(len(found), len(names))
-    return Evaluation(
-        segmenter.model_version,
-        given,
-        stride,
-        resolution or dataset.resolutions[0],
-        tuple(found),
-        tuple(worst),
-    )
+            progress(len(found), len(truths))
+    version = segmenter.model_version
+    return Evaluation(version, given, stride, resolution, tuple(found), tuple(worst))
 
 
 def evaluate_clip(

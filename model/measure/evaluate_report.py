@@ -12,6 +12,7 @@ from labeler.metrics import Statistics
 from model.measure.evaluate import FINE_RADII, TIMING, Evaluation, Scope, Summary
 from model.measure.evaluate_page import evaluation_page
 from model.measure.report import as_text, new_table, percent, write_json, write_text
+from model.measure.truth import PICTURES
 
 _NUMBERS = (
     "J&F",
@@ -44,6 +45,8 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
 
 def describe(evaluation: Evaluation) -> str:
     """One sentence on what was measured."""
+    if evaluation.resolution == PICTURES:
+        return f"{evaluation.model_version} on {len(evaluation.clips)} pictures, each by itself."
     frames = sum(len(clip.frames) for clip in evaluation.clips)
     given = {0: "no mask given", 1: "the first frame's mask given"}.get(
         evaluation.given, f"{evaluation.given} evenly spaced masks of each clip given"
@@ -57,13 +60,13 @@ def describe(evaluation: Evaluation) -> str:
 def evaluation_tables(evaluation: Evaluation) -> list[Table]:
     """A table for each way to count the frames, a line a clip and the mean over the clips last.
 
-    All numbers but FPS and frames are in percent.
+    All numbers but FPS and frames are in percent. Of pictures there is only the mean.
     """
     tables = []
     for scope in _scopes(evaluation):
         table = new_table(str(scope), *_HEADER)
         *clips, overall = _rows(evaluation, scope)
-        for row in clips:
+        for row in clips if evaluation.resolution != PICTURES else ():
             table.add_row(*row)
         table.add_section()
         table.add_row(*overall, style="bold")
@@ -114,16 +117,17 @@ _HEADER = ("clip", *_NUMBERS, "FPS", "frames")
 
 def _scopes(evaluation: Evaluation) -> list[Scope]:
     """The ways to count that differ: with nothing given, none is left out for that."""
+    if evaluation.resolution == PICTURES:
+        return [Scope.ALL]
     return [s for s in Scope if evaluation.given or s is not Scope.WITHOUT_GIVEN]
 
 
 def _rows(evaluation: Evaluation, scope: Scope) -> list[tuple[str, ...]]:
+    what = "pictures" if evaluation.resolution == PICTURES else "clips"
     lines = [(clip.clip, clip.summary(scope), clip.fps) for clip in evaluation.clips]
+    lines.append((f"mean of the {what}", evaluation.overall(scope), evaluation.fps))
     rows = []
-    for name, summary, fps in [
-        *lines,
-        ("mean of the clips", evaluation.overall(scope), evaluation.fps),
-    ]:
+    for name, summary, fps in lines:
         numbers = [None] * len(_NUMBERS) if summary is None else _numbers(summary)
         frames = 0 if summary is None else summary.frames
         rows.append((name, *(percent(number) for number in numbers), f"{fps:.1f}", str(frames)))

@@ -6,13 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 
-from labeler.clip import KEY_FRAME_STRIDE, Frames, Image
+from labeler.clip import KEY_FRAME_STRIDE, Frames, Image, read_image
 from labeler.errors import LabelerError
 from labeler.mask import Mask, mask_digest
 from labeler.metrics import boundary_measure, region_similarity
 from labeler.mvps import Dataset
 from labeler.reference import Reference, ReferenceBook
+from model.data.sources import Still, Take
 from model.segmenter import Segmentation, Segmenter
+
+PICTURES = "pictures"
+"""In place of a resolution: what is measured are pictures and no clips."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,41 @@ def load_truth(
     truths = {i: dataset.mask(name, i, resolution) for i in indices}
     voids = {i: dataset.void(name, i, resolution) for i in indices}
     return TruthClip(name, frames, truths, {i: void for i, void in voids.items() if void.any()})
+
+
+def truth_of_take(take: Take, stride: int = KEY_FRAME_STRIDE) -> TruthClip:
+    """Read what the masked frames 0, stride, 2 * stride, ... of a clip are measured against.
+
+    Raises:
+        LabelerError: a file is missing or damaged.
+    """
+    stills = dict(zip(take.frames, take.stills, strict=True))
+    truths = {i: still.read()[1] > 0 for i, still in stills.items() if i % stride == 0}
+    return TruthClip(take.name, _StillFrames(take.name, stills, take.length), truths, {})
+
+
+def truth_of_picture(still: Still) -> TruthClip:
+    """Read what a picture is measured against: everybody in it.
+
+    Raises:
+        LabelerError: a file is missing or damaged.
+    """
+    return truth_of_take(Take(still.name, (0,), (still,), 1))
+
+
+@dataclass(frozen=True)
+class _StillFrames:
+    """A clip of which there are but the masked frames."""
+
+    key: str
+    stills: Mapping[int, Still]
+    length: int
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> Image:
+        return read_image(self.stills[index].image)
 
 
 _RUNS = count()

@@ -9,9 +9,11 @@ from pathlib import Path
 import torch
 
 from labeler.errors import LabelerError
-from model.card import ModelCard, fill, load_model, read_card, save_model
+from model.card import ModelCard, add_scores, fill, load_model, read_card, save_model
 from model.data.sources import Sources
 from model.data.training_data import SAMPLING, TrainingData
+from model.engines import load_segmenter
+from model.measure.validation import held_out_scores
 from model.pdnet import CONFIGURATIONS, PDNet
 from model.resnet import load_imagenet_weights
 from model.training.log import plot_losses
@@ -34,6 +36,7 @@ def train(
     seed: int = 0,
     workers: int = 0,
     start: Path | None = None,
+    held_out: Sources | None = None,
     version: str = "1.0.0",
     training_data: list[str],
     licence: str,
@@ -54,6 +57,7 @@ def train(
         seed: of the first weights and of the samples.
         workers: processes that make batches.
         start: a folder with weights to go on from, in place of the recipe's own first ones.
+        held_out: what to score the weights on at the end, see `held_out_scores`.
         version: of the weights, such as 1.0.0.
         training_data: what the card says they were trained on.
         licence: what the card says of their licence.
@@ -61,7 +65,7 @@ def train(
         progress: is told of every step.
 
     Returns:
-        The card; it holds no scores yet. Processes other than the first return it too.
+        The card. Processes other than the first return it too, without scores.
 
     Raises:
         LabelerError: a source is incomplete, `start` has no weights of this configuration, or the
@@ -100,7 +104,11 @@ def train(
     budget.write_text(f"{steps}\n")
     run = trainer(folder, steps)
     run.run(workers=workers, progress=progress)
-    return _write(run, folder, version, seed, start, training_data, licence)
+    card = _write(run, folder, version, seed, start, training_data, licence)
+    if held_out is None or not processes.first:
+        return card
+    segmenter, _ = load_segmenter(str(folder), device=str(device))
+    return add_scores(folder, held_out_scores(held_out, segmenter))
 
 
 def _write(

@@ -17,14 +17,23 @@ from labeler.errors import LabelerError
 from labeler.mask import Mask
 from labeler.metrics import boundary_measure, statistics
 from labeler.mvps import open_dataset
-from model.measure.evaluate import Scope, evaluate, evaluate_clip, given_frames
+from model.data.folders import stills_from
+from model.measure.evaluate import (
+    Scope,
+    evaluate,
+    evaluate_clip,
+    evaluate_pictures,
+    given_frames,
+)
 from model.measure.evaluate_page import drawn, evaluation_page
 from model.measure.evaluate_report import evaluation_tables, to_json, write_evaluation
 from model.measure.report import as_text
 from model.measure.truth import MeasuredFrames, TruthClip, load_truth, segment_in_order
 from model.nearest_copy import NearestCopy
+from model.segmenter import verbatim
 from tests.labeler.made_datasets import made_dataset, write_indexed
 from tests.model.made_clips import SIZE, MadeFrames, Scripted, made_davis, noise, square
+from tests.model.made_sources import made_stills
 
 
 def slow(frame: int) -> Mask:
@@ -60,6 +69,33 @@ def test_every_fifth_frame_is_scored_and_the_first_given(dataset):
         assert each.boundary == boundary_measure(square(10), truth)
         assert each.fine == tuple(boundary_measure(square(10), truth, radius=r) for r in (1, 2))
         assert each.j_and_f == (each.region + each.boundary) / 2
+
+
+class Reddest(NearestCopy):
+    """Takes whatever is red for a person."""
+
+    def segment(self, frames, targets, references):
+        for target in targets:
+            yield verbatim(target, frames[target][..., 2] > 200)
+
+
+def test_pictures_are_scored_each_by_itself(tmp_path):
+    stills = stills_from(made_stills(tmp_path / "stills", count=4))
+    evaluation = evaluate_pictures(stills, Reddest())
+    assert [clip.clip for clip in evaluation.clips] == [still.name for still in stills]
+    # In every other picture there is a blue person too, of 40 x 70 beside 40 x 50.
+    regions = [clip.frames[0].region for clip in evaluation.clips]
+    assert regions == pytest.approx([1, 5 / 12, 1, 5 / 12])
+    overall = evaluation.overall(Scope.ALL)
+    assert overall is not None
+    assert overall.scores.region.mean == pytest.approx(np.mean(regions))
+    (table,) = evaluation_tables(evaluation)
+    text = as_text(table)
+    assert "mean of the pictures" in text
+    assert stills[0].name not in text
+    paths = write_evaluation(evaluation, tmp_path / "report")
+    assert "4 pictures, each by itself" in paths[0].read_text()
+    assert stills[0].name in paths[2].read_text()
 
 
 def test_a_given_or_a_first_frame_can_be_left_out_and_clips_count_the_same(dataset):

@@ -12,6 +12,7 @@ import pytest
 from labeler.mask import encode_mask
 from labeler.mvps import SMALL, mask_tree, picture_tree
 from model.card import load_model, read_card
+from tests.model.made_sources import made_stills
 
 ROOT = Path(__file__).parents[2]
 
@@ -56,15 +57,26 @@ def test_train_evaluate_and_effort(clips, tmp_path):
     assert card.training_data == ["discs"]
     assert (card.training["steps"], card.training["recipe"]) == (3, "quick")
     assert card.input_size == 64
+    assert set(card.scores) == {
+        f"clips, {given}: {measure}"
+        for given in ("unguided", "first mask given")
+        for measure in "JF"
+    }
+    assert all(0 <= score <= 1 for score in card.scores.values())
+    assert f"{card.scores['clips, unguided: J']:.3f}" in done.stdout
     assert (weights / "losses.png").exists()
     assert (weights / "losses.csv").read_text().count("\n") == 4
 
     further = tmp_path / "further"
-    again = (*options[:5], 1, "--start", weights, "--device", "cpu")
+    again = (*options[:7], 1, "--start", weights, "--device", "cpu")
     network("train", "--portraits", clips, "--out", further, *again)
     assert read_card(further).training["start"] == card.model_version
     before, after = (load_model(folder)[1] for folder in (weights, further))
-    moved = [(after[name].float() - before[name].float()).abs().max() for name in before]
+    moved = [
+        (after[name].float() - before[name].float()).abs().max()
+        for name in before
+        if "weight" in name
+    ]
     assert 0 < max(moved) < 0.1  # other first weights would be farther away
 
     done = network(
@@ -81,6 +93,18 @@ def test_train_evaluate_and_effort(clips, tmp_path):
     )  # fmt: skip
     assert "FC@85" in done.stdout
     assert (tmp_path / "effort" / "effort.png").exists()
+
+
+def test_pictures_are_evaluated(tmp_path):
+    stills = made_stills(tmp_path / "stills", count=12)
+    options = ("--model", "copy", "--pictures", "--out", tmp_path / "out", "--json")
+    found = json.loads(network("evaluate", stills, *options, "--clip", "still1*").stdout)
+    assert [clip["clip"] for clip in found["clips"]] == ["still1", "still10", "still11"]
+    found = json.loads(network("evaluate", stills, *options, "--tenth").stdout)
+    assert [clip["clip"] for clip in found["clips"]] == ["still7"]  # the tenth name of twelve
+    assert (
+        "no such picture" in network("evaluate", stills, *options, "--clip", "x", expect=1).stderr
+    )
 
 
 def test_a_time_budget_becomes_a_number_of_steps(clips, tmp_path):
