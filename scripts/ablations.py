@@ -1,0 +1,172 @@
+"""The ablations of the PDNet paper, tables 3, 4 and 5, at one small budget for each variant.
+
+    python scripts/ablations.py --portraits DATASET... --held-out CLIP... --base WEIGHTS [options]
+
+Every variant starts with the encoder of the weights in --base, which stands in for ImageNet (its
+backbone is also the frozen network of the semantic loss), and everything else from random
+numbers, another draw for each seed. Scored are every fifth frame of the clips kept out, unguided.
+"""
+
+import argparse
+import json
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from labeler.files import write_atomically
+from labeler.metrics import clip_scores, dataset_scores
+from labeler.reference import Reference, ReferenceBook
+from model.card import load_model, save_model
+from model.data.layouts import portraits_from
+from model.data.sources import Sources, Take
+from model.engines import find_device, load_segmenter
+from model.measure.truth import truth_of_take
+from model.pdnet import CONFIGURATIONS, PDNet
+from model.segmenter import Segmenter
+from model.training.losses import LossWeights
+from model.training.recipe import RECIPES
+from model.training.run import train
+
+ENCODER = ("body.", "pyramid.", "sides.")
+GEOMETRIC = LossWeights(area=0.0, semantic=0.0)
+GEOMETRIC_AND_AREA = LossWeights(semantic=0.0)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A row: how many parts, which losses of parts, and how many references are looked at.
+
+    Rows that differ in the last alone are trained once.
+    """
+
+    table: int
+    name: str
+    parts: int
+    losses: LossWeights
+    references: int = 1
+
+
+VARIANTS = (
+    Variant(3, "no IPDA", 0, LossWeights()),
+    Variant(3, "geometric", 5, GEOMETRIC),
+    Variant(3, "geometric + area", 5, GEOMETRIC_AND_AREA),
+    Variant(3, "geometric + area + semantic", 5, LossWeights()),
+    Variant(4, "1 part", 1, LossWeights()),
+    Variant(4, "3 parts", 3, LossWeights()),
+    Variant(4, "5 parts", 5, LossWeights()),
+    Variant(5, "1 reference", 5, LossWeights()),
+    Variant(5, "2 references", 5, LossWeights(), references=2),
+)
+
+
+class TwoUnmasked(ReferenceBook):
+    """The first frame, and the fifth annotated frame before the target (table 5)."""
+
+    def references_for(self, target: int) -> tuple[Reference, ...]:
+        """Return both, neither with a mask."""
+        return Reference(0), Reference(max(0, target - 25))
+
+
+def main() -> None:
+    """Train and score every variant with every seed, and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--portraits", type=Path, action="append", required=True)
+    parser.add_argument("--held-out", action="append", required=True)
+    parser.add_argument("--base", type=Path, required=True, help="weights to take the encoder of")
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--size", type=int, default=96)
+    parser.add_argument("--batch-size", type=int, default=4)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("-o", "--out", type=Path, default=Path("runs/ablations"))
+    arguments = parser.parse_args()
+    sources = Sources()
+    for folder in arguments.portraits:
+        sources += portraits_from(folder)
+    training, held_out = sources.split(arguments.held_out)
+    scores = {
+        variant: [scored(variant, seed, training, held_out, arguments) for seed in range(n)]
+        for n in [arguments.seeds]
+        for variant in VARIANTS
+    }
+    write_atomically(
+        arguments.out / "ablations.json",
+        json.dumps({f"{v.table}: {v.name}": found for v, found in scores.items()}).encode(),
+    )
+    table = Table("table", "variant", "J&F", "lowest", "highest", box=None)
+    for variant, found in scores.items():
+        numbers = [statistics.mean(found), min(found), max(found)]
+        table.add_row(str(variant.table), variant.name, *(f"{100 * n:.1f}" for n in numbers))
+    Console().print(table)
+
+
+def scored(
+    variant: Variant, seed: int, sources: Sources, held_out: Sources, arguments: argparse.Namespace
+) -> float:
+    """J&F of a variant trained with a seed; a training that is done is not done again."""
+    name = f"p{variant.parts}-" + "-".join(f"{w:g}" for w in vars(variant.losses).values())
+    folder = arguments.out / f"{name}-seed{seed}"
+    CONFIGURATIONS[name] = replace(CONFIGURATIONS["pdnet-small"], parts=variant.parts)
+    recipe = replace(
+        RECIPES["quick"],
+        configuration=name,
+        samples="paper",
+        losses=variant.losses,
+        size=arguments.size,
+        batch_size=arguments.batch_size,
+    )
+    device = find_device(arguments.device)
+    train(
+        sources,
+        recipe,
+        folder,
+        device=device,
+        steps=arguments.steps,
+        seed=seed,
+        start=first_weights(name, seed, arguments),
+        training_data=[path.name for path in arguments.portraits],
+        licence="research only",
+    )
+    segmenter, _ = load_segmenter(str(folder), device=str(device))
+    book = TwoUnmasked() if variant.references == 2 else ReferenceBook()
+    return j_and_f(segmenter, held_out.clips, book)
+
+
+def first_weights(name: str, seed: int, arguments: argparse.Namespace) -> Path:
+    """Write the encoder of the base with all else drawn anew, and return the folder."""
+    torch.manual_seed(seed)
+    tensors = PDNet(CONFIGURATIONS[name]).state_dict()
+    _, base = load_model(arguments.base)
+    tensors |= {key: base[key] for key in tensors if key.startswith(ENCODER)}
+    folder: Path = arguments.out / "first" / f"{name}-seed{seed}"
+    save_model(
+        folder, tensors, engine="pdnet", configuration=name, version="0.0.0",
+        training_data=[], licence="research only",
+    )  # fmt: skip
+    return folder
+
+
+def j_and_f(segmenter: Segmenter, takes: Sequence[Take], book: ReferenceBook) -> float:
+    """Mean J&F of clips, every fifth frame."""
+
+    def of_clips() -> Iterator[tuple[list[float], list[float]]]:
+        for load in [partial(truth_of_take, take) for take in takes]:
+            truth = load()
+            answers = segmenter.segment(truth.frames, truth.measured, book)
+            masks = {answer.frame: answer.mask for answer in answers}
+            yield (
+                [truth.region(frame, mask) for frame, mask in masks.items()],
+                [truth.boundary(frame, mask) for frame, mask in masks.items()],
+            )
+
+    return dataset_scores([clip_scores(*pair) for pair in of_clips()]).j_and_f
+
+
+if __name__ == "__main__":
+    main()
