@@ -25,6 +25,8 @@ class Recipe:
         image_rate: learning rate of image steps.
         backbone_rate: learning rate of the backbone in video steps.
         rate: learning rate of everything else in video steps.
+        scalar_rate: learning rate of single numbers, such as how far a given mask overrules what
+            a frame shows; None is that of the matrices around them.
         weight_decay: of everything but biases, norms and scalars.
         warm_up: share of the steps.
         decay: power of the fall after it.
@@ -48,6 +50,7 @@ class Recipe:
     image_rate: float = 2.5e-4
     backbone_rate: float = 2.5e-5
     rate: float = 2.5e-3
+    scalar_rate: float | None = None
     weight_decay: float = 5e-4
     warm_up: float = 0.05
     decay: float = 0.9
@@ -65,6 +68,8 @@ RECIPES = {
     # From random numbers and little data: another optimiser, a mean of the weights, batch
     # statistics that learn, and made-up clips. Without ImageNet there is no frozen network worth
     # resembling, so the semantic term is off. Small people are to count as much as large ones.
+    # AdamW moves a scalar by its rate a step at most: at the rate of matrices, a short training
+    # would be over before guidance has any weight.
     "quick": Recipe(
         "quick",
         configuration="pdnet-small",
@@ -76,6 +81,7 @@ RECIPES = {
         optimiser="adamw",
         backbone_rate=1e-3,
         rate=1e-3,
+        scalar_rate=2e-2,
         weight_decay=0.05,
         decay=1.0,
         imagenet=False,

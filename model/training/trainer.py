@@ -278,7 +278,7 @@ def _optimisers(
     groups = {
         "video": [
             *_groups(body, recipe.backbone_rate, recipe.weight_decay),
-            *_groups(rest, recipe.rate, recipe.weight_decay),
+            *_groups(rest, recipe.rate, recipe.weight_decay, recipe.scalar_rate),
             *(basis if list(loss.parameters()) else []),
         ],
         "image": _groups([*body, *encoder], recipe.image_rate, recipe.weight_decay),
@@ -289,15 +289,21 @@ def _optimisers(
 
 
 def _groups(
-    parameters: Iterable[tuple[str, nn.Parameter]], rate: float, weight_decay: float
+    parameters: Iterable[tuple[str, nn.Parameter]],
+    rate: float,
+    weight_decay: float,
+    scalar_rate: float | None = None,
 ) -> Iterator[dict[str, object]]:
     """Matrices, which decay, and what has one axis or none (biases, norms, scalars): not."""
-    found: dict[bool, list[Tensor]] = {True: [], False: []}
+    found: dict[str, list[Tensor]] = {"matrices": [], "vectors": [], "scalars": []}
     for _, parameter in parameters:
-        found[parameter.ndim > 1].append(parameter)
-    for decays, members in found.items():
-        decay = weight_decay if decays else 0.0
-        yield {"params": members, "maximum": rate, "weight_decay": decay}
+        kind = "matrices" if parameter.ndim > 1 else "vectors" if parameter.ndim else "scalars"
+        found[kind].append(parameter)
+    rates = {"scalars": rate if scalar_rate is None else scalar_rate}
+    for kind, members in found.items():
+        decay = weight_decay if kind == "matrices" else 0.0
+        if members:
+            yield {"params": members, "maximum": rates.get(kind, rate), "weight_decay": decay}
 
 
 def _freeze_statistics(body: nn.Module) -> None:

@@ -134,10 +134,21 @@ def test_the_paper_recipe_is_the_papers():
     assert (paper.optimiser, paper.weight_decay) == ("sgd", 5e-4)
 
 
+def test_single_numbers_have_a_rate_of_their_own_and_none_decays(tmp_path):
+    run = trainer(tmp_path, replace(QUICK, scalar_rate=0.5), steps=1)
+    groups = run.optimisers["video"].param_groups
+    scalars = [group for group in groups if group["params"][0].ndim == 0]
+    assert [(group["maximum"], group["weight_decay"]) for group in scalars] == [(0.5, 0.0)]
+    assert {id(p) for p in scalars[0]["params"]} == {
+        id(p) for p in run.network.parameters() if p.ndim == 0
+    }
+    assert 0.5 not in {group["maximum"] for group in groups if group["params"][0].ndim}
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from tests.model.test_train import PAPER, QUICK, trainer
+from tests.model.test_training import PAPER, QUICK, trainer
 
 folder, name, last = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 
@@ -217,7 +228,7 @@ import torch
 from model.training.processes import Processes
 from model.training.trainer import Schedule, Trainer
 from tests.model.made_batches import MadeBatches
-from tests.model.test_train import QUICK, TINY
+from tests.model.test_training import QUICK, TINY
 from model.pdnet import PDNet
 
 folder = Path(sys.argv[1])
