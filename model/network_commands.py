@@ -49,6 +49,9 @@ def train(
     size: Annotated[
         int | None, typer.Option(help="Side of the square input, a multiple of 32.")
     ] = None,
+    use_size: Annotated[
+        int | None, typer.Option(help="Side of the input in use, where it is another one.")
+    ] = None,
     batch_size: Annotated[int | None, typer.Option(min=1)] = None,
     rate: Annotated[float | None, typer.Option(help="Learning rate, in place of its own.")] = None,
     held_out: Annotated[
@@ -82,6 +85,9 @@ def train(
     if recipe not in RECIPES:
         raise LabelerError(f"There is no recipe {recipe!r}; there are: {', '.join(RECIPES)}.")
     chosen = RECIPES[recipe]
+    for side in (size, use_size):
+        if side is not None and (side <= 0 or side % 32):
+            raise LabelerError(f"A side of {side} cannot be used; give a multiple of 32.")
     if size is not None:
         chosen = replace(chosen, size=size)
     if batch_size is not None:
@@ -116,6 +122,7 @@ def train(
             workers=workers,
             start=start,
             held_out=validation,
+            use_size=use_size,
             version=version,
             training_data=trained_on or [path.resolve().name for path in folders],
             licence=licence,

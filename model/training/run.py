@@ -37,6 +37,7 @@ def train(
     workers: int = 0,
     start: Path | None = None,
     held_out: Sources | None = None,
+    use_size: int | None = None,
     version: str = "1.0.0",
     training_data: list[str],
     licence: str,
@@ -58,6 +59,8 @@ def train(
         workers: processes that make batches.
         start: a folder with weights to go on from, in place of the recipe's own first ones.
         held_out: what to score the weights on at the end, see `held_out_scores`.
+        use_size: the side of the input that the weights are for, where it is not that of training;
+            what was trained on small pictures often does better on somewhat larger ones.
         version: of the weights, such as 1.0.0.
         training_data: what the card says they were trained on.
         licence: what the card says of their licence.
@@ -104,7 +107,7 @@ def train(
     budget.write_text(f"{steps}\n")
     run = trainer(folder, steps)
     run.run(workers=workers, progress=progress)
-    card = _write(run, folder, version, seed, start, training_data, licence)
+    card = _write(run, folder, use_size, version, seed, start, training_data, licence)
     if held_out is None or not processes.first:
         return card
     segmenter, _ = load_segmenter(str(folder), device=str(device))
@@ -114,6 +117,7 @@ def train(
 def _write(
     run: Trainer,
     folder: Path,
+    use_size: int | None,
     version: str,
     seed: int,
     start: Path | None,
@@ -133,11 +137,12 @@ def _write(
         version=version,
         training_data=training_data,
         licence=licence,
-        input_size=recipe.size,
+        input_size=use_size or recipe.size,
         training={
             "recipe": recipe.name,
             "seed": seed,
             "steps": run.step,
+            "size": recipe.size,
             "batch_size": recipe.batch_size,
             "minutes": round(run.seconds / 60, 1),
             "device": run.device.type,

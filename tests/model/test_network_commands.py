@@ -49,14 +49,14 @@ def test_train_evaluate_and_effort(clips, tmp_path):
     options = ("--recipe", "quick", "--size", 64, "--batch-size", 2, "--steps", 3)
     done = network(
         "train", "--portraits", clips, "--out", weights, *options, "--held-out", "right",
-        "--trained-on", "discs", "--device", "cpu",
+        "--trained-on", "discs", "--device", "cpu", "--use-size", 96,
     )  # fmt: skip
     card = read_card(weights)
     assert "learning from 1 clips, 0 pictures of people" in done.stderr
     assert card.model_version in done.stdout
     assert card.training_data == ["discs"]
     assert (card.training["steps"], card.training["recipe"]) == (3, "quick")
-    assert card.input_size == 64
+    assert (card.training["size"], card.input_size) == (64, 96)
     assert set(card.scores) == {
         f"clips, {given}: {measure}"
         for given in ("unguided", "first mask given")
@@ -119,4 +119,6 @@ def test_what_is_missing_is_named_before_training(clips, tmp_path):
     assert str(tmp_path) in done.stderr
     done = network("train", "--portraits", clips, "--recipe", "slow", expect=1)
     assert "there are: paper, quick" in done.stderr
+    done = network("train", "--portraits", clips, "--size", 100, expect=1)
+    assert "multiple of 32" in done.stderr
     assert not (tmp_path / "out").exists()
