@@ -8,7 +8,6 @@ import torch
 
 from model.features import ReferenceFeatures
 from model.pdnet import PDNet, PDNetConfig
-from model.resnet import ResNet
 from model.training.losses import (
     Labelled,
     Losses,
@@ -35,16 +34,7 @@ from tests.model.plain_losses import (
     sigmoid,
 )
 
-
-@pytest.fixture(autouse=True)
-def seed():
-    torch.manual_seed(0)
-
-
-@pytest.fixture(scope="module")
-def body() -> ResNet:
-    torch.manual_seed(1)
-    return ResNet("resnet18").eval()
+pytestmark = pytest.mark.usefixtures("seeded")
 
 
 class Batch:

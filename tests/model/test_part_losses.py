@@ -24,16 +24,7 @@ from tests.model.plain_losses import (
     random_parts,
 )
 
-
-@pytest.fixture(autouse=True)
-def seed():
-    torch.manual_seed(0)
-
-
-@pytest.fixture(scope="module")
-def body() -> ResNet:
-    torch.manual_seed(1)
-    return ResNet("resnet18").eval()
+pytestmark = pytest.mark.usefixtures("seeded")
 
 
 # --- geometric concentration --------------------------------------------------------------------

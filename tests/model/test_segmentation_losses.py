@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from model.resnet import ResNet
 from model.training.losses import (
     jaccard_loss,
     readout_loss,
@@ -19,16 +18,7 @@ from tests.model.plain_losses import (
     plain_segmentation,
 )
 
-
-@pytest.fixture(autouse=True)
-def seed():
-    torch.manual_seed(0)
-
-
-@pytest.fixture(scope="module")
-def body() -> ResNet:
-    torch.manual_seed(1)
-    return ResNet("resnet18").eval()
+pytestmark = pytest.mark.usefixtures("seeded")
 
 
 @pytest.mark.parametrize("size", [(5, 8), (7, 3), (1, 1)])
