@@ -8,19 +8,15 @@ line of labeler code, until a child survives to the end. It prints one JSON line
 import json
 import os
 import shutil
-import signal
 import sys
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-import labeler.workspace
 from labeler.integrity import faults, open_workspace
 from labeler.revision import Provenance
 from labeler.workspace import Workspace
+from tests.labeler.killed import killed_before
 from tests.workspaces import file_bytes, make_clip, square
-
-CODE = str(Path(labeler.workspace.__file__).parent)
 
 
 def main(folder: Path, action: str) -> None:
@@ -46,26 +42,10 @@ def main(folder: Path, action: str) -> None:
 
 
 def perform(root: Path, action: str, line: int) -> None:
-    workspace = Workspace(root)
-    remaining = line
-
-    def trace(frame: FrameType, event: str, argument: Any) -> Any:
-        nonlocal remaining
-        if not frame.f_code.co_filename.startswith(CODE):
-            return None
-        if event == "line":
-            remaining -= 1
-            if remaining == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-        return trace
-
-    sys.settrace(trace)
+    workspace, mask = Workspace(root), square(5)
     if action == "record":
-        workspace.record(workspace.clip("walk"), 5, square(5), author="ann")
-    else:
-        make_clip(workspace, "new", frame_count=2)
-    sys.settrace(None)
-    os._exit(0)
+        killed_before(line, lambda: workspace.record(workspace.clip("walk"), 5, mask, author="ann"))
+    killed_before(line, lambda: make_clip(workspace, "new", frame_count=2))
 
 
 def found(root: Path, kept: dict[str, bytes]) -> dict[str, Any]:

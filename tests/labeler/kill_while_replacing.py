@@ -8,16 +8,12 @@ until a child survives to the end. It prints one JSON line per n.
 import json
 import os
 import shutil
-import signal
 import sys
+from functools import partial
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
-import labeler.swap
 from labeler.swap import replacing
-
-CODE = str(Path(labeler.swap.__file__).parent)
+from tests.labeler.killed import killed_before
 
 
 def main(folder: Path) -> None:
@@ -31,7 +27,7 @@ def main(folder: Path) -> None:
         (target / "old").touch()
         child = os.fork()
         if child == 0:
-            replace(target, line)
+            killed_before(line, partial(replace, target))
         _, status = os.waitpid(child, 0)
         survived = not os.WIFSIGNALED(status)
         killed = names(target)
@@ -53,24 +49,9 @@ def names(target: Path) -> list[str]:
     return sorted(path.name for path in target.iterdir()) if target.exists() else ["none"]
 
 
-def replace(target: Path, line: int) -> None:
-    remaining = line
-
-    def trace(frame: FrameType, event: str, argument: Any) -> Any:
-        nonlocal remaining
-        if not frame.f_code.co_filename.startswith(CODE):
-            return None
-        if event == "line":
-            remaining -= 1
-            if remaining == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-        return trace
-
-    sys.settrace(trace)
+def replace(target: Path) -> None:
     with replacing(target) as folder:
         (folder / "new").touch()
-    sys.settrace(None)
-    os._exit(0)
 
 
 if __name__ == "__main__":
