@@ -81,6 +81,11 @@ def train(
             f"A batch of {recipe.batch_size} cannot be shared by {processes.count} processes; "
             "start a number of them that divides it."
         )
+    if start is not None and read_card(start).configuration != recipe.configuration:
+        raise LabelerError(
+            f"{start} holds weights of {read_card(start).configuration!r}, but the recipe "
+            f"{recipe.name!r} trains {recipe.configuration!r}; give another --recipe or --start."
+        )
     samples = replace(SAMPLING[recipe.samples], size=recipe.size)
     data = TrainingData(sources, samples, seed, share, progress=reading)
     schedule = Schedule(recipe, data.video_batches, data.image_batches, processes)

@@ -12,6 +12,7 @@ import pytest
 from labeler.mask import encode_mask
 from labeler.mvps import SMALL, mask_tree, picture_tree
 from model.card import load_model, read_card
+from model.engines import BUNDLED
 from tests.model.made_sources import made_stills
 
 ROOT = Path(__file__).parents[2]
@@ -119,6 +120,9 @@ def test_what_is_missing_is_named_before_training(clips, tmp_path):
     assert str(tmp_path) in done.stderr
     done = network("train", "--portraits", clips, "--recipe", "slow", expect=1)
     assert "there are: paper, quick" in done.stderr
+    options = ("--recipe", "paper", "--start", BUNDLED / "pdnet-small", "--out", tmp_path / "out")
+    done = network("train", "--portraits", clips, *options, expect=1)
+    assert "weights of 'pdnet-small', but the recipe 'paper' trains 'pdnet'" in done.stderr
     done = network("train", "--portraits", clips, "--size", 100, expect=1)
     assert "multiple of 32" in done.stderr
     assert not (tmp_path / "out").exists()
