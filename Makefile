@@ -3,14 +3,15 @@ PYTHON ?= python3
 VENV ?= .venv
 WORKSPACE ?= workspace
 VIDEO ?=
+DEMO ?=
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
 
 .PHONY: demo test check format bench clean
 
-demo: $(READY)  ## masks on every fifth frame of VIDEO, a page to look at, a dataset folder
-	$(BIN)/mvps -w $(WORKSPACE) demo $(VIDEO)
+demo: $(READY)  ## masks on every fifth frame of VIDEO, and Label Studio to correct them in
+	$(BIN)/mvps -w $(WORKSPACE) demo $(DEMO) $(VIDEO)
 
 test: $(READY_DEV)  ## the whole test suite
 	$(BIN)/pytest $(PYTEST_ARGS)

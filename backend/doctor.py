@@ -2,34 +2,16 @@
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
 from importlib.metadata import distributions
 
+from backend.check import Check, State
 from backend.settings import Settings
 from labeler.errors import LabelerError
 from labeler.integrity import adopt_masks, faults, open_workspace
+from labeler.workspace import Workspace
 
 LOW_DISK_BYTES = 5 << 30
 """Five minutes of 1080p at 30 FPS take about 4 GB as JPEG of quality 95."""
-
-
-class State(StrEnum):
-    """What a check found."""
-
-    FINE = "fine"
-    WARNING = "warning"
-    FAULT = "fault"
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing looked at: what was found, and if it is not fine, what to do."""
-
-    name: str
-    state: State
-    found: str
-    fix: str = ""
 
 
 def examine(settings: Settings, *, mend: bool = False, deep: bool = False) -> list[Check]:
@@ -47,6 +29,7 @@ def examine(settings: Settings, *, mend: bool = False, deep: bool = False) -> li
         _weights,
         lambda: _disk(settings),
         lambda: _workspace(settings, mend, deep),
+        lambda: _studio(settings),
     ]
     return [check for look in checks for check in look()]
 
@@ -139,3 +122,15 @@ def _workspace(settings: Settings, mend: bool, deep: bool) -> list[Check]:
     workspace.close()
     checks += [Check("workspace", State.FAULT, fault, "see the message") for fault in found]
     return checks or [Check("workspace", State.FINE, f"{clips} clips, every row has its file")]
+
+
+def _studio(settings: Settings) -> list[Check]:
+    from backend.studio_doctor import examine_studio
+
+    if not (settings.workspace / "clips").is_dir():
+        return []
+    workspace = Workspace(settings.workspace, settings.database_url)
+    try:
+        return examine_studio(settings, workspace)
+    finally:
+        workspace.close()

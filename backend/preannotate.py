@@ -1,7 +1,7 @@
 """Mask every key frame that is not masked yet with these weights and these references."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from labeler.clip import Clip
@@ -16,8 +16,9 @@ class Refresh:
     """What a refresh did to one clip.
 
     `segmented` are the frames that got a new prediction, `kept` how many key frames had theirs
-    already or are a person's, `emptied` those whose mask was not empty before and is now, and
-    `seconds` the time the engine took for `segmented`, reading and recording included.
+    already or are a person's, `left` how many still have to be masked, `emptied` those whose
+    mask was not empty before and is now, and `seconds` the time the engine took for `segmented`,
+    reading and recording included.
     """
 
     clip: str
@@ -25,6 +26,7 @@ class Refresh:
     kept: int
     emptied: tuple[int, ...]
     seconds: float
+    left: int = 0
 
     @property
     def ms_per_frame(self) -> float:
@@ -38,6 +40,8 @@ def refresh(
     segmenter: Segmenter,
     *,
     keep_other_weights: bool = False,
+    near: int | None = None,
+    limit: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Refresh:
     """Bring a clip's predictions up to date with its references and the engine's weights.
@@ -52,6 +56,9 @@ def refresh(
         segmenter: the engine, with its weights.
         keep_other_weights: leave predictions of other weights alone unless their references
             changed; a correction then costs no more than its own effect.
+        near: the key frame to begin with, and to go on from to both sides; None is the last
+            corrected one.
+        limit: mask no more than so many frames; `left` says how many are to do then.
         progress: called with (frames done, frames to do).
     """
     started = time.perf_counter()
@@ -65,9 +72,12 @@ def refresh(
             for frame in clip.key_frames
             if _is_stale(before.get(frame), frame, book, segmenter, keep_other_weights)
         ]
-        if not stale:
+        room = len(stale) if limit is None else limit - len(segmented)
+        if not stale or room <= 0:
             break
-        for segmentation in segmenter.segment(workspace.frames(clip), stale, book):
+        centre = _last_corrected(before) if near is None else near
+        nearest = sorted(sorted(stale, key=lambda frame: abs(frame - centre))[:room])
+        for segmentation in segmenter.segment(workspace.frames(clip), nearest, book):
             frame, mask = segmentation.frame, segmentation.mask
             revision = workspace.record_prediction(
                 clip,
@@ -86,10 +96,17 @@ def refresh(
     return Refresh(
         clip=clip.name,
         segmented=tuple(sorted(set(segmented))),
-        kept=len(clip.key_frames) - len(set(segmented)),
+        kept=len(clip.key_frames) - len(set(segmented)) - len(stale),
         emptied=tuple(emptied),
         seconds=time.perf_counter() - started,
+        left=len(stale),
     )
+
+
+def _last_corrected(current: Mapping[int, Revision]) -> int:
+    """The key frame that a person masked last, or the first: next to it they go on."""
+    human = [revision for revision in current.values() if revision.provenance.human]
+    return max(human, key=lambda revision: revision.created).frame if human else 0
 
 
 def _is_stale(

@@ -2,21 +2,58 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
-class Settings(BaseSettings):
-    """Settings, each from the environment variable `MVPS_<NAME>`.
+def _theirs(name: str) -> AliasChoices:
+    """A setting that other tools know by a name of their own."""
+    return AliasChoices(name, name.lower())
 
-    `workspace` is the folder of the labeling effort, `database_url` a SQLAlchemy URL in place of
-    its own SQLite file, `device` where networks run (`auto`, `cpu`, `cuda`, `cuda:1`), and
-    `batch_size` how many frames they take at once.
+
+class Settings(BaseSettings):
+    """Settings, each from the environment variable `MVPS_<NAME>`, or one that others use too.
+
+    Attributes:
+        workspace: the folder of the labeling effort.
+        database_url: a SQLAlchemy URL in place of its own SQLite file.
+        queue_url: a Redis URL in place of a queue in a file, for a worker on another machine.
+        device: where networks run: `auto`, `cpu`, `cuda`, `cuda:1`.
+        batch_size: how many frames they take at once.
+        model: the weights that the worker masks with; a folder or a name.
+        backend_url: where Label Studio reaches `mvps serve`.
+        project: the title of the project in Label Studio.
+        studio_url, studio_key: LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY.
+        document_root: LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT, the folder from which Label Studio
+            serves files, as it sees it; the workspace, where nothing is said.
+        studio_workspace: the workspace's folder as Label Studio sees it, where that differs.
+        basic_auth_user, basic_auth_pass: BASIC_AUTH_USER and BASIC_AUTH_PASS, which Label Studio
+            must show to the backend; made up and kept in the workspace, where nothing is said.
+        webhook_secret: what its webhook must show; likewise.
     """
 
-    model_config = SettingsConfigDict(env_prefix="MVPS_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="MVPS_", extra="ignore", populate_by_name=True)
 
     workspace: Path = Path("workspace")
     database_url: str | None = None
+    queue_url: str | None = None
     device: str = "auto"
     batch_size: int = Field(default=8, ge=1)
+    model: str | None = None
+    backend_url: str = "http://127.0.0.1:9090"
+    project: str = "MVPS portraits"
+    studio_url: str = Field(
+        default="http://127.0.0.1:8080", validation_alias=_theirs("LABEL_STUDIO_URL")
+    )
+    studio_key: str = Field(
+        default="", validation_alias=_theirs("LABEL_STUDIO_API_KEY"), repr=False
+    )
+    document_root: Path | None = Field(
+        default=None, validation_alias=_theirs("LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT")
+    )
+    studio_workspace: Path | None = None
+    basic_auth_user: str | None = Field(default=None, validation_alias=_theirs("BASIC_AUTH_USER"))
+    basic_auth_pass: str | None = Field(
+        default=None, validation_alias=_theirs("BASIC_AUTH_PASS"), repr=False
+    )
+    webhook_secret: str | None = Field(default=None, repr=False)

@@ -1,16 +1,23 @@
 """The commands to begin with: everything once on one machine, and what is wrong here."""
 
+import signal
+import time
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from backend.check import State
+from backend.credentials import FILE
 from backend.dataset_commands import export_dataset
-from backend.doctor import State, examine
+from backend.doctor import examine
 from backend.labeling_commands import add_clip, say_refresh
 from backend.options import Device, Json, Model, load, opened
 from backend.preannotate import refresh
+from backend.settings import Settings
+from backend.stack import running
 from labeler.clip import Scenario
 from labeler.console import note, out, progress, say, say_json
 from labeler.files import sha256_of
@@ -24,8 +31,38 @@ def demo(
     scenario: Annotated[Scenario, typer.Option()] = Scenario.ENTERTAINMENT,
     model: Model = None,
     device: Device = None,
+    with_studio: Annotated[
+        bool, typer.Option("--studio/--no-studio", help="Go on to label it in Label Studio.")
+    ] = True,
 ) -> None:
-    """From a video to masks, a page to look at and a dataset; without one, from a photograph."""
+    """From a video to masks, a page, a dataset, and Label Studio to correct them; Ctrl-C ends it.
+
+    Without a video, from a photograph. Everything stays on this machine.
+    """
+    _make_dataset(context, video, scenario, model, device)
+    if not with_studio:
+        return
+    settings: Settings = context.obj
+    options = [*(["--model", model] if model else []), *(["--device", device] if device else [])]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt), running(settings, options, note) as stack:
+        login, where = stack.studio.login, settings.workspace / FILE
+        say(f"label:   {stack.studio.url}/ as {login.email}, password {login.password}")
+        say(f"status:  {stack.backend}/ (user and password: {where})")
+        say("Ctrl-C ends all of it; another start goes on where you were.")
+        while True:
+            time.sleep(0.5)
+            for name in stack.revive():
+                note(f"The {name} ended by itself and was started again; see {stack.log(name)}.")
+
+
+def _make_dataset(
+    context: typer.Context,
+    video: Path | None,
+    scenario: Scenario,
+    model: str | None,
+    device: str | None,
+) -> None:
     from backend.demo_video import write_demo_video  # it takes a while to import
 
     with opened(context) as workspace:

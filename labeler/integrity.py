@@ -9,7 +9,7 @@ from labeler.errors import LabelerError
 from labeler.files import lock_if_dead
 from labeler.mask import mask_digest, read_mask, read_note
 from labeler.revision import Revision
-from labeler.workspace import Workspace, insert_clip, insert_revision
+from labeler.workspace import WITHDRAWN, Workspace, insert_clip, insert_revision
 
 
 def open_workspace(root: Path, database_url: str | None = None) -> tuple[Workspace, list[str]]:
@@ -54,6 +54,8 @@ def adopt_masks(workspace: Workspace, clip: Clip) -> list[str]:
         known = {(r.frame, r.number) for r in workspace.revisions(clip)}
         for path in sorted((workspace.clip_folder(clip.name) / "masks").glob("*/*.png")):
             revision = _revision_of(path)
+            if revision is not None and path.with_suffix(WITHDRAWN).exists():
+                revision = replace(revision, withdrawn=True)
             if revision is None:
                 notices.append(f"{path} is no mask of ours and was left alone; move it elsewhere.")
             elif (revision.frame, revision.number) not in known:

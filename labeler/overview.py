@@ -16,6 +16,21 @@ class ClipOverview:
     missing: int
     masks: dict[Provenance, int]
 
+    @property
+    def predicted(self) -> int:
+        """How many key frames have a network's mask only."""
+        return self.masks[Provenance.PREDICTED]
+
+    @property
+    def human(self) -> int:
+        """How many a person has masked, confirmed or checked."""
+        return sum(count for provenance, count in self.masks.items() if provenance.human)
+
+    @property
+    def checked(self) -> int:
+        """How many a second person has looked at, too."""
+        return self.masks[Provenance.CHECKED] + self.masks[Provenance.ACCEPTED]
+
 
 def overview(workspace: Workspace) -> list[ClipOverview]:
     """How far each clip has come, by clip name."""

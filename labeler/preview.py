@@ -114,6 +114,7 @@ def write_preview(
 
 _LEGEND = {
     Provenance.PREDICTED.name.lower(): "predicted by the network",
+    Provenance.CONFIRMED.name.lower(): "confirmed by a person",
     Provenance.CORRECTED.name.lower(): "corrected by a person",
     Provenance.CHECKED.name.lower(): "checked by a second person",
     Provenance.ACCEPTED.name.lower(): "accepted",

@@ -10,12 +10,16 @@ from labeler.errors import LabelerError
 
 
 class Provenance(IntEnum):
-    """How far a mask has come, in order. Everything above PREDICTED is a human's."""
+    """How far a mask has come, in order. Everything above PREDICTED is a human's.
+
+    CONFIRMED is a prediction that a person looked at and submitted as it was.
+    """
 
     PREDICTED = 0
-    CORRECTED = 1
-    CHECKED = 2
-    ACCEPTED = 3
+    CONFIRMED = 1
+    CORRECTED = 2
+    CHECKED = 3
+    ACCEPTED = 4
 
     @property
     def human(self) -> bool:
@@ -30,7 +34,10 @@ class Revision:
     `number` counts from 1 within the frame and names the file. `author` is a person, or "" for a
     network, which `model_version` names. `references` is the digest of the references a
     prediction was made with (see ReferenceBook.digest_for) and `uncertainty` its uncertainty, 0
-    to 1. `digest` is the SHA-256 of the mask's pixels and `area` their number. `created` is UTC.
+    to 1. `digest` is the SHA-256 of the mask's pixels and `area` their number. `created` is when
+    the mask was submitted or predicted, in UTC. `annotation` names the annotation that a person's
+    mask came with, "" where it came otherwise. `withdrawn` is whether that person took it back:
+    then it stays, but counts no more.
     """
 
     clip: str
@@ -44,14 +51,16 @@ class Revision:
     digest: str
     area: int
     created: datetime
+    annotation: str = ""
+    withdrawn: bool = False
 
     def to_note(self) -> str:
-        """The revision as JSON, to be kept inside its mask file; without its number."""
+        """The revision as JSON, to be kept inside its mask file; without what comes later."""
         fields = asdict(self) | {
             "provenance": self.provenance.name,
             "created": self.created.isoformat(),
         }
-        del fields["number"]
+        del fields["number"], fields["withdrawn"]
         return json.dumps(fields, sort_keys=True)
 
     @classmethod
@@ -71,10 +80,18 @@ class Revision:
 
 
 def counting(revisions: Sequence[Revision]) -> Revision | None:
-    """The one of a frame's revisions that counts: the last person's, else the last; None of none.
+    """The one of a frame's revisions that counts; None of none.
 
-    `revisions` are in order of their numbers.
+    It is the mask that a person submitted last, by the time of submission and not of arrival, so
+    that late news change nothing; else the last prediction. `revisions` are in order of number.
     """
-    human = [revision for revision in revisions if revision.provenance.human]
-    candidates = human or revisions
-    return candidates[-1] if candidates else None
+    human = [each for each in revisions if each.provenance.human and not each.withdrawn]
+    if human:
+        return max(human, key=lambda each: (each.created, each.annotation, each.number))
+    return last_prediction(revisions)
+
+
+def last_prediction(revisions: Sequence[Revision]) -> Revision | None:
+    """The newest of a frame's masks that a network made; None of none."""
+    predicted = [each for each in revisions if not each.provenance.human]
+    return predicted[-1] if predicted else None

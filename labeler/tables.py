@@ -1,4 +1,4 @@
-"""The database: its two tables, and how it is opened for several processes at once."""
+"""The database: its tables, and how it is opened for several processes at once."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,16 +27,18 @@ class _FractionText(sa.TypeDecorator[Fraction]):
         return None if value is None else Fraction(value)
 
 
-class _UtcTime(sa.TypeDecorator[datetime]):
+class UtcTime(sa.TypeDecorator[datetime]):
     """A point in time, stored in UTC and given back as such."""
 
     impl = sa.DateTime()
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:  # noqa: D102
         return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+    def process_result_value(  # noqa: D102
+        self, value: Any, dialect: Dialect
+    ) -> datetime | None:
         return None if value is None else value.replace(tzinfo=UTC)
 
 
@@ -73,7 +75,9 @@ revisions = sa.Table(
     sa.Column("uncertainty", sa.Float),
     sa.Column("digest", sa.String(64), nullable=False),
     sa.Column("area", sa.Integer, nullable=False),
-    sa.Column("created", _UtcTime, nullable=False),
+    sa.Column("created", UtcTime, nullable=False),
+    sa.Column("annotation", sa.String, nullable=False, server_default=""),
+    sa.Column("withdrawn", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 
 
@@ -90,11 +94,20 @@ class Database:
         if sqlite:
             sa.event.listen(self._engine, "connect", _configure_sqlite)
             sa.event.listen(self._engine, "begin", _begin_sqlite)
+        self.complete(metadata)
+
+    def complete(self, wanted: sa.MetaData) -> None:
+        """Add the tables, and the columns of tables, that the database does not have yet."""
         with self._engine.connect() as connection:
-            complete = set(metadata.tables) <= set(sa.inspect(connection).get_table_names())
-        if not complete:
-            with self.writing() as connection:
-                metadata.create_all(connection)
+            if not _missing(connection, wanted):
+                return
+        with self.writing() as connection:
+            wanted.create_all(connection)
+            for column in _missing(connection, wanted):
+                definition = sa.schema.CreateColumn(column).compile(connection)
+                connection.execute(
+                    sa.text(f"ALTER TABLE {column.table.name} ADD COLUMN {definition}")
+                )
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
@@ -117,6 +130,22 @@ class Database:
     def close(self) -> None:
         """Close every pooled connection."""
         self._engine.dispose()
+
+
+def _missing(connection: sa.Connection, wanted: sa.MetaData) -> list[sa.Column[Any]]:
+    inspector = sa.inspect(connection)
+    present = set(inspector.get_table_names())
+    return [
+        column
+        for table in wanted.sorted_tables
+        for known in [
+            {each["name"] for each in inspector.get_columns(table.name)}
+            if table.name in present
+            else set()
+        ]
+        for column in table.columns
+        if column.name not in known
+    ]
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:

@@ -1,7 +1,7 @@
 """One folder and one database: everything the tool knows."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,6 +19,9 @@ from labeler.mask import Mask, encode_mask, mask_digest, read_mask
 from labeler.reference import Reference, ReferenceBook
 from labeler.revision import Provenance, Revision, counting
 
+WITHDRAWN = ".withdrawn"
+"""Ends the name of the empty file beside a mask that its maker took back."""
+
 
 class Workspace:
     """The clips and the masks of one labeling effort.
@@ -29,6 +32,7 @@ class Workspace:
         clips/<clip>/clip.json                   the clip's row, so that the folder explains itself
         clips/<clip>/frames/00000.jpg            every sampled frame, full resolution
         clips/<clip>/masks/00005/<number>.png    append-only; each file says who made it
+        clips/<clip>/masks/00005/<number>.withdrawn   beside one that its maker took back
         pending/                                 what is being written at this moment
 
     Several processes may use one workspace at once. A clip or a mask becomes known only when it
@@ -150,16 +154,36 @@ class Workspace:
         *,
         author: str,
         provenance: Provenance = Provenance.CORRECTED,
+        annotation: str = "",
+        submitted: datetime | None = None,
     ) -> Revision:
         """Append a person's mask to a key frame's revisions; nothing that was there is changed.
 
+        Args:
+            clip: the clip.
+            frame: the key frame.
+            mask: the mask.
+            author: who made it.
+            provenance: how far it has come.
+            annotation: the annotation it came with, if any.
+            submitted: when that was submitted; now, where nothing is said.
+
         Returns:
-            The new revision, or the last one if it is the same mask by the same person.
+            The new revision; or the one that is there already, if it is of the same state of the
+            same annotation, or, without one, the same mask by the same person.
 
         Raises:
             LabelerError: the frame is no key frame of the clip, or the mask has another size.
         """
-        revision = self._append(clip, frame, mask, author=author, provenance=provenance)
+        revision = self._append(
+            clip,
+            frame,
+            mask,
+            author=author,
+            provenance=provenance,
+            annotation=annotation,
+            created=submitted,
+        )
         if revision is None:
             raise AssertionError("only a prediction can come too late")
         return revision
@@ -203,6 +227,8 @@ class Workspace:
         model_version: str = "",
         references: str = "",
         uncertainty: float | None = None,
+        annotation: str = "",
+        created: datetime | None = None,
     ) -> Revision | None:
         if frame not in clip.key_frames:
             raise LabelerError(
@@ -225,7 +251,8 @@ class Workspace:
             uncertainty=uncertainty,
             digest=mask_digest(mask),
             area=int(mask.sum()),
-            created=datetime.now(UTC),
+            created=created or datetime.now(UTC),
+            annotation=annotation,
         )
         with hold(self.pending / f"{uuid4().hex}.png", encode_mask(mask, draft.to_note())) as file:
             return self.adopt_mask(file, draft)
@@ -233,22 +260,17 @@ class Workspace:
     def adopt_mask(self, file: Path, draft: Revision) -> Revision | None:
         """Make a pending mask file known under the frame's next number.
 
-        Whether it still counts is decided here, inside the transaction: a prediction gives way to
-        a person's mask, and the last mask of a person is not recorded twice.
+        Whether it is news is decided here, inside the transaction: a prediction gives way to a
+        person's mask, and no mask of a person is recorded twice.
         """
         with self.database.writing() as connection:
             rows = connection.execute(_revisions_of(draft.clip, draft.frame)).all()
             earlier = [Revision(**row._mapping) for row in rows]
             latest = counting(earlier)
-            if latest is not None and latest.provenance.human:
-                if not draft.provenance.human:
-                    return None
-                if (latest.digest, latest.author, latest.provenance) == (
-                    draft.digest,
-                    draft.author,
-                    draft.provenance,
-                ):
-                    return latest
+            if not draft.provenance.human and latest is not None and latest.provenance.human:
+                return None
+            if (known := _recorded(draft, earlier, latest)) is not None:
+                return known
             number = earlier[-1].number + 1 if earlier else 1
             path = self.mask_path(replace(draft, number=number))
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -260,6 +282,31 @@ class Workspace:
             revision = replace(draft, number=number)
             insert_revision(connection, revision)
             return revision
+
+    def withdraw(self, clip: Clip, frame: int, annotation: str) -> bool:
+        """Let the masks that came with an annotation count no more; they stay where they are.
+
+        Returns:
+            Whether there were any that counted for something.
+        """
+        table = tables.revisions
+        with self.database.writing() as connection:
+            taken_back = [
+                Revision(**row._mapping)
+                for row in connection.execute(_revisions_of(clip.name, frame))
+                if row.annotation == annotation and not row.withdrawn
+            ]
+            for revision in taken_back:
+                path = self.mask_path(revision)
+                path.with_suffix(WITHDRAWN).touch()
+                sync_folder(path.parent)
+            connection.execute(
+                sa.update(table)
+                .where(table.c.clip == clip.name, table.c.frame == frame)
+                .where(table.c.annotation == annotation)
+                .values(withdrawn=True)
+            )
+        return bool(taken_back)
 
     def mask_path(self, revision: Revision) -> Path:
         """Where a revision's mask is."""
@@ -298,6 +345,24 @@ class Workspace:
             for revision in self.current(clip).values()
             if revision.provenance.human
         )
+
+
+def _recorded(
+    draft: Revision, earlier: Sequence[Revision], latest: Revision | None
+) -> Revision | None:
+    """The revision that a person's mask has already, if it has one."""
+    if not draft.provenance.human:
+        return None
+    if draft.annotation:
+        state = (draft.annotation, draft.created)
+        return next((r for r in earlier if (r.annotation, r.created) == state), None)
+    if latest is None or (latest.digest, latest.author, latest.provenance) != (
+        draft.digest,
+        draft.author,
+        draft.provenance,
+    ):
+        return None
+    return latest
 
 
 def insert_clip(connection: sa.Connection, clip: Clip) -> None:

@@ -1,6 +1,6 @@
 """Speed and memory, as a table and as JSON.
 
-    python scripts/bench.py [video] [metrics] [network] [memory] [--json FILE] [--video FILE]
+    python scripts/bench.py [video|metrics|brush|network|memory ...] [--json FILE] [--video FILE]
 
 Machines differ and are noisy, so what is compared is measured in turns within one run, and each
 figure is the median of the rounds. Without `--video` a 1080p clip is made for the measurement.
@@ -28,6 +28,7 @@ from rich.console import Console
 from rich.table import Table
 from skimage import morphology
 
+from labeler.brush import decode_brush, encode_brush
 from labeler.clip import JPEG_QUALITY, Image, frame_name
 from labeler.mask import Mask
 from labeler.metrics import boundary, boundary_measure, boundary_radius
@@ -54,6 +55,7 @@ def main() -> None:
     sections = {
         "video": video_figures,
         "metrics": metrics_figures,
+        "brush": brush_figures,
         "network": network_figures,
         "memory": memory_figures,
     }
@@ -204,6 +206,45 @@ def disk_boundary_measure(prediction: Mask, truth: Mask, radius: int) -> float:
     precision = (predicted & morphology.dilation(true, disk)).sum() / predicted.sum()
     recall = (true & morphology.dilation(predicted, disk)).sum() / true.sum()
     return float(2 * precision * recall / (precision + recall))
+
+
+# Brush
+
+
+def brush_figures(arguments: argparse.Namespace) -> list[Figure]:
+    """Label Studio's code of 1080p masks, one with a smooth rim and one with a noisy rim."""
+    smooth = cv2.resize(person(0.0).astype(np.float32), (1920, 1080)) > 0.5
+    rim = cv2.morphologyEx(np.uint8(smooth), cv2.MORPH_GRADIENT, np.ones((25, 25), np.uint8)) > 0
+    noise = np.random.default_rng(0).random(smooth.shape) < 0.5
+    figures = brush_figures_of("smooth", smooth, arguments.rounds)
+    return figures + brush_figures_of("noisy", smooth ^ (rim & noise), arguments.rounds)
+
+
+def brush_figures_of(name: str, mask: Mask, rounds: int) -> list[Figure]:
+    """Encode and decode one mask, against label-studio-sdk's codec."""
+    from label_studio_sdk.converter.brush import decode_rle, mask2rle  # takes seconds
+
+    values = np.where(mask, 255, 0).astype(np.uint8)
+    rle = mask2rle(values)
+    if encode_brush(mask) != rle or (decode_brush(rle, *mask.shape) != mask).any():
+        raise RuntimeError(f"the {name} mask has another code by label-studio-sdk")
+    repeats = 20
+    median = in_turns(
+        rounds,
+        encode=lambda: [encode_brush(mask) for _ in range(repeats)],
+        sdk_encode=lambda: mask2rle(values),
+        decode=lambda: [decode_brush(rle, *mask.shape) for _ in range(repeats)],
+        sdk_decode=lambda: decode_rle(rle),
+    )
+    figures, section = [], f"brush 1920x1080, {name}"
+    for way in ("encode", "decode"):
+        ours, sdk = median[way] / repeats, median[f"sdk_{way}"]
+        figures += [
+            Figure(section, way, 1000 * ours, "ms"),
+            Figure(section, f"{way} by label-studio-sdk", 1000 * sdk, "ms"),
+            Figure(section, f"{way}, time over the SDK's", ours / sdk, "", 1 / 25),
+        ]
+    return figures
 
 
 # Network

@@ -53,6 +53,18 @@ def make_clip(
     return clip
 
 
+def make_bare_clip(workspace: Workspace, name: str = "bare", key_frames: int = 1000) -> Clip:
+    """A clip that has no pictures, for tests that need many frames and look at none."""
+    height, width = SIZE
+    clip = Clip(
+        name, Scenario.NEWS, 5 * key_frames, Fraction(25), width, height, f"{name}.mp4", f"{name}00"
+    )
+    with workspace.scratch() as folder:
+        (folder / "frames").mkdir()
+        workspace.add_clip(clip, folder)
+    return clip
+
+
 def file_bytes(folder: Path) -> dict[str, bytes]:
     """Every file below a folder with its bytes, to compare before and after."""
     return {

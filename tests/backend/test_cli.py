@@ -196,7 +196,7 @@ def test_the_doctor_names_what_is_wrong(mvps, video):
 
 
 def test_the_demo_makes_its_own_clip_and_starts_again_where_it_was(mvps):
-    out, err = mvps.run("demo", "--model", "copy")
+    out, err = mvps.run("demo", "--no-studio", "--model", "copy")
     assert "photograph" in err
     assert "(no faults)" in out
     dataset = open_dataset(mvps.root / "dataset")
@@ -205,14 +205,14 @@ def test_the_demo_makes_its_own_clip_and_starts_again_where_it_was(mvps):
     assert row.frames / row.fps >= 6
     assert row.scenario is Scenario.ENTERTAINMENT
     before = file_bytes(mvps.root / "clips")
-    out, _ = mvps.run("demo", "--model", "copy")
+    out, _ = mvps.run("demo", "--no-studio", "--model", "copy")
     assert "up to date" in out
     assert file_bytes(mvps.root / "clips") == before
 
 
 def test_the_demo_on_a_real_clip(mvps, shared_data):
     """Real frames through the real network; half the threads, as CI shares its cores."""
-    out, _ = mvps.run("demo", shared_data / "clips" / "juggle_720p.mp4")
+    out, _ = mvps.run("demo", "--no-studio", shared_data / "clips" / "juggle_720p.mp4")
     assert "masked 50 key frames" in out
     assert "1 clips, 247 frames, 50 masks" in out
     assert "(no faults)" in out

@@ -1,0 +1,184 @@
+"""The commands of labeling in Label Studio: the service, the worker, the project."""
+
+import logging
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from backend.options import Device, Model, load, opened
+from backend.settings import Settings
+from labeler.console import say
+from labeler.errors import LabelerError
+from labeler.workspace import Workspace
+
+if TYPE_CHECKING:
+    from backend.studio import Studio
+    from backend.studio_connect import Place
+    from backend.studio_sync import StudioSync
+
+HEARTBEAT = 5.0
+"""Seconds."""
+
+studio = typer.Typer(
+    help="The project in Label Studio: make it, and bring it up to date.", no_args_is_help=True
+)
+
+
+def serve(
+    context: typer.Context,
+    host: Annotated[str, typer.Option(help="0.0.0.0 for other machines too.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 9090,
+    threads: Annotated[int, typer.Option(min=1, help="Requests at once.")] = 8,
+) -> None:
+    """Serve what Label Studio calls, and the status page."""
+    from waitress import serve as serve_forever
+
+    from backend.credentials import credentials
+    from backend.plugin import Service
+    from backend.server import create_app
+
+    settings: Settings = context.obj
+    _log()
+    with opened(context):
+        pass  # what a killed process left is mended before anybody asks
+    app = create_app(Service.opened(settings), credentials(settings))
+    say(f"status page: http://{host}:{port}/ (user and password: {_where(settings)})")
+    serve_forever(app, host=host, port=port, threads=threads, ident="mvps")
+
+
+def worker(context: typer.Context, model: Model = None, device: Device = None) -> None:
+    """Do the work: record what is submitted, mask frames, bring masks to Label Studio."""
+    from backend.facts import MODEL_VERSION, WORKER_ALIVE, Facts
+    from backend.inbox import Inbox
+    from backend.jobs import JobLog, JobQueue
+    from backend.submissions import Submissions
+    from backend.worker import Worker
+
+    settings: Settings = context.obj
+    _log()
+    with opened(context) as workspace:
+        segmenter = load(context, workspace, model or settings.model, device)
+        inbox, facts = Inbox(workspace.database), Facts(workspace.database)
+        facts.tell(MODEL_VERSION, segmenter.model_version)
+        api = _api(settings) if settings.studio_key else None
+        sync = _sync(workspace, settings, api, segmenter.model_version) if api else None
+        submissions = Submissions(workspace, inbox, api.author if api else "user {}".format)
+        ended = threading.Event()
+
+        def beat() -> None:
+            while not ended.is_set():
+                facts.tell(WORKER_ALIVE, "")
+                ended.wait(HEARTBEAT)
+
+        threading.Thread(target=beat, name="heartbeat", daemon=True).start()
+        queue, log = JobQueue(workspace.root, settings.queue_url), JobLog(workspace.database)
+        say(f"worker: {segmenter.model_version}, " + ("Label Studio" if sync else "no project"))
+        try:
+            Worker(workspace, segmenter, queue, log, submissions, sync).run()
+        finally:
+            ended.set()
+
+
+@studio.command()
+def connect(
+    context: typer.Context,
+    backend: Annotated[
+        str | None, typer.Option(help="Where Label Studio reaches `mvps serve`.")
+    ] = None,
+) -> None:
+    """Make or update the project, its tasks, backend and webhook; twice changes nothing."""
+    from backend.credentials import credentials
+    from backend.studio_connect import connect as connect_project
+
+    settings: Settings = context.obj
+    if backend is not None:
+        settings = settings.model_copy(update={"backend_url": backend.rstrip("/")})
+    with opened(context) as workspace:
+        api = _api(settings)
+        changes = connect_project(
+            workspace, api, settings.project, _place(settings), credentials(settings)
+        )
+        sync = _sync(workspace, settings, api, "")
+        if sync is None:
+            raise AssertionError("the project was just made")
+        added = sync.add_missing_tasks()
+        if added:
+            changes.append(f"Added {added} tasks.")
+        for change in changes or ["Everything is as it should be."]:
+            say(change)
+        say(f"{settings.studio_url.rstrip('/')}/projects/{sync.project}/data")
+
+
+@studio.command(name="sync")
+def sync_command(context: typer.Context) -> None:
+    """Fetch what annotators did while the backend was away, and publish what is new."""
+    from backend.facts import MODEL_VERSION, Facts
+    from backend.inbox import Inbox
+    from backend.jobs import Job, JobQueue, Kind
+    from backend.plugin import NO_MODEL
+    from backend.submissions import Submissions
+
+    settings: Settings = context.obj
+    with opened(context) as workspace:
+        api = _api(settings)
+        told = Facts(workspace.database).get(MODEL_VERSION)
+        sync = _sync(workspace, settings, api, told[0] if told else NO_MODEL)
+        if sync is None:
+            raise LabelerError("There is no project yet; run `mvps studio connect` first.")
+        fetched = sync.fetch()
+        clips = Submissions(workspace, Inbox(workspace.database), api.author).take_all()
+        published = sum(sync.publish(clip) for clip in workspace.clips())
+        queue = JobQueue(workspace.root, settings.queue_url)
+        for clip in clips:
+            queue.ask(Job(Kind.REFRESH, clip))
+        say(f"fetched {fetched} submissions, published {published} predictions")
+
+
+def _api(settings: Settings) -> "Studio":
+    from backend.studio import Studio
+
+    if not settings.studio_key:
+        raise LabelerError(
+            "LABEL_STUDIO_API_KEY is not set; copy a token from Label Studio's Account & Settings."
+        )
+    return Studio(settings.studio_url.rstrip("/"), settings.studio_key)
+
+
+def _sync(
+    workspace: Workspace, settings: Settings, api: "Studio", model_version: str
+) -> "StudioSync | None":
+    from backend.inbox import Inbox
+    from backend.studio_connect import connected_project
+    from backend.studio_sync import StudioSync
+
+    project = connected_project(workspace, api.url)
+    if project is None:
+        return None
+    inbox = Inbox(workspace.database)
+    return StudioSync(workspace, inbox, api, project, _place(settings).prefix, model_version)
+
+
+def _place(settings: Settings) -> "Place":
+    from backend.studio_connect import Place
+
+    own = settings.workspace.resolve()
+    seen = settings.studio_workspace or own
+    return Place(settings.backend_url.rstrip("/"), settings.document_root or seen, seen)
+
+
+def _where(settings: Settings) -> str:
+    if settings.basic_auth_pass:
+        return "BASIC_AUTH_USER and BASIC_AUTH_PASS"
+    from backend.credentials import FILE
+
+    return str(Path(settings.workspace) / FILE)
+
+
+def _log() -> None:
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+    )
+    for quiet in ("httpx", "huey"):
+        logging.getLogger(quiet).setLevel(logging.WARNING)

@@ -1,0 +1,133 @@
+"""The worker: the one process that owns the network, and does one job after another."""
+
+import logging
+from collections.abc import Callable
+
+from backend.jobs import Job, JobLog, JobQueue, Kind
+from backend.preannotate import refresh
+from backend.studio_sync import StudioSync
+from backend.submissions import Submissions
+from labeler.clip import Clip
+from labeler.workspace import Workspace
+from model.segmenter import Segmenter
+
+logger = logging.getLogger(__name__)
+
+SLICE = 8
+"""Key frames masked in one go: nobody who submits or waits has to wait for more."""
+
+LONGEST_PAUSE = 60.0
+"""Seconds between two attempts while Label Studio is away, at most."""
+
+
+class Worker:
+    """Does jobs; what each leaves to be done, it asks for.
+
+    Nothing is kept in memory between jobs: each compares what there is with what should be.
+
+    Args:
+        workspace: the clips and masks.
+        segmenter: the engine.
+        queue: where to ask for what follows.
+        log: where progress is noted.
+        submissions: takes up what annotators submit.
+        sync: brings clips to Label Studio; None where there is none to bring them to.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        segmenter: Segmenter,
+        queue: JobQueue,
+        log: JobLog,
+        submissions: Submissions,
+        sync: StudioSync | None,
+    ) -> None:
+        self._workspace, self._segmenter = workspace, segmenter
+        self._queue, self._log = queue, log
+        self._submissions, self._sync = submissions, sync
+        self._jobs: dict[Kind, Callable[[Job], None]] = {
+            Kind.TAKE: self._take,
+            Kind.MASK: self._mask,
+            Kind.REFRESH: self._refresh,
+            Kind.PUBLISH: self._publish,
+            Kind.PREANNOTATE: self._preannotate,
+            Kind.RECONCILE: self._reconcile,
+        }
+
+    def run(self) -> None:
+        """Do what is asked for until the process is told to end."""
+        self._log.forget_running()
+        self._queue.ask(Job(Kind.TAKE))
+        self._queue.ask(Job(Kind.RECONCILE))
+        self._queue.consume(self.perform, self._log)
+
+    def perform(self, job: Job) -> None:
+        """Do one job."""
+        self._jobs[job.kind](job)
+
+    def _take(self, job: Job) -> None:
+        for clip in self._submissions.take_all():
+            self._queue.ask(Job(Kind.REFRESH, clip))
+
+    def _mask(self, job: Job) -> None:
+        """Mask a frame that somebody waits for, with its neighbours, who come next."""
+        clip = self._workspace.clip(job.clip)
+        refresh(
+            self._workspace,
+            clip,
+            self._segmenter,
+            keep_other_weights=True,
+            near=job.frame,
+            limit=SLICE,
+        )
+        self._queue.ask(Job(Kind.PUBLISH, job.clip))
+
+    def _refresh(self, job: Job) -> None:
+        self._masked(job, self._workspace.clip(job.clip), keep_other_weights=True)
+
+    def _preannotate(self, job: Job) -> None:
+        self._masked(job, self._workspace.clip(job.clip), keep_other_weights=False)
+
+    def _masked(self, job: Job, clip: Clip, *, keep_other_weights: bool) -> None:
+        done = refresh(
+            self._workspace,
+            clip,
+            self._segmenter,
+            keep_other_weights=keep_other_weights,
+            limit=SLICE,
+            progress=self._log.progress,
+        )
+        if done.left:
+            self._queue.ask(job)
+        elif self._sync is not None:
+            self._queue.ask(Job(Kind.PUBLISH, clip.name))
+
+    def _publish(self, job: Job) -> None:
+        if self._sync is not None:
+            self._with_patience(job, lambda sync: sync.publish(self._workspace.clip(job.clip)))
+
+    def _reconcile(self, job: Job) -> None:
+        """Find whatever was missed: annotations, frames to mask, predictions to publish."""
+        if self._sync is not None and self._with_patience(job, StudioSync.fetch):
+            self._queue.ask(Job(Kind.TAKE))
+        waiting = set(self._queue.waiting())
+        for clip in self._workspace.clips():
+            if (wish := Job(Kind.REFRESH, clip.name)) not in waiting:
+                self._queue.ask(wish)
+
+    def _with_patience(self, job: Job, act: Callable[[StudioSync], object]) -> bool:
+        """Do something with Label Studio; where it is away, try again later, ever more rarely."""
+        from backend.studio import StudioAwayError
+
+        if self._sync is None:
+            return False
+        try:
+            act(self._sync)
+        except StudioAwayError as error:
+            pause = min(2.0**job.attempt, LONGEST_PAUSE)
+            logger.warning("%s Trying again in %.0f s.", error, pause)
+            if job.kind is not Kind.RECONCILE:  # that one comes again by itself
+                self._queue.ask(Job(job.kind, job.clip, job.frame, job.attempt + 1), pause)
+            return False
+        return True
