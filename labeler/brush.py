@@ -46,8 +46,7 @@ def encode_brush(mask: Mask) -> list[int]:
     Raises:
         LabelerError: the mask has no pixels, or more than the format can count.
     """
-    height, width = mask.shape
-    number = _number_of_values(height, width)
+    number = _number_of_values(*mask.shape)
     runs = np.diff(_bounds_of_runs(mask))
     kind = np.minimum(runs, len(BITS_OF_RUN) - 1)
     codes = HEAD_OF_RUN[kind] | ((runs - 1) % LONGEST) << 10
