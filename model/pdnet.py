@@ -107,6 +107,8 @@ class PartAttention(nn.Module):
         nn.init.zeros_(self.label.weight)
         self.trust = nn.Parameter(torch.zeros(()))
         self.decay = nn.Parameter(torch.zeros(()))
+        self.nearness = nn.Parameter(torch.zeros(()))
+        self.drift = nn.Parameter(torch.zeros(()))
 
     def forward(self, targets: Tensor, references: ReferenceFeatures) -> tuple[Tensor, Tensor]:
         """Look up the targets' parts (P, B x p x c x h x w) in the references.
@@ -124,17 +126,15 @@ class PartAttention(nn.Module):
         found = features.parts.flatten(1, 2)
         value = self.value(found) + label
         portrait = known(features.saliency.sigmoid(), masks, given).expand(-1, parts, -1, -1)
-        # The bias of a reference rides in the dot product, as a mask would cost the fast kernels:
-        # queries hold the bias of every reference, keys a 1 for their own. So the keys are free
-        # of the target, and one set of them serves all targets whatever their distances.
-        trust, decay = _at_least_zero(self.trust), _at_least_zero(self.decay)
-        bias = trust * references.given - decay * references.distance
-        own = torch.eye(count, device=bias.device)[:, None]
+        # The biases ride in the dot product, as a mask would cost the fast kernels: queries hold
+        # the biases of every reference, keys pick those of their own. So the keys are free of the
+        # target, and one set of them serves all targets whatever their distances.
+        wanted, offered = self._biases(references, height, width)
         queries = _tokens(self.query(targets.flatten(1, 2)), len(targets), 1, parts)[:, :, 0]
-        queries = _widen(queries, bias[:, None, None] * math.sqrt(channels), count)
-        keys = _widen(_tokens(self.key(found), sets, count, parts), own, count)
+        queries = _widen(queries, wanted * math.sqrt(channels), 4 * count)
+        keys = _widen(_tokens(self.key(found), sets, count, parts), offered, 4 * count)
         values = _tokens(value, sets, count, parts)
-        values = _widen(values, _tokens(portrait, sets, count, parts), count)
+        values = _widen(values, _tokens(portrait, sets, count, parts), 4 * count)
         if self.merge == "concat":
             summary = _attend(queries, keys.flatten(2, 3), values.flatten(2, 3), channels)
         else:
@@ -142,6 +142,29 @@ class PartAttention(nn.Module):
             summary = torch.stack([_attend(queries, k, v, channels) for k, v in pairs]).mean(0)
         summary = summary.mT.reshape(*summary.shape[:2], -1, height, width)
         return summary[:, :, :channels], summary[:, :, channels].float()
+
+    def _biases(
+        self, references: ReferenceFeatures, height: int, width: int
+    ) -> tuple[Tensor, Tensor]:
+        """What is added to likeness, as a product of 4M channels of queries and of keys.
+
+        To reference m, v trust - d decay; and, where it has a mask, -|q - k|^2 nearness /
+        (1 + d drift) for positions q and k in tenths of the frame: who is masked there is not far
+        away here, the less so the more time there is between. Queries have B x 1 x N x 4M, keys,
+        of which those of other references are 0, M x N x 4M.
+        """
+        given, distance = references.given, references.distance
+        bias = _at_least_zero(self.trust) * given - _at_least_zero(self.decay) * distance
+        pull = _at_least_zero(self.nearness) * given / (1 + _at_least_zero(self.drift) * distance)
+        axes = (10 * (torch.arange(n, device=bias.device) + 0.5) / n - 5 for n in (height, width))
+        y, x = (axis.flatten() for axis in torch.meshgrid(*axes, indexing="ij"))
+        square = x.square() + y.square()
+        wanted = pull[:, None, :, None] * torch.stack([-square, 2 * x, 2 * y], dim=-1)[:, None]
+        wanted = F.pad(wanted, (0, 1)) - F.pad(pull[:, None, :, None], (3, 0))
+        wanted = wanted + F.pad(bias[:, None, :, None], (0, 3))
+        own = torch.eye(len(given[0]), device=bias.device)[:, None, :, None]
+        offered = own * torch.stack([torch.ones_like(x), x, y, square], dim=-1)[:, None]
+        return wanted.flatten(2)[:, None], offered.flatten(2)
 
 
 class Fusion(nn.Module):

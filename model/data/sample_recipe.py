@@ -26,6 +26,8 @@ class SampleRecipe:
             the whole frame.
         own_aspect: share of samples whose part has the frame's aspect, as whole frames have that
             are squashed to a square; others have any from 9:16 to 16:9. All are squashed.
+        same_view: share of samples from clips in which all frames show about the same part, so
+            that where somebody was tells where they are; in others each shows a part of its own.
         on_people: share of views that are sure to have somebody in them.
         clips, stills, composites, objects: weights of the kinds of samples; of objects only in
             guided batches, and never without a mask to go by.
@@ -49,6 +51,7 @@ class SampleRecipe:
     size: int = 480
     crop: tuple[float, float] = (0.7, 1.0)
     own_aspect: float = 1.0
+    same_view: float = 0.0
     on_people: float = 0.0
     clips: float = 1.0
     stills: float = 0.0
@@ -79,8 +82,9 @@ PAPER = SampleRecipe()
 
 QUICK = SampleRecipe(
     size=256,
-    crop=(0.4, 1.3),
+    crop=(0.35, 1.15),
     own_aspect=0.6,
+    same_view=0.8,
     on_people=0.9,
     clips=0.3,
     stills=0.3,

@@ -90,7 +90,7 @@ class Scene:
         ratio = math.log(16 / 9)
         self._aspect = None if own else float(np.exp(rng.uniform(-ratio, ratio)))
         self._pictures = {at: catalogue.store[at] for at in {shot.position for shot in shots}}
-        grids = self._grids_of_still() if moving else [self._grid(shot.position) for shot in shots]
+        grids = self._grids_of_still() if moving else self._grids_of_clip()
         self.canvases = []
         for shot, grid in zip(shots, grids, strict=True):
             canvas = self._see(shot.position, grid, apart)
@@ -164,6 +164,14 @@ class Scene:
         side = float(rng.uniform(*recipe.crop))
         grid = grid_of(draw_window(rng, facts.size, self._aspect, side, around))
         return self._moved(grid, 0.2 * recipe.motion, facts.size)
+
+    def _grids_of_clip(self) -> list[Grid]:
+        """Looks at the frames of a clip: at about the same part of all, or at a part of each."""
+        recipe, positions = self._recipe, [shot.position for shot in self._shots]
+        if self._rng.uniform() >= recipe.same_view:
+            return [self._grid(position) for position in positions]
+        grid, size = self._grid(positions[0]), self._catalogue.store.facts[positions[0]].size
+        return [grid, *(self._moved(grid, 0.2 * recipe.motion, size) for _ in positions[1:])]
 
     def _grids_of_still(self) -> list[Grid]:
         """Looks at about the same part of a still, the more different the farther away."""

@@ -52,11 +52,11 @@ def made_stills(folder: Path, count: int = 6) -> Path:
     return folder
 
 
-def made_takes(folder: Path, names: tuple[str, ...], frames: int = 21) -> Path:
-    """Clips with a mask for every fifth frame and pictures of these alone."""
+def made_takes(folder: Path, names: tuple[str, ...], frames: int = 21, step: int = 4) -> Path:
+    """Clips with a mask for every fifth frame and pictures of these alone; all go to the right."""
     for name in names:
         for n in range(0, frames, 5):
-            image, people = squares((160, 90), {1: (20 + 4 * n, 20, 60 + 4 * n, 70)})
+            image, people = squares((160, 90), {1: (20 + step * n, 20, 60 + step * n, 70)})
             tail = Path("480p", name, frame_name(n))
             write_sharp_jpeg(folder / "JPEGImages" / tail.with_suffix(".jpg"), image)
             write_mask(folder / "Annotations" / tail.with_suffix(".png"), people > 0)

@@ -15,7 +15,15 @@ from model.pdnet import PDNet, PDNetConfig
 TINY = PDNetConfig("resnet18", width=32, compressed=16, parts=3)
 HEIGHT, WIDTH = 64, 96
 CELLS = (HEIGHT // 8, WIDTH // 8)
-GUIDANCE = ("attention.label.weight", "attention.trust", "override", "hint.weight")
+GUIDANCE = (
+    "attention.label.weight",
+    "attention.trust",
+    "attention.nearness",
+    "override",
+    "hint.weight",
+)
+OF_DISTANCE = ("attention.decay", "attention.drift")
+"""These say what distance in time changes: decay without masks too, drift of nearness."""
 
 
 def make(config: PDNetConfig = TINY) -> PDNet:
@@ -54,9 +62,9 @@ def perturb(network: PDNet, names: Iterable[str]) -> None:
 
 
 def trained(config: PDNetConfig = TINY) -> PDNet:
-    """A network in which guidance, and the decay with distance, do something."""
+    """A network in which guidance, and what distance changes, do something."""
     network = make(config)
-    perturb(network, (*GUIDANCE, "attention.decay"))
+    perturb(network, (*GUIDANCE, *OF_DISTANCE))
     return network
 
 
@@ -76,6 +84,15 @@ def plain_attention(
     def weights(conv: torch.nn.Conv2d, k: int) -> Tensor:
         return conv.weight[k * c : (k + 1) * c, :, 0, 0]
 
+    rows, columns = CELLS
+    at = torch.tensor(
+        [
+            (10 * (y + 0.5) / rows, 10 * (x + 0.5) / columns)
+            for y in range(rows)
+            for x in range(columns)
+        ]
+    )
+    apart = torch.cdist(at, at).square()
     summary = torch.empty(len(targets), p, c, *CELLS)
     labels = torch.empty(len(targets), p, *CELLS)
     sets, count = references.given.shape
@@ -89,7 +106,9 @@ def plain_attention(
                 share = references.features.assignment[r, k].flatten()
                 saliency = references.features.saliency[r].sigmoid().flatten()
                 g, v = references.masks[b, m].flatten(), references.given[b, m]
-                bias = attention.trust * v - attention.decay * references.distance[b, m]
+                d = references.distance[b, m]
+                bias = attention.trust * v - attention.decay * d
+                bias = bias - v * attention.nearness / (1 + attention.drift * d) * apart
                 logits.append(query.T @ weights(attention.key, k) @ found / c**0.5 + bias)
                 label = weights(attention.label, k) @ torch.stack([g * share, g, 1 - g])
                 values.append(weights(attention.value, k) @ found + v * label)

@@ -204,7 +204,29 @@ def test_trust_and_decay_choose_among_references() -> None:
     torch.testing.assert_close(trusted, torch.zeros_like(trusted))
 
 
-@pytest.mark.parametrize("name", ["trust", "decay"])
+def test_who_is_masked_is_looked_for_nearby_and_farther_away_after_more_time() -> None:
+    network = make()
+    with torch.no_grad():
+        features = network.encode(images(2, seed=1))
+        masks = torch.zeros(1, 1, 1, *CELLS)
+        masks[..., :2, :2] = 1
+        then = ReferenceFeatures(features[1:], masks, torch.ones(1, 1), torch.full((1, 1), 0.5))
+        anywhere = network.decode(features[:1], then).readout
+        network.attention.nearness.fill_(1000.0)
+        there = network.decode(features[:1], then).readout
+        network.attention.drift.fill_(1e9)
+        faded = network.decode(features[:1], then).readout
+        nobody = replace(then, given=torch.zeros(1, 1))
+        saliency = network.decode(features[:1], nobody).readout
+        network.attention.nearness.fill_(0.0)
+        own = network.decode(features[:1], nobody).readout
+    assert anywhere[..., 4:, 4:].min() > 1e-3
+    torch.testing.assert_close(there, masks[0], atol=1e-3, rtol=0)
+    torch.testing.assert_close(faded, anywhere, atol=1e-3, rtol=0)
+    assert torch.equal(saliency, own)
+
+
+@pytest.mark.parametrize("name", ["trust", "decay", "nearness"])
 def test_a_scalar_below_its_bound_can_return(name: str) -> None:
     network = make()
     scalar = network.get_parameter(f"attention.{name}")

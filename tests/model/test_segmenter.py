@@ -45,7 +45,7 @@ class CountingPDNet(PDNet):
         torch.manual_seed(1)
         super().__init__(TINY)
         for name, parameter in self.named_parameters():
-            if name.endswith(("label.weight", "hint.weight", "override", "trust")):
+            if name.endswith(("label.weight", "hint.weight", "override", "trust", "nearness")):
                 torch.nn.init.constant_(parameter, 0.3)  # else guidance does nothing yet
         self.encoded = 0
         self.shapes: set[tuple[int, ...]] = set()

@@ -12,12 +12,13 @@ from torch.utils.data import DataLoader
 
 from labeler.errors import LabelerError
 from model.data.catalogue import StoredTake, in_turn
+from model.data.folders import clips_from
 from model.data.sample import collate
 from model.data.sample_recipe import PAPER, QUICK, Kind
 from model.data.scene import clip_shots
 from model.data.sources import Sources
 from model.data.training_data import SAMPLING, TrainingData, one_thread
-from tests.model.made_sources import made_sources
+from tests.model.made_sources import made_sources, made_takes
 
 # Without light the squares keep their colours, so that masks can be told from the pixels.
 PLAIN = replace(QUICK, size=96, light=0.0)
@@ -294,6 +295,15 @@ def test_target_and_references_are_flipped_alike(tmp_path_factory, sources):
             assert (centre(sample.mask) < centre(reference.mask)) == flipped
         seen.add(bool(flipped))
     assert seen == {True, False}
+
+
+@pytest.mark.parametrize(("share", "alike"), [(0.0, False), (1.0, True)])
+def test_frames_of_a_clip_may_show_the_same_part(tmp_path, share, alike):
+    still = clips_from(made_takes(tmp_path, ("still",), step=0))
+    recipe = replace(PAPER, size=96, crop=(0.5, 0.5), same_view=share)
+    data = TrainingData(Sources(clips=still), recipe, batch_size=1)
+    views = [(s.image, s.references[0].image) for s in map(data.sample, range(8))]
+    assert all(np.array_equal(*pair) for pair in views) == alike
 
 
 def centre(mask):
