@@ -14,7 +14,7 @@ if sys.path and Path(sys.path[0] or ".").resolve() == HERE:
 
 from backend.credentials import credentials  # noqa: E402
 from backend.plugin import Service  # noqa: E402
-from backend.server import create_app  # noqa: E402
+from backend.server import MAX_REQUEST_BYTES, create_app  # noqa: E402
 from backend.settings import Settings  # noqa: E402
 
 _settings = Settings()
@@ -28,4 +28,10 @@ if __name__ == "__main__":
 
     from waitress import serve
 
-    serve(app, host=options.host, port=options.port, threads=os.cpu_count() or 4)
+    serve(
+        app,
+        host=options.host,
+        port=options.port,
+        threads=os.cpu_count() or 4,
+        max_request_body_size=MAX_REQUEST_BYTES,  # refused before it is read, also of strangers
+    )

@@ -3,13 +3,19 @@
 import json
 import os
 import secrets
+import tempfile
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from backend.settings import Settings
 from labeler.errors import LabelerError
-from labeler.files import write_atomically
+from labeler.files import sync_folder
 
 FILE = "credentials.json"
+
+SECRET_HEADER = "X-MVPS-Secret"
+"""With which Label Studio's webhook shows the secret."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -31,14 +37,7 @@ def credentials(settings: Settings) -> Credentials:
     """
     path = settings.workspace / FILE
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        made = Credentials("mvps", secrets.token_urlsafe(24), secrets.token_urlsafe(24))
-        before = os.umask(0o077)
-        try:
-            write_atomically(path, (json.dumps(asdict(made), indent=2) + "\n").encode())
-            path.chmod(0o600)
-        finally:
-            os.umask(before)
+        _make(path)
     try:
         kept = Credentials(**json.loads(path.read_text()))
     except (OSError, ValueError, TypeError) as error:
@@ -50,3 +49,16 @@ def credentials(settings: Settings) -> Credentials:
         settings.basic_auth_pass or kept.password,
         settings.webhook_secret or kept.webhook_secret,
     )
+
+
+def _make(path: Path) -> None:
+    """Make secrets and keep them, readable for their owner only; another process may be first."""
+    made = Credentials("mvps", secrets.token_urlsafe(24), secrets.token_urlsafe(24))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{FILE}.") as file:
+        file.write(json.dumps(asdict(made), indent=2) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            path.hardlink_to(file.name)
+    sync_folder(path.parent)

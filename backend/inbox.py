@@ -61,8 +61,7 @@ class Event:
     def frame(self) -> int:
         """The key frame of the task, -1 where it names none."""
         found = self._data.get("frame")
-        whole = isinstance(found, int) and not isinstance(found, bool)
-        return found if whole and 0 <= found < 1 << 31 else -1
+        return found if type(found) is int and 0 <= found < 1 << 31 else -1
 
     @property
     def _data(self) -> Mapping[str, Any]:

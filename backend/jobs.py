@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from huey import SqliteHuey, crontab, signals
+from huey import PriorityRedisHuey, SqliteHuey, crontab, signals
 from huey.api import Huey, Task
+from huey.exceptions import ConfigurationError
 
 from backend import tables
 from labeler.errors import LabelerError
@@ -29,15 +30,14 @@ class Kind(StrEnum):
     """What there is to do; each kind may be done twice or in vain without harm.
 
     TAKE records what annotators submitted, MASK a frame that somebody waits for, REFRESH the
-    frames of a clip that a correction can help, PUBLISH brings a clip's predictions to Label
-    Studio, PREANNOTATE masks a clip with the worker's weights, RECONCILE compares everything.
+    frames of a clip that have no mask or that a correction can help, PUBLISH brings a clip's
+    predictions to Label Studio, RECONCILE compares everything.
     """
 
     TAKE = "take"
     MASK = "mask"
     REFRESH = "refresh"
     PUBLISH = "publish"
-    PREANNOTATE = "preannotate"
     RECONCILE = "reconcile"
 
 
@@ -73,6 +73,9 @@ class JobQueue:
         self._huey = _huey(folder, url)
         self._perform: Callable[[Job], None] | None = None
         self._run = self._huey.task(name="job")(self._handle)
+        # The worker alone heeds the clock, but whoever looks at what waits must know of it.
+        every = crontab(minute=f"*/{RECONCILED_MINUTES}")
+        self._huey.periodic_task(every, name="clock")(lambda: self.ask(Job(Kind.RECONCILE)))
 
     def ask(self, job: Job, delay: float = 0.0) -> None:
         """Let a job be done, after `delay` seconds."""
@@ -91,9 +94,6 @@ class JobQueue:
     def consume(self, perform: Callable[[Job], None], log: "JobLog") -> None:
         """Do the jobs, one at a time, until the process is told to end."""
         self._perform = perform
-
-        every = crontab(minute=f"*/{RECONCILED_MINUTES}")
-        self._huey.periodic_task(every, name="clock")(lambda: self.ask(Job(Kind.RECONCILE)))
 
         def follow(signal: str, task: Task, error: Exception | None = None) -> None:
             if task.name != "job":
@@ -197,10 +197,8 @@ def _huey(folder: Path, url: str | None) -> Huey:
     if url is None:
         return SqliteHuey("mvps", filename=str(folder / "queue.db"), results=False, timeout=60)
     try:
-        from huey import PriorityRedisHuey
-
         return PriorityRedisHuey("mvps", url=url, results=False)
-    except ImportError:
+    except ConfigurationError:
         raise LabelerError(
-            f"{url} needs the redis package; run `pip install mvps-labeler[redis]`."
+            "MVPS_QUEUE_URL needs the redis package; run `pip install mvps-labeler[redis]`."
         ) from None

@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from backend.options import ClipName, ClipNames, Device, Json, Model, chosen, load, opened
+from backend.options import (
+    ClipName,
+    ClipNames,
+    Device,
+    Json,
+    Model,
+    chosen,
+    load,
+    opened,
+    tell_worker,
+)
 from backend.preannotate import Refresh, refresh
 from backend.propagate import record_correction
 from labeler.clip import KEY_FRAME_STRIDE, Clip, Scenario
@@ -52,6 +62,7 @@ def preannotate(
             with progress(f"masking {clip.name}") as update:
                 done = refresh(workspace, clip, segmenter, progress=update)
             say_refresh(done)
+            tell_worker(context, clip)
 
 
 def correct(
@@ -78,6 +89,7 @@ def correct(
         with progress(f"masking {clip.name}") as update:
             done = refresh(workspace, clip, segmenter, keep_other_weights=True, progress=update)
         say_refresh(done)
+        tell_worker(context, clip)
 
 
 def preview(

@@ -183,3 +183,7 @@ def _run(command: list[str], environment: "os._Environ[str] | dict[str, str]") -
             f"{' '.join(command)} failed; mend what it says and try again:\n"
             + (done.stdout + done.stderr)[-2000:]
         )
+
+
+if __name__ == "__main__":
+    install(tools_folder())

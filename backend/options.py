@@ -51,6 +51,16 @@ def chosen(workspace: Workspace, names: list[str] | None) -> list[Clip]:
     return clips
 
 
+def tell_worker(context: typer.Context, clip: Clip) -> None:
+    """Let the worker, if there ever was one, bring to Label Studio what is new of a clip."""
+    from backend.jobs import Job, JobQueue, Kind
+
+    settings: Settings = context.obj
+    if settings.queue_url or (settings.workspace / "queue.db").exists():
+        queue = JobQueue(settings.workspace, settings.queue_url)
+        queue.ask(Job(Kind.PUBLISH, clip.name))
+
+
 def load(
     context: typer.Context, workspace: Workspace, model: str | None, device: str | None
 ) -> "Segmenter":

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backend.facts import MODEL_VERSION, Facts
-from backend.inbox import Inbox
+from backend.inbox import DELETED, SUBMITTED, Inbox
 from backend.jobs import Job, JobQueue, Kind
 from backend.settings import Settings
 from backend.task_data import prediction, shown_revision
@@ -64,6 +64,9 @@ class PortraitLabeler(LabelStudioMLBase):  # type: ignore[misc]
         kwargs: of the package's own class.
     """
 
+    TRAIN_EVENTS = (*sorted(SUBMITTED), DELETED)
+    """What the package is to hand on to `fit`; its own list knows no deletions."""
+
     def __init__(self, *args: Any, service: Service | None = None, **kwargs: Any) -> None:
         if LabelStudioMLBase is not object:
             super().__init__(*args, **kwargs)
@@ -93,15 +96,16 @@ class PortraitLabeler(LabelStudioMLBase):  # type: ignore[misc]
     def fit(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Keep what a webhook says, and let the worker know.
 
-        The package's lines differ in how they call this: what the webhook said is wherever there
-        is an `action`.
+        Our server gives what the webhook said as it is; the package takes the action out of it
+        and calls `fit(action, rest, ...)` or `fit((), event=action, data=rest, ...)`.
 
         Raises:
             LabelerError: it is not what Label Studio sends.
         """
-        payloads = [each for each in (*args, *kwargs.values()) if isinstance(each, Mapping)]
-        events = [payload for payload in payloads if "action" in payload]
-        new = sum(self._service.inbox.put(event) for event in events)
+        given = [*args, *kwargs.values()]
+        action = kwargs.get("event", next((each for each in args if isinstance(each, str)), None))
+        said = next((each for each in given if isinstance(each, Mapping)), {})
+        new = self._service.inbox.put({"action": action} | dict(said))
         if new:
             self._service.queue.ask(Job(Kind.TAKE))
         return {"events": new}
@@ -150,6 +154,6 @@ def _frame_of(task: object, clips: Mapping[str, Clip]) -> tuple[str, int] | None
         return None
     name, frame = data.get("clip"), data.get("frame")
     clip = clips.get(name) if isinstance(name, str) else None
-    if clip is None or not isinstance(frame, int) or frame not in clip.key_frames:
+    if clip is None or type(frame) is not int or frame not in clip.key_frames:
         return None
-    return clip.name, int(frame)
+    return clip.name, frame

@@ -10,12 +10,11 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
-from backend.credentials import Credentials
+from backend.credentials import SECRET_HEADER, Credentials
 from backend.inbox import EventState
 from backend.jobs import Job, Kind
 from backend.plugin import PortraitLabeler, Service
 from backend.status_page import status_of
-from backend.studio_connect import SECRET_HEADER
 from backend.telemetry import metrics_of
 from labeler.errors import LabelerError
 
@@ -33,7 +32,7 @@ def create_app(service: Service, credentials: Credentials) -> Flask:
         credentials: what whoever calls must show: Label Studio's webhook the secret, everybody
             else user and password.
     """
-    app = Flask("backend")
+    app = Flask("backend", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST_BYTES
     labeler = PortraitLabeler(service=service)
 
@@ -42,7 +41,8 @@ def create_app(service: Service, credentials: Credentials) -> Flask:
         return None if _is_authorized(credentials) else _unauthorized()
 
     @app.errorhandler(LabelerError)
-    def _refuse(error: LabelerError) -> tuple[dict[str, str], int]:
+    @app.errorhandler(RecursionError)  # JSON nested a thousand deep
+    def _refuse(error: Exception) -> tuple[dict[str, str], int]:
         return {"error": str(error)}, HTTPStatus.BAD_REQUEST
 
     @app.errorhandler(HTTPException)
@@ -105,7 +105,10 @@ def _is_authorized(credentials: Credentials) -> bool:
     """Compare in constant time, everything whatever differs first."""
     if request.path == "/webhook":
         return _same(request.headers.get(SECRET_HEADER, ""), credentials.webhook_secret)
-    shown = request.authorization
+    try:
+        shown = request.authorization
+    except ValueError:  # Werkzeug's, for letters that no such header may have
+        return False
     if shown is None or shown.type != "basic":
         return False
     user = _same(shown.username or "", credentials.user)

@@ -35,8 +35,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="MVPS_", extra="ignore", populate_by_name=True)
 
     workspace: Path = Path("workspace")
-    database_url: str | None = None
-    queue_url: str | None = None
+    database_url: str | None = Field(default=None, repr=False)
+    queue_url: str | None = Field(default=None, repr=False)
     device: str = "auto"
     batch_size: int = Field(default=8, ge=1)
     model: str | None = None

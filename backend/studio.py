@@ -1,5 +1,6 @@
 """Label Studio, as far as this tool needs it: a few calls of its API, with clear errors."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -52,6 +53,10 @@ class Studio:
         )
         self._authors: dict[int, str] = {}
 
+    def close(self) -> None:
+        """Close its connections."""
+        self.client._client_wrapper.httpx_client.httpx_client.close()
+
     def whoami(self) -> str:
         """The address of the user whose token this is."""
         return str(self.call(self._get, "api/current-user/whoami")["email"])
@@ -83,11 +88,11 @@ class Studio:
                 "LABEL_STUDIO_URL."
             ) from None
 
-    def tasks(self, project: int) -> Iterator[StudioTask]:
-        """Every task of a project, without annotations."""
+    def tasks(self, project: int, since: datetime | None = None) -> Iterator[StudioTask]:
+        """The tasks of a project, without annotations; only those that changed since a time."""
         page = 1
         while True:
-            found = self.call(self._page_of_tasks, project, page)
+            found = self.call(self._page_of_tasks, project, page, since)
             for task in found["tasks"]:
                 yield StudioTask(
                     id=task["id"],
@@ -160,11 +165,18 @@ class Studio:
             request_options={"additional_body_parameters": dict(more or {})},
         )
 
-    def _page_of_tasks(self, project: int, page: int) -> Any:
-        return self._get(
-            "api/tasks",
-            {"project": project, "page": page, "page_size": PAGE, "fields": "task_only"},
-        )
+    def _page_of_tasks(self, project: int, page: int, since: datetime | None) -> Any:
+        asked = {"project": project, "page": page, "page_size": PAGE, "fields": "task_only"}
+        if since is None:
+            return self._get("api/tasks", asked)
+        changed = {
+            "filter": "filter:tasks:updated_at",
+            "operator": "greater",
+            "type": "Datetime",
+            "value": since.isoformat(),
+        }
+        filters = {"conjunction": "and", "items": [changed]}
+        return self._get("api/tasks", asked | {"query": json.dumps({"filters": filters})})
 
     def _get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
         """Get JSON as it is; what the SDK makes of it loses what it does not know."""

@@ -63,7 +63,6 @@ def worker(context: typer.Context, model: Model = None, device: Device = None) -
         inbox, facts = Inbox(workspace.database), Facts(workspace.database)
         facts.tell(MODEL_VERSION, segmenter.model_version)
         api = _api(settings) if settings.studio_key else None
-        sync = _sync(workspace, settings, api, segmenter.model_version) if api else None
         submissions = Submissions(workspace, inbox, api.author if api else "user {}".format)
         ended = threading.Event()
 
@@ -74,9 +73,15 @@ def worker(context: typer.Context, model: Model = None, device: Device = None) -
 
         threading.Thread(target=beat, name="heartbeat", daemon=True).start()
         queue, log = JobQueue(workspace.root, settings.queue_url), JobLog(workspace.database)
-        say(f"worker: {segmenter.model_version}, " + ("Label Studio" if sync else "no project"))
+
+        def find_sync() -> "StudioSync | None":
+            version = segmenter.model_version
+            return None if api is None else _sync(workspace, settings, api, version)
+
+        where = settings.studio_url if api else "no Label Studio"
+        say(f"worker: {segmenter.model_version}, {where}")
         try:
-            Worker(workspace, segmenter, queue, log, submissions, sync).run()
+            Worker(workspace, segmenter, queue, log, submissions, facts, find_sync).run()
         finally:
             ended.set()
 

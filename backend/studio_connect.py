@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from backend import tables
-from backend.credentials import Credentials
+from backend.credentials import SECRET_HEADER, Credentials
 from backend.inbox import DELETED, SUBMITTED
 from backend.label_config import LABEL_CONFIG, tabs
 from backend.studio import Studio
@@ -17,8 +17,6 @@ from labeler.workspace import Workspace
 
 LABELING = "labeling"
 """The role of the project in which masks are corrected."""
-
-SECRET_HEADER = "X-MVPS-Secret"
 
 
 @dataclass(frozen=True)

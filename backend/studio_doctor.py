@@ -7,13 +7,13 @@ from typing import Any
 import httpx
 
 from backend.check import Check, State
-from backend.credentials import Credentials, credentials
+from backend.credentials import SECRET_HEADER, Credentials, credentials
 from backend.facts import WORKER_ALIVE, Facts
 from backend.inbox import DELETED, SUBMITTED
 from backend.settings import Settings
 from backend.status_page import ALIVE
 from backend.studio import Studio
-from backend.studio_connect import SECRET_HEADER, connected_project
+from backend.studio_connect import connected_project
 from labeler.errors import LabelerError
 from labeler.workspace import Workspace
 

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,6 +14,9 @@ from backend.task_data import changing_fields, prediction, shown_revision, task_
 from labeler.clip import Clip
 from labeler.revision import Revision
 from labeler.workspace import Workspace
+
+OVERLAP = timedelta(minutes=1)
+"""So much of what was seen already is looked at again: a save may take a while to be listed."""
 
 
 class StudioSync:
@@ -46,6 +50,9 @@ class StudioSync:
 
     def add_missing_tasks(self) -> int:
         """Add a task for each key frame that has none; return how many."""
+        rows = {clip.name: self._rows(clip) for clip in self._workspace.clips()}
+        if all(len(rows[clip.name]) == len(clip.key_frames) for clip in self._workspace.clips()):
+            return 0
         self._adopt_tasks()
         added = 0
         for clip in self._workspace.clips():
@@ -85,11 +92,17 @@ class StudioSync:
         self._publish_fields(clip, rows)
         return sum(map(len, news.values()))
 
-    def fetch(self) -> int:
-        """Put into the inbox what annotators did that no webhook told; return how much it is."""
+    def fetch(self, *, full: bool = True) -> int:
+        """Put into the inbox what annotators did that no webhook told; return how much it is.
+
+        Args:
+            full: look at every task; else only at those that changed since the last look.
+        """
         self.add_missing_tasks()
         found, known = 0, self._known()
-        for task in self._studio.tasks(self.project):
+        seen = [row.seen for row in known.values() if row.seen is not None]
+        since = max(seen) - OVERLAP if seen and not full else None
+        for task in self._studio.tasks(self.project, since):
             row = known.get(task.id)
             if row is not None and (row.seen is None or row.seen < task.updated):
                 found += self._fetch_task(task)

@@ -3,11 +3,13 @@
 import logging
 from collections.abc import Callable
 
+from backend.facts import STUDIO, Facts
 from backend.jobs import Job, JobLog, JobQueue, Kind
 from backend.preannotate import refresh
+from backend.studio import StudioAwayError
 from backend.studio_sync import StudioSync
 from backend.submissions import Submissions
-from labeler.clip import Clip
+from labeler.errors import LabelerError
 from labeler.workspace import Workspace
 from model.segmenter import Segmenter
 
@@ -31,7 +33,8 @@ class Worker:
         queue: where to ask for what follows.
         log: where progress is noted.
         submissions: takes up what annotators submit.
-        sync: brings clips to Label Studio; None where there is none to bring them to.
+        facts: where it is told how Label Studio is.
+        find_sync: what brings clips to Label Studio; None as long as there is no project.
     """
 
     def __init__(
@@ -41,17 +44,20 @@ class Worker:
         queue: JobQueue,
         log: JobLog,
         submissions: Submissions,
-        sync: StudioSync | None,
+        facts: Facts,
+        find_sync: Callable[[], StudioSync | None],
     ) -> None:
         self._workspace, self._segmenter = workspace, segmenter
         self._queue, self._log = queue, log
-        self._submissions, self._sync = submissions, sync
+        self._submissions, self._facts = submissions, facts
+        self._find_sync = find_sync
+        self._sync: StudioSync | None = None
+        self._fetched = False
         self._jobs: dict[Kind, Callable[[Job], None]] = {
             Kind.TAKE: self._take,
             Kind.MASK: self._mask,
             Kind.REFRESH: self._refresh,
             Kind.PUBLISH: self._publish,
-            Kind.PREANNOTATE: self._preannotate,
             Kind.RECONCILE: self._reconcile,
         }
 
@@ -84,33 +90,26 @@ class Worker:
         self._queue.ask(Job(Kind.PUBLISH, job.clip))
 
     def _refresh(self, job: Job) -> None:
-        self._masked(job, self._workspace.clip(job.clip), keep_other_weights=True)
-
-    def _preannotate(self, job: Job) -> None:
-        self._masked(job, self._workspace.clip(job.clip), keep_other_weights=False)
-
-    def _masked(self, job: Job, clip: Clip, *, keep_other_weights: bool) -> None:
+        """Mask some of the frames that a correction can help; the rest comes next."""
         done = refresh(
             self._workspace,
-            clip,
+            self._workspace.clip(job.clip),
             self._segmenter,
-            keep_other_weights=keep_other_weights,
+            keep_other_weights=True,
             limit=SLICE,
             progress=self._log.progress,
         )
-        if done.left:
-            self._queue.ask(job)
-        elif self._sync is not None:
-            self._queue.ask(Job(Kind.PUBLISH, clip.name))
+        self._queue.ask(job if done.left else Job(Kind.PUBLISH, job.clip))
 
     def _publish(self, job: Job) -> None:
-        if self._sync is not None:
-            self._with_patience(job, lambda sync: sync.publish(self._workspace.clip(job.clip)))
+        self._with_patience(job, lambda sync: sync.publish(self._workspace.clip(job.clip)))
 
     def _reconcile(self, job: Job) -> None:
         """Find whatever was missed: annotations, frames to mask, predictions to publish."""
-        if self._sync is not None and self._with_patience(job, StudioSync.fetch):
-            self._queue.ask(Job(Kind.TAKE))
+        full = not self._fetched
+        if self._with_patience(job, lambda sync: sync.fetch(full=full)):
+            self._fetched = True
+        self._queue.ask(Job(Kind.TAKE))  # also what nobody asked for, or could not be written
         waiting = set(self._queue.waiting())
         for clip in self._workspace.clips():
             if (wish := Job(Kind.REFRESH, clip.name)) not in waiting:
@@ -118,16 +117,21 @@ class Worker:
 
     def _with_patience(self, job: Job, act: Callable[[StudioSync], object]) -> bool:
         """Do something with Label Studio; where it is away, try again later, ever more rarely."""
-        from backend.studio import StudioAwayError
-
+        self._sync = self._sync or self._find_sync()
         if self._sync is None:
             return False
         try:
             act(self._sync)
-        except StudioAwayError as error:
-            pause = min(2.0**job.attempt, LONGEST_PAUSE)
+        except LabelerError as error:
+            self._facts.tell(STUDIO, str(error))
+            if not isinstance(error, StudioAwayError):
+                raise
+            pause = min(2.0 ** min(job.attempt, 10), LONGEST_PAUSE)
             logger.warning("%s Trying again in %.0f s.", error, pause)
-            if job.kind is not Kind.RECONCILE:  # that one comes again by itself
+            waiting = {(each.kind, each.clip) for each in self._queue.waiting()}
+            waiting.add((Kind.RECONCILE, ""))  # that one comes again by itself
+            if (job.kind, job.clip) not in waiting:
                 self._queue.ask(Job(job.kind, job.clip, job.frame, job.attempt + 1), pause)
             return False
+        self._facts.tell(STUDIO, "")
         return True

@@ -1,13 +1,21 @@
 """A workspace with all that the plugin stands on."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
+from flask import Flask
+from flask.testing import FlaskClient
 
 from backend.facts import Facts
 from backend.inbox import Inbox
 from backend.jobs import JobQueue
 from backend.plugin import Service
 from backend.submissions import Submissions
+from labeler.clip import Clip
 from labeler.workspace import Workspace
+from tests.backend.callers import HOOK, basic, made_app, predict
+from tests.workspaces import make_clip, square
 
 
 @pytest.fixture
@@ -24,3 +32,36 @@ def inbox(service: Service) -> Inbox:
 @pytest.fixture
 def submissions(service: Service) -> Submissions:
     return Submissions(service.workspace, service.inbox, "user {}".format)
+
+
+@pytest.fixture
+def app(service: Service) -> Flask:
+    return made_app(service)
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def ask(client: FlaskClient) -> Callable[..., Any]:
+    """Ask as Label Studio does."""
+
+    def asked(path: str, payload: object = None, expect: int = 200) -> Any:
+        headers = HOOK if path == "/webhook" else basic()
+        answer = client.post(path, json=payload, headers=headers)
+        assert answer.status_code == expect, answer.text
+        return answer.json
+
+    return asked
+
+
+@pytest.fixture
+def half_done(workspace: Workspace) -> Clip:
+    """A clip whose key frames 0 and 5 are predicted, and 15 a person's; 10 has no mask."""
+    clip = make_clip(workspace)
+    for frame in (0, 5):
+        predict(workspace, clip, frame)
+    workspace.record(clip, 15, square(15), author="ann")
+    return clip

@@ -1,5 +1,6 @@
 import json
 import time
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -139,9 +140,5 @@ anything = st.recursive(
     )
 )
 def test_whatever_comes_is_a_mask_or_refused(result):
-    try:
-        found = from_result(result, *SIZE)
-    except LabelerError as error:
-        assert len(str(error)) < 400
-    else:
-        assert found.mask.shape == SIZE
+    with suppress(LabelerError):
+        assert from_result(result, *SIZE).mask.shape == SIZE

@@ -11,7 +11,6 @@ from labeler.workspace import Workspace
 from tests.backend.webhooks import deletion, minute, submission, update
 from tests.workspaces import square
 
-
 WALK = ("walk", 5)
 
 

@@ -1,27 +1,20 @@
 """From what Label Studio tells to the mask that counts."""
 
-import json
-import subprocess
-import sys
 from datetime import timedelta
-from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
 import sqlalchemy as sa
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
 from backend import tables
-from backend.inbox import EventState, Inbox
+from backend.inbox import EventState
 from backend.submissions import Submissions
 from labeler.integrity import faults, open_workspace
 from labeler.mask import mask_digest
 from labeler.revision import Provenance
-from labeler.workspace import Workspace
 from tests.backend.webhooks import NOON, deletion, region, submission, update
-from tests.workspaces import SIZE, file_bytes, make_bare_clip, make_clip, square
+from tests.workspaces import SIZE, make_clip, square
 
 ROOT = Path(__file__).parents[2]
 EMPTY = np.zeros(SIZE, bool)
@@ -329,83 +322,3 @@ def test_an_error_that_nobody_foresaw_is_kept_and_stops_nothing(workspace, clip,
     Submissions(workspace, inbox, authors.__getitem__).take_all()
     assert list(workspace.current(clip)) == [10]
     assert [event.note for event in inbox.listed(EventState.REFUSED)] == ["KeyError: 3"]
-
-
-# Any order
-
-
-@pytest.fixture(scope="module")
-def fresh_frames(tmp_path_factory):
-    """A workspace with its inbox, its clip, and a frame that was not used yet, each time."""
-    workspace = Workspace(tmp_path_factory.mktemp("many") / "workspace")
-    clip, inbox = make_bare_clip(workspace), Inbox(workspace.database)
-    submissions = Submissions(workspace, inbox, str)
-    yield ((workspace, clip, inbox, submissions, 5 * number) for number in count())
-    workspace.close()
-
-
-CREATE_A, CREATE_B, UPDATE_A, UPDATE_B, DELETE_A, DELETE_B = range(6)
-histories = st.lists(st.sampled_from(range(6)), min_size=1, unique=True).map(sorted)
-"""What happened on one frame to two annotations, in the order in which it did."""
-
-
-def payload_of(number, step, frame):
-    annotation = 2 * number + step % 2
-    if step in (DELETE_A, DELETE_B):
-        return deletion(annotation)
-    make = submission if step in (CREATE_A, CREATE_B) else update
-    return make(square(step), annotation=annotation, clip="bare", frame=frame, at=step)
-
-
-@settings(deadline=None, max_examples=60)
-@given(
-    arrivals=histories.flatmap(
-        lambda once: st.lists(st.sampled_from(once), max_size=3).flatmap(
-            lambda again: st.permutations(once + again)
-        )
-    ),
-    pauses=st.sets(st.integers(0, 8)),
-)
-@example(arrivals=[DELETE_A, CREATE_B, UPDATE_A, CREATE_A], pauses=set())
-@example(arrivals=[UPDATE_A, DELETE_A, DELETE_B, CREATE_B, CREATE_A, DELETE_A], pauses={0, 1, 2})
-@example(arrivals=[CREATE_A, CREATE_B, UPDATE_A, UPDATE_B, DELETE_A, DELETE_B], pauses=set())
-def test_any_order_of_arrival_ends_where_the_true_order_does(fresh_frames, arrivals, pauses):
-    """Each thing may come late and more than once, and be taken up at once or much later."""
-    workspace, clip, inbox, submissions, frame = next(fresh_frames)
-    for place, step in enumerate(arrivals):
-        inbox.put(payload_of(frame, step, frame))
-        if place in pauses:
-            submissions.take_all()
-    submissions.take_all()
-    happened = set(arrivals)
-    deleted = {step % 2 for step in happened & {DELETE_A, DELETE_B}}
-    submitted = happened - {DELETE_A, DELETE_B}
-    counts = [step for step in submitted if step % 2 not in deleted]
-    found = workspace.current(clip).get(frame)
-    assert (found and found.digest) == (mask_digest(square(max(counts))) if counts else None)
-    recorded = [each.digest for each in workspace.revisions(clip, frame)]
-    assert sorted(recorded) == sorted(mask_digest(square(step)) for step in submitted)
-    assert not inbox.listed(EventState.REFUSED, EventState.ASKING, EventState.PENDING)
-
-
-# Any moment
-
-
-@pytest.mark.parametrize("what", ["submit", "delete"])
-def test_killed_at_any_line_an_event_is_taken_up_once_and_whole(tmp_path, what):
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.backend.crash_while_taking", str(tmp_path), what],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    trials = [json.loads(line) for line in done.stdout.splitlines()]
-    *killed, last = trials
-    assert last["survived"]
-    assert len(killed) > 40
-    assert {trial["state"] for trial in killed} == {"pending", "done"}
-    for trial in trials:
-        assert trial["again"] == last["again"], trial
-    assert last["again"]["faults"] == last["again"]["pending"] == []
