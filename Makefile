@@ -13,7 +13,8 @@ READY_DEV := $(VENV)/.ready-dev
 demo: $(READY)  ## masks on every fifth frame of VIDEO, and Label Studio to correct them in
 	$(BIN)/mvps -w $(WORKSPACE) demo $(DEMO) $(VIDEO)
 
-test: $(READY_DEV)  ## the whole test suite
+test: $(READY_DEV)  ## the whole test suite, with a real Label Studio
+	$(BIN)/python -m backend.local_studio
 	$(BIN)/pytest $(PYTEST_ARGS)
 
 check: $(READY_DEV)  ## style and types

@@ -37,7 +37,7 @@ def serve(
 
     from backend.credentials import credentials
     from backend.plugin import Service
-    from backend.server import create_app
+    from backend.server import MAX_REQUEST_BYTES, create_app
 
     settings: Settings = context.obj
     _log()
@@ -45,7 +45,14 @@ def serve(
         pass  # what a killed process left is mended before anybody asks
     app = create_app(Service.opened(settings), credentials(settings))
     say(f"status page: http://{host}:{port}/ (user and password: {_where(settings)})")
-    serve_forever(app, host=host, port=port, threads=threads, ident="mvps")
+    serve_forever(
+        app,
+        host=host,
+        port=port,
+        threads=threads,
+        ident="mvps",
+        max_request_body_size=MAX_REQUEST_BYTES,
+    )
 
 
 def worker(context: typer.Context, model: Model = None, device: Device = None) -> None:

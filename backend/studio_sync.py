@@ -110,8 +110,6 @@ class StudioSync:
         return found
 
     def _fetch_task(self, task: StudioTask) -> int:
-        annotations = self._studio.annotations(task.id) if task.annotations else []
-        present = {each["id"] for each in annotations}
         table = tables.annotations
         with self._workspace.database.reading() as connection:
             query = sa.select(table.c.annotation).where(
@@ -120,7 +118,10 @@ class StudioSync:
                 table.c.frame == task.data.get("frame"),
                 table.c.deleted.is_(None),
             )
-            gone = set(connection.execute(query).scalars()) - present
+            known = set(connection.execute(query).scalars())
+        # Only then, or what is taken up in between would look deleted.
+        annotations = self._studio.annotations(task.id) if task.annotations or known else []
+        gone = known - {each["id"] for each in annotations}
         found = sum(self._inbox.put_deletion(self.project, number) for number in sorted(gone))
         for each in annotations:
             each["project"] = self.project

@@ -1,0 +1,213 @@
+"""How long annotators wait, measured on a real Label Studio with the real service and worker.
+
+    python scripts/bench_studio.py [--video FILE] [--model NAME] [--rounds N] [--json FILE]
+
+The clip has 50 key frames. From a submission until all refreshed predictions can be read in Label
+Studio, less what the worker spent on masking: that is the tool's own share.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import httpx
+import numpy as np
+import sqlalchemy as sa
+
+from backend import tables
+from backend.annotation import to_result
+from backend.credentials import SECRET_HEADER, credentials
+from backend.jobs import JobLog, JobQueue
+from backend.settings import Settings
+from backend.stack import Stack, running
+from backend.studio import Studio
+from backend.studio_connect import connected_project
+from backend.task_data import shown_revision
+from labeler.clip import Clip, Scenario, frame_name
+from labeler.ingest import add_video
+from labeler.mask import Mask
+from labeler.workspace import Workspace
+
+KEY_FRAMES = 50
+SIZE = (720, 1280)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured number; `goal` is what it should stay below, where there is one."""
+
+    name: str
+    p50: float
+    high: float
+    unit: str
+    goal: float | None = None
+
+
+def main() -> None:
+    """Measure, print, and write it as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--video", type=Path, help="a video instead of a made clip")
+    parser.add_argument("--model", default="pdnet-small")
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--json", type=Path, default=Path("runs/bench_studio.json"))
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        workspace = Workspace(Path(folder) / "workspace")
+        clip = made_clip(workspace) if arguments.video is None else own(workspace, arguments.video)
+        settings = Settings(workspace=workspace.root)
+        with running(settings, ["--model", arguments.model], lambda text: print(text)) as stack:
+            wait_until_published(workspace, clip, stack)
+            figures = [*loop_figures(workspace, clip, stack, arguments.rounds)]
+            figures += service_figures(workspace, clip, stack, settings)
+    for each in figures:
+        goal = "" if each.goal is None else f"   goal for the latter: {each.goal:g}"
+        print(f"{each.name:55} {each.p50:8.1f} {each.high:8.1f} {each.unit}{goal}")
+    arguments.json.parent.mkdir(parents=True, exist_ok=True)
+    arguments.json.write_text(json.dumps([asdict(each) for each in figures], indent=2) + "\n")
+
+
+def own(workspace: Workspace, video: Path) -> Clip:
+    """A clip of one's own video."""
+    return add_video(workspace, video, Scenario.ENTERTAINMENT)
+
+
+def made_clip(workspace: Workspace) -> Clip:
+    """A clip of a bright figure that walks over noise."""
+    height, width = SIZE
+    clip = Clip(
+        "made", Scenario.NEWS, 5 * KEY_FRAMES, Fraction(25), width, height, "made", "0" * 64
+    )
+    rng = np.random.default_rng(0)
+    noise = cv2.resize(rng.integers(0, 90, (90, 160, 3), np.uint8), (width, height))
+    with workspace.scratch() as folder:
+        (folder / "frames").mkdir()
+        for frame in range(clip.frame_count):
+            picture = noise.copy()
+            picture[figure(frame, height, width)] += 150
+            cv2.imwrite(str(folder / "frames" / f"{frame_name(frame)}.jpg"), picture)
+        workspace.add_clip(clip, folder)
+    return clip
+
+
+def figure(frame: int, height: int, width: int) -> Mask:
+    """Where the figure is in a frame."""
+    mask = np.zeros((height, width), np.uint8)
+    centre = (width // 4 + 2 * frame, height // 2)
+    cv2.ellipse(mask, centre, (width // 14, height // 3), 0, 0, 360, 1, cv2.FILLED)
+    return mask > 0
+
+
+def loop_figures(workspace: Workspace, clip: Clip, stack: Stack, rounds: int) -> list[Figure]:
+    """From a submission to refreshed predictions: in all, and beyond the masking itself."""
+    studio = Studio(stack.studio.url, stack.studio.login.token)
+    project = connected_project(workspace, studio.url)
+    if project is None:
+        raise AssertionError("the stack is connected")
+    by_frame = {t.data["frame"]: t.id for t in studio.tasks(project)}
+    seconds, beyond, frames = [], [], []
+    for turn in range(rounds):
+        frame = clip.key_frames[(7 * turn + 3) % len(clip.key_frames)]
+        mask = figure(frame + turn, clip.height, clip.width)
+        before = len(workspace.revisions(clip))
+        began, clock = datetime.now(UTC), time.perf_counter()
+        studio.client.annotations.create(id=by_frame[frame], result=to_result(mask, "bench"))
+        submitted = time.perf_counter()
+        wait_until_published(workspace, clip, stack, more_than=before)
+        seconds.append(time.perf_counter() - submitted)
+        jobs = [j for j in JobLog(workspace.database).latest(100) if j.started >= began]
+        masking = sum((j.ended - j.started).total_seconds() for j in jobs if j.kind == "refresh")
+        beyond.append(seconds[-1] - masking)
+        frames.append(len(workspace.revisions(clip)) - before - 1)
+        print(
+            f"frame {frame}: submit {submitted - clock:.2f} s, {frames[-1]} frames masked again, "
+            f"{seconds[-1]:.2f} s, beyond masking {beyond[-1]:.2f} s",
+            file=sys.stderr,
+        )
+    return [
+        Figure("submission to refreshed predictions, p50 and p95", *spread(seconds, 95), "s"),
+        Figure("the same beyond masking, p50 and p95", *spread(beyond, 95), "s", 2.0),
+    ]
+
+
+def service_figures(
+    workspace: Workspace, clip: Clip, stack: Stack, settings: Settings
+) -> list[Figure]:
+    """How long the service takes to answer while the worker is busy."""
+    known = credentials(settings)
+    studio = Studio(stack.studio.url, stack.studio.login.token)
+    project = connected_project(workspace, studio.url)
+    result = to_result(figure(9, clip.height, clip.width), "bench")
+    client = httpx.Client(base_url=stack.backend, auth=(known.user, known.password))
+
+    def submit(number: int) -> None:
+        annotation = {
+            "id": 10**6 + number,
+            "project": project,
+            "updated_at": datetime.now(UTC).isoformat(),
+            "result": result,
+            "completed_by": 1,
+        }
+        data = {"clip": clip.name, "frame": clip.key_frames[number % len(clip.key_frames)]}
+        payload = {"action": "ANNOTATION_CREATED", "annotation": annotation, "task": {"data": data}}
+        headers = {SECRET_HEADER: known.webhook_secret}
+        client.post("/webhook", json=payload, headers=headers).raise_for_status()
+
+    def timed(act: Callable[[int], object], count: int) -> list[float]:
+        found = []
+        for number in range(count):
+            started = time.perf_counter()
+            act(number)
+            found.append(1000 * (time.perf_counter() - started))
+            time.sleep(0.02)
+        return found
+
+    webhook = timed(submit, 200)  # and each keeps the worker busy
+    health = timed(lambda _: client.get("/health").raise_for_status(), 200)
+    return [
+        Figure("webhook while the worker is busy, p50 and p99", *spread(webhook, 99), "ms", 50),
+        Figure("/health while the worker is busy, p50 and p99", *spread(health, 99), "ms", 100),
+    ]
+
+
+def spread(values: list[float], percent: int) -> tuple[float, float]:
+    """The median and a percentile."""
+    return statistics.median(values), float(np.percentile(values, percent))
+
+
+def wait_until_published(
+    workspace: Workspace, clip: Clip, stack: Stack, more_than: int = 0, seconds: float = 600.0
+) -> None:
+    """Wait until Label Studio has all that there is to show of a clip, and nothing is left to do.
+
+    The worker notes what it told Label Studio once that has answered.
+    """
+    queue, deadline = JobQueue(workspace.root), time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        by_frame: dict[int, list[object]] = {}
+        revisions = workspace.revisions(clip)
+        for revision in revisions:
+            by_frame.setdefault(revision.frame, []).append(revision)
+        with workspace.database.reading() as connection:
+            rows = connection.execute(
+                sa.select(tables.tasks.c.frame, tables.tasks.c.shown).filter_by(clip=clip.name)
+            )
+            shown = {row.frame: row.shown for row in rows}
+        wanted = {f: shown_revision(r).number for f, r in by_frame.items()}
+        told = len(shown) == len(clip.key_frames) and shown == wanted
+        if told and len(revisions) > more_than and not queue.waiting():
+            return
+        time.sleep(0.02)
+    raise SystemExit(f"not published within {seconds:.0f} s; see {stack.log('worker')}")
+
+
+if __name__ == "__main__":
+    main()

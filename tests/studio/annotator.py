@@ -1,0 +1,121 @@
+"""What an annotator does and sees, through Label Studio's API."""
+
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+
+from backend.annotation import from_result, to_result
+from backend.inbox import EventState, Inbox
+from backend.jobs import JobQueue
+from backend.stack import Stack
+from backend.studio import Studio
+from backend.studio_connect import connected_project
+from labeler.mask import Mask
+from labeler.workspace import Workspace
+
+T = TypeVar("T")
+
+
+class Annotator:
+    """Submits, changes and deletes annotations, and looks at predictions."""
+
+    def __init__(self, stack: Stack, workspace: Workspace) -> None:
+        self.stack, self.workspace = stack, workspace
+        self.studio = Studio(stack.studio.url, stack.studio.login.token)
+        self.api = self.studio.client
+        project = connected_project(workspace, stack.studio.url)
+        assert project is not None
+        self.project = project
+        self.sizes = {c.name: (c.height, c.width) for c in workspace.clips()}
+        self.tasks = {
+            (task.data["clip"], task.data["frame"]): task.id
+            for task in self.studio.tasks(self.project)
+        }
+
+    def submit(self, clip: str, frame: int, mask: Mask) -> int:
+        """Submit a mask as a new annotation."""
+        made = self.api.annotations.create(
+            id=self.tasks[clip, frame], result=to_result(mask, f"r{frame}")
+        )
+        assert made.id is not None
+        return int(made.id)
+
+    def update(self, annotation: int, mask: Mask) -> None:
+        self.api.annotations.update(id=annotation, result=to_result(mask, "again"))
+
+    def delete(self, annotation: int) -> None:
+        self.api.annotations.delete(id=annotation)
+
+    def data(self, clip: str, frame: int) -> dict[str, Any]:
+        """The data of a task, as the Data Manager shows it."""
+        return dict(self.api.tasks.get(id=str(self.tasks[clip, frame])).data or {})
+
+    def predictions(self, clip: str, frame: int) -> list[Any]:
+        return list(self.api.predictions.list(task=self.tasks[clip, frame]))
+
+    def shown(self, clip: str, frame: int) -> Mask:
+        """The mask of the one prediction that the task has."""
+        [prediction] = self.predictions(clip, frame)
+        return from_result(prediction.result, *self.sizes[clip]).mask
+
+    def all_shown(self, clip: str) -> dict[int, Mask]:
+        """The masks of all predictions of a clip, one for each of its tasks."""
+        frames = {task: frame for (name, frame), task in self.tasks.items() if name == clip}
+        found: dict[int, Mask] = {}
+        for prediction in self.api.predictions.list(project=self.project):
+            if prediction.task in frames:
+                frame = frames[prediction.task]
+                assert frame not in found, "two predictions of one task"
+                found[frame] = from_result(prediction.result, *self.sizes[clip]).mask
+        return found
+
+    def until(self, see: Callable[[], T | None], what: str, seconds: float = 60.0) -> T:
+        """Wait until something is to be seen."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if (seen := see()) is not None and seen is not False:
+                return seen
+            time.sleep(0.1)
+        raise AssertionError(f"not within {seconds:.0f} s: {what}\n{self.logs()}")
+
+    def wait_until_shown(self, clip: str, frame: int, mask: Mask, seconds: float = 60.0) -> None:
+        def same() -> bool:
+            found = self.predictions(clip, frame)
+            if len(found) != 1:
+                return False
+            return np.array_equal(from_result(found[0].result, *self.sizes[clip]).mask, mask)
+
+        self.until(same, f"{clip} frame {frame} as it should be", seconds)
+
+    def wait_until_quiet(self, seconds: float = 120.0) -> None:
+        """Wait until nothing is left to do, twice in a row."""
+        inbox, queue = Inbox(self.workspace.database), JobQueue(self.workspace.root)
+        still = 0
+
+        def quiet() -> bool:
+            nonlocal still
+            pending = inbox.listed(EventState.PENDING, EventState.CONFIRMED)
+            busy = pending or queue.waiting() or self._running()
+            masked = all(
+                len(self.workspace.current(clip)) == len(clip.key_frames)
+                for clip in self.workspace.clips()
+            )
+            still = 0 if busy or not masked else still + 1
+            return still >= 5
+
+        self.until(quiet, "nothing left to do", seconds)
+
+    def logs(self) -> str:
+        tails = []
+        for name in ("serve", "worker"):
+            path = self.stack.log(name)
+            text = path.read_text(errors="replace") if path.exists() else ""
+            tails.append(f"--- {name}\n{text[-3000:]}")
+        return "\n".join(tails)
+
+    def _running(self) -> bool:
+        from backend.jobs import JobLog
+
+        return any(job.state == "running" for job in JobLog(self.workspace.database).latest())

@@ -1,0 +1,186 @@
+"""The labeling loop as a person sees it: Label Studio in a real browser."""
+
+import io
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from labeler.mask import Mask
+from labeler.revision import Provenance
+from tests.browser import browser
+from tests.studio.annotator import Annotator
+from tests.studio.conftest import SIZE
+from tests.workspaces import square
+
+CLIP = "walk"
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with browser() as launched:
+        yield launched
+
+
+@pytest.fixture(scope="module")
+def masked(annotator: Annotator) -> Annotator:
+    """Every frame is predicted to be as frame 50 is."""
+    annotator.submit(CLIP, 50, square(50, SIZE))
+    annotator.wait_until_shown(CLIP, 0, square(50, SIZE))
+    annotator.wait_until_quiet()
+    return annotator
+
+
+class Editor:
+    """Label Studio's editor with one task open."""
+
+    def __init__(self, page: Page, annotator: Annotator, frame: int) -> None:
+        self.page = page
+        task = annotator.tasks[CLIP, frame]
+        with page.expect_response(lambda answer: f"/api/tasks/{task}" in answer.url):
+            page.goto(f"{annotator.stack.studio.url}/projects/{annotator.project}/data?task={task}")
+        self.image = page.locator("img[alt=image]").first
+        expect(self.image).to_be_visible(timeout=60_000)
+        page.wait_for_timeout(2000)  # the mask is painted after the picture has come
+
+    @property
+    def painted(self) -> Mask:
+        """Where the screen changes when all masks are hidden, at the size of the frame."""
+        shown = self._seen()
+        toggle = self.page.get_by_label("Hide all regions").or_(
+            self.page.get_by_label("Show all regions")
+        )
+        toggle.click()
+        self.page.wait_for_timeout(500)
+        hidden = self._seen()
+        toggle.click()
+        self.page.wait_for_timeout(500)
+        return np.asarray(np.abs(shown - hidden).max(axis=2) > 20)
+
+    def _seen(self) -> NDArray[np.int16]:
+        box = self.image.bounding_box()
+        assert box is not None
+        shot = self.page.screenshot(clip=box)  # type: ignore[arg-type]
+        seen = Image.open(io.BytesIO(shot)).convert("RGB")
+        return np.asarray(seen.resize(SIZE[::-1], Image.Resampling.BOX), np.int16)
+
+    def select_mask(self) -> None:
+        self.page.locator(".lsf-outliner-item", has_text="Portrait").first.click()
+
+    def stroke(self, key: str, start: tuple[int, int], end: tuple[int, int]) -> None:
+        """Draw from one position (x, y) of the frame to another with the tool of that key."""
+        self.page.keyboard.press(key)
+        box = self.image.bounding_box()
+        assert box is not None
+        scale = box["width"] / SIZE[1]
+        (x0, y0), (x1, y1) = ((box["x"] + scale * x, box["y"] + scale * y) for x, y in (start, end))
+        self.page.mouse.move(x0, y0)
+        self.page.mouse.down()
+        self.page.mouse.move(x1, y1, steps=8)
+        self.page.mouse.up()
+        self.page.wait_for_timeout(300)
+
+    def submit(self) -> None:
+        with self.page.expect_response(
+            lambda answer: "/annotations" in answer.url and answer.request.method == "POST"
+        ):
+            self.page.get_by_role("button", name="Submit current annotation").click()
+
+
+@pytest.fixture
+def page(chromium: Browser, masked: Annotator) -> Iterator[Page]:
+    login = masked.stack.studio.login
+    yield from logged_in(chromium, masked, login.email, login.password)
+
+
+def logged_in(chromium: Browser, annotator: Annotator, email: str, password: str) -> Iterator[Page]:
+    context = chromium.new_context(viewport={"width": 1400, "height": 1000})
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    page.goto(f"{annotator.stack.studio.url}/user/login")
+    page.fill("input[name=email]", email)
+    page.fill("input[name=password]", password)
+    page.click("button[type=submit]")
+    page.wait_for_url(lambda url: "login" not in url)
+    yield page
+    context.close()
+
+
+def iou(one: Mask, other: Mask) -> float:
+    return float((one & other).sum() / (one | other).sum())
+
+
+def test_the_mask_is_seen_where_the_person_is(page: Page, masked: Annotator) -> None:
+    editor = Editor(page, masked, 45)
+    assert iou(editor.painted, square(50, SIZE)) > 0.85
+
+
+def test_erase_a_piece_paint_another_and_submit(page: Page, masked: Annotator) -> None:
+    editor = Editor(page, masked, 40)
+    before = masked.shown(CLIP, 45)
+    editor.select_mask()
+    editor.stroke("e", (62, 25), (62, 85))
+    editor.stroke("b", (150, 120), (200, 120))
+    on_screen = editor.painted
+    editor.submit()
+    [clip] = [c for c in masked.workspace.clips() if c.name == CLIP]
+    masked.until(lambda: masked.workspace.current(clip)[40].provenance.human, "recorded")
+    mask = masked.workspace.read(masked.workspace.current(clip)[40])
+    assert iou(mask, on_screen) > 0.85
+    assert not mask[40:60, 62].any(), "what was erased"
+    assert mask[120, 155:195].all(), "what was painted"
+    masked.wait_until_shown(CLIP, 45, before)  # nearer to frame 50, which is as it was
+    masked.wait_until_shown(CLIP, 35, mask)
+    masked.wait_until_quiet()
+    masked.stack.run("studio", "sync")
+    np.testing.assert_array_equal(
+        masked.workspace.read(masked.workspace.current(clip)[40]), mask, "and stays so"
+    )
+
+
+def test_change_nothing_and_submit(page: Page, masked: Annotator) -> None:
+    masked.wait_until_quiet()
+    shown = masked.shown(CLIP, 70)
+    Editor(page, masked, 70).submit()
+    [clip] = [c for c in masked.workspace.clips() if c.name == CLIP]
+    masked.until(lambda: masked.workspace.current(clip)[70].provenance.human, "recorded")
+    revision = masked.workspace.current(clip)[70]
+    assert revision.provenance is Provenance.CONFIRMED
+    np.testing.assert_array_equal(masked.workspace.read(revision), shown)
+
+
+def test_a_second_person_is_told_apart(chromium: Browser, masked: Annotator) -> None:
+    email, password = "second@localhost.example", "second-person-1"
+    context = chromium.new_context()
+    sign_up = context.new_page()
+    sign_up.goto(f"{masked.stack.studio.url}/user/signup")
+    sign_up.fill("input[name=email]", email)
+    sign_up.fill("input[name=password]", password)
+    sign_up.click("button[type=submit]")
+    sign_up.wait_for_url(lambda url: "signup" not in url)
+    context.close()
+    for page in logged_in(chromium, masked, email, password):
+        Editor(page, masked, 80).submit()
+    [clip] = [c for c in masked.workspace.clips() if c.name == CLIP]
+    masked.until(lambda: masked.workspace.current(clip)[80].provenance.human, "recorded")
+    assert masked.workspace.current(clip)[80].author == email
+
+
+def test_the_status_page_tells_of_it(chromium: Browser, masked: Annotator) -> None:
+    import json
+
+    kept = json.loads((masked.workspace.root / "credentials.json").read_text())
+    context = chromium.new_context(
+        http_credentials={"username": kept["user"], "password": kept["password"]}
+    )
+    page = context.new_page()
+    page.goto(masked.stack.backend)
+    expect(page.get_by_text("at work")).to_be_visible()
+    expect(page.get_by_text("connected", exact=True)).to_be_visible()
+    expect(page.get_by_role("cell", name=CLIP, exact=True).first).to_be_visible()
+    assert kept["password"] not in page.content()
+    assert kept["webhook_secret"] not in page.content()
+    context.close()
