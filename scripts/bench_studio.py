@@ -39,6 +39,7 @@ from labeler.workspace import Workspace
 
 KEY_FRAMES = 50
 SIZE = (720, 1280)
+START = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -121,10 +122,11 @@ def loop_figures(workspace: Workspace, clip: Clip, stack: Stack, rounds: int) ->
         began, clock = datetime.now(UTC), time.perf_counter()
         studio.client.annotations.create(id=by_frame[frame], result=to_result(mask, "bench"))
         submitted = time.perf_counter()
-        wait_until_published(workspace, clip, stack, more_than=before)
+        wait_until_published(workspace, clip, stack, since=began)
         seconds.append(time.perf_counter() - submitted)
         jobs = [j for j in JobLog(workspace.database).latest(100) if j.started >= began]
-        masking = sum((j.ended - j.started).total_seconds() for j in jobs if j.kind == "refresh")
+        refreshed = [j for j in jobs if j.kind == "refresh" and j.ended is not None]
+        masking = sum((j.ended - j.started).total_seconds() for j in refreshed)
         beyond.append(seconds[-1] - masking)
         frames.append(len(workspace.revisions(clip)) - before - 1)
         print(
@@ -184,17 +186,21 @@ def spread(values: list[float], percent: int) -> tuple[float, float]:
 
 
 def wait_until_published(
-    workspace: Workspace, clip: Clip, stack: Stack, more_than: int = 0, seconds: float = 600.0
+    workspace: Workspace,
+    clip: Clip,
+    stack: Stack,
+    since: datetime | None = None,
+    seconds: float = 600.0,
 ) -> None:
     """Wait until Label Studio has all that there is to show of a clip, and nothing is left to do.
 
-    The worker notes what it told Label Studio once that has answered.
+    The worker notes what it told Label Studio once that has answered. Something must have been
+    published since a time, where one is given: a submission is not taken up at once.
     """
     queue, deadline = JobQueue(workspace.root), time.monotonic() + seconds
     while time.monotonic() < deadline:
         by_frame: dict[int, list[object]] = {}
-        revisions = workspace.revisions(clip)
-        for revision in revisions:
+        for revision in workspace.revisions(clip):
             by_frame.setdefault(revision.frame, []).append(revision)
         with workspace.database.reading() as connection:
             rows = connection.execute(
@@ -203,7 +209,9 @@ def wait_until_published(
             shown = {row.frame: row.shown for row in rows}
         wanted = {f: shown_revision(r).number for f, r in by_frame.items()}
         told = len(shown) == len(clip.key_frames) and shown == wanted
-        if told and len(revisions) > more_than and not queue.waiting():
+        jobs = JobLog(workspace.database).latest(100)
+        done = [j for j in jobs if j.kind == "publish" and j.ended and j.started > (since or START)]
+        if told and done and not queue.waiting():
             return
         time.sleep(0.02)
     raise SystemExit(f"not published within {seconds:.0f} s; see {stack.log('worker')}")
