@@ -184,6 +184,7 @@ def test_the_doctor_names_what_is_wrong(mvps, video):
     assert {check["name"] for check in checks} == {
         "video",
         "opencv",
+        "studio",
         "device",
         "weights",
         "disk",
