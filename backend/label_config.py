@@ -25,6 +25,8 @@ LABEL_CONFIG = f"""\
   </View>
   <Image name="{TO_NAME}" value="$image" zoom="true" zoomControl="true"
          brightnessControl="true" contrastControl="true" rotateControl="false"/>
+  <Header style="{_QUIET}" value="Select the mask. B paints, E erases, [ and ] set the size,
+    Ctrl+Z undoes, Ctrl+Enter submits, Alt+Enter updates."/>
   <View style="display: flex; gap: 16px; margin-top: 8px">
     <View style="flex: 0 0 300px">
       {_BESIDE.format("previous", "key frame before")}
@@ -32,8 +34,6 @@ LABEL_CONFIG = f"""\
     <View style="flex: 0 0 300px">
       {_BESIDE.format("next", "key frame after")}
     </View>
-    <Header style="{_QUIET}" value="Select the mask. B paints, E erases, [ and ] set the size,
-      Ctrl+Z undoes, Ctrl+Enter submits, Alt+Enter updates."/>
   </View>
 </View>"""
 """Label Studio paints at an opacity of 0.6, under which no edge can be judged, and has no setting
