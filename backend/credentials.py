@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -37,7 +38,9 @@ def credentials(settings: Settings) -> Credentials:
     """
     path = settings.workspace / FILE
     if not path.exists():
-        _make(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        made = Credentials("mvps", secrets.token_urlsafe(24), secrets.token_urlsafe(24))
+        keep_secret(path, asdict(made))
     try:
         kept = Credentials(**json.loads(path.read_text()))
     except (OSError, ValueError, TypeError) as error:
@@ -51,12 +54,10 @@ def credentials(settings: Settings) -> Credentials:
     )
 
 
-def _make(path: Path) -> None:
-    """Make secrets and keep them, readable for their owner only; another process may be first."""
-    made = Credentials("mvps", secrets.token_urlsafe(24), secrets.token_urlsafe(24))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{FILE}.") as file:
-        file.write(json.dumps(asdict(made), indent=2) + "\n")
+def keep_secret(path: Path, fields: Mapping[str, str]) -> None:
+    """Write a JSON file that only its owner can ever read; one that is there already stays."""
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.") as file:
+        file.write(json.dumps(fields, indent=2) + "\n")
         file.flush()
         os.fsync(file.fileno())
         with suppress(FileExistsError):

@@ -13,8 +13,8 @@ import urllib.request
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from backend.credentials import keep_secret
 from labeler.errors import LabelerError
-from labeler.files import write_atomically
 
 VERSION = "1.23.2"
 """The Label Studio that this tool was tested with."""
@@ -170,9 +170,7 @@ def _environment(folder: Path, url: str, document_root: Path) -> dict[str, str]:
 def _login(path: Path) -> Login:
     if not path.exists():
         made = Login("you@localhost.example", secrets.token_urlsafe(9), secrets.token_hex(20))
-        path.touch(0o600)
-        write_atomically(path, (json.dumps(asdict(made), indent=2) + "\n").encode())
-        path.chmod(0o600)
+        keep_secret(path, asdict(made))
     return Login(**json.loads(path.read_text()))
 
 

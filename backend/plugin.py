@@ -5,7 +5,6 @@ where that is installed. Our own server drives it; so does that package.
 """
 
 import time
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -87,7 +86,7 @@ class PortraitLabeler(LabelStudioMLBase):  # type: ignore[misc]
         """
         clips = {clip.name: clip for clip in self._service.workspace.clips()}
         wanted = [_frame_of(task, clips) for task in tasks]
-        shown = self._shown({clip for each in wanted if each for clip in [each[0]]}, clips)
+        shown = self._shown({each[0] for each in wanted if each}, clips)
         missing = {each for each in wanted if each is not None and each not in shown}
         if missing:
             shown |= self._waited_for(missing, clips)
@@ -123,9 +122,7 @@ class PortraitLabeler(LabelStudioMLBase):  # type: ignore[misc]
         """What there is to show of some clips, by clip and frame."""
         found = {}
         for name in names:
-            by_frame: dict[int, list[Revision]] = defaultdict(list)
-            for revision in self._service.workspace.revisions(clips[name]):
-                by_frame[revision.frame].append(revision)
+            by_frame = self._service.workspace.revisions_by_frame(clips[name])
             for frame, revisions in by_frame.items():
                 if (shown := shown_revision(revisions)) is not None:
                     found[name, frame] = shown

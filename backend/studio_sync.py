@@ -50,12 +50,12 @@ class StudioSync:
 
     def add_missing_tasks(self) -> int:
         """Add a task for each key frame that has none; return how many."""
-        rows = {clip.name: self._rows(clip) for clip in self._workspace.clips()}
-        if all(len(rows[clip.name]) == len(clip.key_frames) for clip in self._workspace.clips()):
+        clips = self._workspace.clips()
+        if all(len(self._rows(clip)) == len(clip.key_frames) for clip in clips):
             return 0
         self._adopt_tasks()
         added = 0
-        for clip in self._workspace.clips():
+        for clip in clips:
             known = self._rows(clip)
             changing = changing_fields(clip, self._workspace.current(clip))
             frames = [frame for frame in clip.key_frames if frame not in known]
@@ -73,12 +73,10 @@ class StudioSync:
             How many predictions were replaced.
         """
         rows = self._rows(clip)
-        by_frame: dict[int, list[Revision]] = defaultdict(list)
-        for revision in self._workspace.revisions(clip):
-            by_frame[revision.frame].append(revision)
+        by_frame = self._workspace.revisions_by_frame(clip)
         news: dict[str, list[Revision]] = defaultdict(list)
         for frame, row in rows.items():
-            shown = shown_revision(by_frame[frame])
+            shown = shown_revision(by_frame.get(frame, []))
             if shown is not None and shown.number != row.shown:
                 news[shown.model_version or self._model_version].append(shown)
         for model, changed in news.items():

@@ -327,14 +327,18 @@ class Workspace:
             rows = connection.execute(_revisions_of(clip.name, frame))
             return [Revision(**row._mapping) for row in rows]
 
-    def current(self, clip: Clip) -> dict[int, Revision]:
-        """The revision that counts for each masked key frame: a person's, else the newest."""
+    def revisions_by_frame(self, clip: Clip) -> dict[int, list[Revision]]:
+        """Every revision of a clip, for each masked key frame in order of number."""
         by_frame: dict[int, list[Revision]] = {}
         for revision in self.revisions(clip):
             by_frame.setdefault(revision.frame, []).append(revision)
+        return by_frame
+
+    def current(self, clip: Clip) -> dict[int, Revision]:
+        """The revision that counts for each masked key frame: a person's, else the newest."""
         return {
             frame: latest
-            for frame, revisions in by_frame.items()
+            for frame, revisions in self.revisions_by_frame(clip).items()
             if (latest := counting(revisions)) is not None
         }
 

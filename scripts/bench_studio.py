@@ -199,9 +199,7 @@ def wait_until_published(
     """
     queue, deadline = JobQueue(workspace.root), time.monotonic() + seconds
     while time.monotonic() < deadline:
-        by_frame: dict[int, list[object]] = {}
-        for revision in workspace.revisions(clip):
-            by_frame.setdefault(revision.frame, []).append(revision)
+        by_frame = workspace.revisions_by_frame(clip)
         with workspace.database.reading() as connection:
             rows = connection.execute(
                 sa.select(tables.tasks.c.frame, tables.tasks.c.shown).filter_by(clip=clip.name)
