@@ -9,7 +9,8 @@ from labeler.clip import Image
 from labeler.mask import Mask
 from model.data.sources import People
 from model.data.store import Person
-from model.data.views import MASKED, Planes, Window, flipped, grid_of, look, wobble
+from model.data.views import MASKED, Planes, flipped, grid_of, look, wobble
+from model.window import Window
 
 
 @dataclass

@@ -29,6 +29,8 @@ class SampleRecipe:
         same_view: share of samples from clips in which all frames show about the same part, so
             that where somebody was tells where they are; in others each shows a part of its own.
         on_people: share of views that are sure to have somebody in them.
+        close: share of samples in which every view is a close-up of whoever is in it, as the
+            engine's second look is (`model.window.close_up`); of the others `crop` says the part.
         clips, stills, composites, objects: weights of the kinds of samples; of objects only in
             guided batches, and never without a mask to go by.
         first_frame: share of clips whose first reference is the first frame that has a mask;
@@ -53,6 +55,7 @@ class SampleRecipe:
     own_aspect: float = 1.0
     same_view: float = 0.0
     on_people: float = 0.0
+    close: float = 0.0
     clips: float = 1.0
     stills: float = 0.0
     composites: float = 0.0
@@ -86,6 +89,7 @@ QUICK = SampleRecipe(
     own_aspect=0.6,
     same_view=0.8,
     on_people=0.9,
+    close=0.4,
     clips=0.3,
     stills=0.3,
     composites=0.4,

@@ -14,7 +14,7 @@ from labeler.mask import Mask
 from model.data.catalogue import Catalogue, StoredTake
 from model.data.composite import Canvas, cut_out, draw_pose, paste
 from model.data.sample_recipe import SampleRecipe
-from model.data.store import Person
+from model.data.store import Facts, Person
 from model.data.views import (
     MASKED,
     Grid,
@@ -26,6 +26,11 @@ from model.data.views import (
     with_mask,
     wobble,
 )
+from model.window import close_up
+
+ROOMS = (1.1, 1.8)
+"""How much larger than the people in it a close-up is in training: in use it goes by a first,
+rough mask, and some of that is missing or too much."""
 
 LEAST_SEEN = 0.002
 """Of a view: someone of whom less is seen is not seen."""
@@ -89,6 +94,7 @@ class Scene:
         own = rng.uniform() < recipe.own_aspect
         ratio = math.log(16 / 9)
         self._aspect = None if own else float(np.exp(rng.uniform(-ratio, ratio)))
+        self._close = bool(rng.uniform() < recipe.close)
         self._pictures = {at: catalogue.store[at] for at in {shot.position for shot in shots}}
         grids = self._grids_of_still() if moving else self._grids_of_clip()
         self.canvases = []
@@ -156,6 +162,8 @@ class Scene:
     def _grid(self, position: int) -> Grid:
         """A look at a part of a picture, by itself."""
         rng, recipe, facts = self._rng, self._recipe, self._catalogue.store.facts[position]
+        if self._close and facts.people:
+            return self._moved(self._close_up(facts), 0.1 * recipe.motion, facts.size)
         around = None
         if facts.people and rng.uniform() < recipe.on_people:
             left, top, right, bottom = facts.people[int(rng.integers(len(facts.people)))].box
@@ -165,10 +173,17 @@ class Scene:
         grid = grid_of(draw_window(rng, facts.size, self._aspect, side, around))
         return self._moved(grid, 0.2 * recipe.motion, facts.size)
 
+    def _close_up(self, facts: Facts) -> Grid:
+        """A close-up of everybody in a picture, with about as much room as in use."""
+        boxes = np.array([person.box for person in facts.people])
+        everybody = [*boxes[:, :2].min(axis=0), *boxes[:, 2:].max(axis=0)]
+        room = float(self._rng.uniform(*ROOMS))
+        return grid_of(close_up(everybody, facts.size, room))
+
     def _grids_of_clip(self) -> list[Grid]:
         """Looks at the frames of a clip: at about the same part of all, or at a part of each."""
         recipe, positions = self._recipe, [shot.position for shot in self._shots]
-        if self._rng.uniform() >= recipe.same_view:
+        if self._close or self._rng.uniform() >= recipe.same_view:
             return [self._grid(position) for position in positions]
         grid, size = self._grid(positions[0]), self._catalogue.store.facts[positions[0]].size
         return [grid, *(self._moved(grid, 0.2 * recipe.motion, size) for _ in positions[1:])]

@@ -24,8 +24,9 @@ from model.data.sources import Sources
 
 T = TypeVar("T")
 
-MARGIN = 1.3
-"""How much larger than a sample pictures are kept, so that parts of them are sharp."""
+MARGIN, CLOSE_MARGIN = 1.3, 2.0
+"""How much larger than a sample pictures are kept, so that parts of them are sharp, and
+close-ups."""
 
 SAMPLING = {"paper": PAPER, "quick": QUICK}
 """The recipes for samples, by name; `dataclasses.replace` changes the size."""
@@ -81,7 +82,10 @@ class TrainingData:
         # ever for one of them, none of which it has.
         cv2.setNumThreads(1)
         self.recipe, self.seed, self.batch_size = recipe, seed, batch_size
-        self._catalogue = found = Catalogue(sources, round(MARGIN * recipe.size), memory, progress)
+        margin = CLOSE_MARGIN if recipe.close else MARGIN
+        self._catalogue = found = Catalogue(
+            sources, round(margin * recipe.size), memory, progress
+        )
         able = {
             Kind.CLIP: bool(found.clips),
             Kind.STILL: bool(found.stills),

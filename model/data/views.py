@@ -5,7 +5,6 @@ and its masks seen through one grid stay together, whatever the grid is.
 """
 
 import math
-from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
@@ -15,6 +14,7 @@ from scipy.interpolate import CubicSpline
 
 from labeler.clip import Image
 from labeler.mask import Mask
+from model.window import Window
 
 NODES = 5
 
@@ -30,16 +30,6 @@ MERGED = 1.1
 
 MASKED = 128
 """From here a mask seen through a grid counts as True."""
-
-
-@dataclass(frozen=True)
-class Window:
-    """An upright part of a picture, in its pixels."""
-
-    left: float
-    top: float
-    width: float
-    height: float
 
 
 def draw_window(
