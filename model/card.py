@@ -35,6 +35,7 @@ class ModelCard:
     training_data: list[str]
     licence: str
     input_size: int = 480
+    close_up_size: int = 0
     training: dict[str, str | int | float] = field(default_factory=dict)
     scores: dict[str, float] = field(default_factory=dict)
 
@@ -54,6 +55,7 @@ def save_model(
     training_data: list[str],
     licence: str,
     input_size: int = 480,
+    close_up_size: int = 0,
     training: dict[str, str | int | float] | None = None,
     scores: dict[str, float] | None = None,
 ) -> ModelCard:
@@ -71,6 +73,7 @@ def save_model(
         training_data=training_data,
         licence=licence,
         input_size=input_size,
+        close_up_size=close_up_size,
         training=training or {},
         scores=scores or {},
     )

@@ -33,7 +33,12 @@ def _pdnet(
         network = PDNet(CONFIGURATIONS[card.configuration])
     fill(network, tensors, card)
     return PDNetSegmenter(
-        network, card.model_version, device, batch_size=batch_size, input_size=card.input_size
+        network,
+        card.model_version,
+        device,
+        batch_size=batch_size,
+        input_size=card.input_size,
+        close_up_size=card.close_up_size,
     )
 
 

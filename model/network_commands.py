@@ -52,6 +52,13 @@ def train(
     use_size: Annotated[
         int | None, typer.Option(help="Side of the input in use, where it is another one.")
     ] = None,
+    close_up_size: Annotated[
+        int | None,
+        typer.Option(
+            help="The same for the second look, at whoever the first one found; 0 for none.",
+            show_default="that of training, if the recipe has close-ups",
+        ),
+    ] = None,
     batch_size: Annotated[int | None, typer.Option(min=1)] = None,
     rate: Annotated[float | None, typer.Option(help="Learning rate, in place of its own.")] = None,
     held_out: Annotated[
@@ -85,7 +92,7 @@ def train(
     if recipe not in RECIPES:
         raise LabelerError(f"There is no recipe {recipe!r}; there are: {', '.join(RECIPES)}.")
     chosen = RECIPES[recipe]
-    for side in (size, use_size):
+    for side in (size, use_size, close_up_size or None):
         if side is not None and (side <= 0 or side % 32):
             raise LabelerError(f"A side of {side} cannot be used; give a multiple of 32.")
     if size is not None:
@@ -123,6 +130,7 @@ def train(
             start=start,
             held_out=validation,
             use_size=use_size,
+            close_up_size=close_up_size,
             version=version,
             training_data=trained_on or [path.resolve().name for path in folders],
             licence=licence,

@@ -1,9 +1,7 @@
-"""PDNet as an engine: the features of a frame are computed once, targets go in batches."""
+"""PDNet as an engine: it looks at each frame as a whole, then closely at whoever it found there."""
 
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 
 import cv2
@@ -12,16 +10,20 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from labeler.clip import Frames, Image
+from labeler.clip import Frames
 from labeler.mask import Mask
 from labeler.reference import Reference, ReferenceBook
-from model.features import Features, ReferenceFeatures, to_input
+from model.encoder import Encoder, View, precision
+from model.features import Features, ReferenceFeatures
 from model.fold import fold_norms
 from model.pdnet import PDNet
-from model.segmenter import Segmentation, uncertainty_of, verbatim
+from model.segmenter import THRESHOLD, Segmentation, uncertainty_of, verbatim
+from model.window import Window, close_up_of
 
 INPUT_SIZE = 480
 """Frames are squashed to 480 x 480, their aspect not kept (PDNet paper, section 5.1)."""
+
+Probability = NDArray[np.float32]
 
 
 class PDNetSegmenter:
@@ -39,6 +41,8 @@ class PDNetSegmenter:
         cache_bytes: how much of the features of frames already seen to keep, so that a frame is
             not encoded again when its references change.
         input_size: the side, in pixels, that frames are squashed to; a multiple of 32.
+        close_up_size: the same of the second look, at whoever the first one found and nothing
+            else; 0 for no second look.
     """
 
     def __init__(
@@ -50,16 +54,17 @@ class PDNetSegmenter:
         batch_size: int = 8,
         cache_bytes: int = 1 << 30,
         input_size: int = INPUT_SIZE,
+        close_up_size: int = 0,
     ) -> None:
         self.model_version = model_version
-        self._device = device
-        self._network = network.to(device).eval()
-        fold_norms(self._network)
-        self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.device = device
+        self.network = network.to(device).eval()
+        fold_norms(self.network)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.encoder = Encoder(self.network, device, cache_bytes)
+        self.input_size = input_size
+        self.close_up_size = close_up_size
         self._batch_size = batch_size
-        self._input_size = input_size
-        self._cache = _FeatureCache(cache_bytes)
-        self._readers = ThreadPoolExecutor(2, thread_name_prefix="frames")
 
     @torch.inference_mode()
     def segment(
@@ -67,127 +72,124 @@ class PDNetSegmenter:
     ) -> Iterator[Segmentation]:
         """Yield one segmentation for each target frame; see `Segmenter.segment`."""
         for looked_at, group in groupby(targets, references.references_for):
-            run = list(group)
-            encoded = None
+            run, looks = list(group), _Looks(self, frames, looked_at)
             for start in range(0, len(run), self._batch_size):
                 batch = run[start : start + self._batch_size]
                 rest = [target for target in batch if references.corrected(target) is None]
-                segmented = {}
-                if rest:
-                    encoded = encoded or self._encode_references(frames, looked_at)
-                    segmented = self._segment_batch(frames, rest, looked_at, encoded)
+                found = dict(zip(rest, looks.probabilities(rest), strict=True))
                 for target in batch:
                     human = references.corrected(target)
                     mask = None if human is None else human.mask
-                    yield segmented[target] if mask is None else verbatim(target, mask)
+                    if mask is not None:
+                        yield verbatim(target, mask)
+                    else:
+                        probability = found[target]
+                        yield Segmentation(target, probability, uncertainty_of(probability))
 
-    def _segment_batch(
-        self,
-        frames: Frames,
-        targets: Sequence[int],
-        looked_at: Sequence[Reference],
-        references: ReferenceFeatures,
-    ) -> dict[int, Segmentation]:
-        encoded = self._encode(frames, targets)
+
+class _Looks:
+    """Looks at targets that have the same references, which are encoded once for all of them."""
+
+    def __init__(
+        self, engine: PDNetSegmenter, frames: Frames, looked_at: Sequence[Reference]
+    ) -> None:
+        self._engine, self._frames, self._looked_at = engine, frames, looked_at
+
+    def probabilities(self, targets: Sequence[int]) -> list[Probability]:
+        """The probability of portrait of each target, H x W, after both looks."""
+        if not targets:
+            return []
+        side, close_side = self._engine.input_size, self._engine.close_up_size
+        found = self._decode([View(target, side) for target in targets], self._whole)
+        if not close_side:
+            return found
+        windows = [close_up_of(each >= THRESHOLD) for each in found]
+        closer = [n for n, window in enumerate(windows) if window is not None]
+        if not closer:
+            return found
+        views = [View(targets[n], close_side, windows[n]) for n in closer]
+        for n, close in zip(closer, self._decode(views, self._close), strict=True):
+            found[n] = _joined(found[n], close, windows[n])
+        return found
+
+    @cached_property
+    def _whole(self) -> ReferenceFeatures:
+        side = self._engine.input_size
+        return self._encode_references([View(r.frame, side) for r in self._looked_at])
+
+    @cached_property
+    def _close(self) -> ReferenceFeatures:
+        side = self._engine.close_up_size
+        masks = [self._mask_of(reference) for reference in self._looked_at]
+        pairs = zip(self._looked_at, masks, strict=True)
+        return self._encode_references([View(r.frame, side, close_up_of(m)) for r, m in pairs])
+
+    def _mask_of(self, reference: Reference) -> Mask:
+        """Who is in a reference, by its mask or, without one, at first sight."""
+        if reference.mask is not None:
+            return reference.mask
+        frame = reference.frame
+        alone = _Looks(self._engine, self._frames, [Reference(frame)])
+        (found,) = alone._decode([View(frame, self._engine.input_size)], alone._whole)
+        return np.greater_equal(found, THRESHOLD)
+
+    def _decode(self, views: Sequence[View], references: ReferenceFeatures) -> list[Probability]:
+        """The probabilities of views, each at the size of what was looked at."""
+        encoded = self._engine.encoder.encode(self._frames, views)
+        length = len(self._frames)
         distance = torch.tensor(
-            [[abs(r.frame - target) / len(frames) for r in looked_at] for target in targets],
-            device=self._device,
+            [[abs(r.frame - view.frame) / length for r in self._looked_at] for view in views],
+            device=self._engine.device,
         )
-        with self._precision():
-            output = self._network.decode(
+        with precision(self._engine.device):
+            output = self._engine.network.decode(
                 Features.cat([each.features for each in encoded]),
                 ReferenceFeatures(
                     references.features, references.masks, references.given, distance
                 ),
             )
         probabilities = output.logits.float().sigmoid()
-        result = {}
-        for target, each, probability in zip(targets, encoded, probabilities, strict=True):
-            native = F.interpolate(
-                probability[None], each.size, mode="bilinear", align_corners=False
-            )
-            uncertainty = uncertainty_of(probability[0].cpu().numpy())
-            result[target] = Segmentation(target, native[0, 0].cpu().numpy(), uncertainty)
-        return result
+        return [
+            F.interpolate(probability[None], each.size, mode="bilinear", align_corners=False)
+            .cpu()
+            .numpy()[0, 0]
+            for probability, each in zip(probabilities, encoded, strict=True)
+        ]
 
-    def _encode_references(
-        self, frames: Frames, looked_at: Sequence[Reference]
-    ) -> ReferenceFeatures:
-        features = Features.cat(
-            [each.features for each in self._encode(frames, [r.frame for r in looked_at])]
-        )
+    def _encode_references(self, views: Sequence[View]) -> ReferenceFeatures:
+        encoded = self._engine.encoder.encode(self._frames, views)
+        features = Features.cat([each.features for each in encoded])
         grid = features.saliency.shape[-2:]
-        masks = [_area_average(r.mask, grid) for r in looked_at]
-        given = [float(r.load is not None) for r in looked_at]
+        pairs = zip(self._looked_at, views, strict=True)
+        masks = [_area_average(reference.mask, view.window, grid) for reference, view in pairs]
+        given = [float(reference.load is not None) for reference in self._looked_at]
+        device = self._engine.device
         return ReferenceFeatures(
             features,
-            torch.from_numpy(np.stack(masks))[None, :, None].to(self._device),
-            torch.tensor([given], device=self._device),
-            torch.zeros(1, len(looked_at), device=self._device),  # each target has its own
+            torch.from_numpy(np.stack(masks))[None, :, None].to(device),
+            torch.tensor([given], device=device),
+            torch.zeros(1, len(given), device=device),  # each target has its own
         )
 
-    def _encode(self, frames: Frames, indices: Sequence[int]) -> list["_Encoded"]:
-        """The features of some frames, encoding together those that are not kept."""
-        found: dict[int, _Encoded] = {}
-        for index in indices:
-            kept = self._cache.get((frames.key, index))
-            if kept is not None:
-                found[index] = kept
-        missing = [index for index in dict.fromkeys(indices) if index not in found]
-        if missing:
-            images = list(self._readers.map(frames.__getitem__, missing))
-            squashed = np.stack([_squash(image, self._input_size) for image in images])
-            with self._precision():
-                pixels = to_input(torch.from_numpy(squashed).to(self._device))
-                features = self._network.encode(pixels.to(memory_format=torch.channels_last))
-            for position, (index, image) in enumerate(zip(missing, images, strict=True)):
-                size = (image.shape[0], image.shape[1])
-                found[index] = _Encoded(features[position : position + 1], size)
-                self._cache.put((frames.key, index), found[index])
-        return [found[index] for index in indices]
 
-    def _precision(self) -> torch.autocast:
-        on_cuda = self._device.type == "cuda"
-        return torch.autocast(self._device.type, torch.bfloat16, enabled=on_cuda)
+def _joined(whole: Probability, close: Probability, window: Window | None) -> Probability:
+    """Put the second look into its place; beyond it there is nobody."""
+    assert window is not None
+    joined = np.zeros_like(whole)
+    joined[window.pixels] = WHOLE_SHARE * whole[window.pixels] + (1 - WHOLE_SHARE) * close
+    return joined
 
 
-@dataclass(frozen=True)
-class _Encoded:
-    """One frame's features, batch of 1, and the (height, width) of the frame they came from."""
-
-    features: Features
-    size: tuple[int, int]
+WHOLE_SHARE = 0.3
+"""How much the first look counts where there is a second one."""
 
 
-class _FeatureCache:
-    """The features of the frames last used, up to a number of bytes."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._size = 0
-        self._kept: OrderedDict[tuple[str, int], _Encoded] = OrderedDict()
-
-    def get(self, key: tuple[str, int]) -> _Encoded | None:
-        if key in self._kept:
-            self._kept.move_to_end(key)
-        return self._kept.get(key)
-
-    def put(self, key: tuple[str, int], encoded: _Encoded) -> None:
-        self._kept[key] = encoded
-        self._size += encoded.features.nbytes
-        while self._size > self._limit:
-            _, oldest = self._kept.popitem(last=False)
-            self._size -= oldest.features.nbytes
-
-
-def _squash(image: Image, side: int) -> Image:
-    way = cv2.INTER_AREA if min(image.shape[:2]) > side else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(image, (side, side), interpolation=way), np.uint8)
-
-
-def _area_average(mask: Mask | None, grid: torch.Size) -> NDArray[np.float32]:
+def _area_average(
+    mask: Mask | None, window: Window | None, grid: torch.Size
+) -> NDArray[np.float32]:
     """How much of each cell of a coarse grid a mask covers; zeros where there is none."""
     if mask is None:
         return np.zeros(grid, np.float32)
-    covered = cv2.resize(mask.astype(np.float32), (grid[1], grid[0]), interpolation=cv2.INTER_AREA)
+    seen = mask if window is None else mask[window.pixels]
+    covered = cv2.resize(seen.astype(np.float32), (grid[1], grid[0]), interpolation=cv2.INTER_AREA)
     return np.asarray(covered, np.float32)

@@ -3,6 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
+import numpy as np
+
+from labeler.mask import Mask
+
 ROOM = 1.3
 """How much larger a close-up is than the people in it, so that a missed arm is in it too."""
 
@@ -11,6 +16,9 @@ LEAST = 0.3
 
 NARROWEST, WIDEST = 0.8, 2.0
 """Width over height of a close-up: it is squashed to a square, and people are not to be thin."""
+
+STRAY = 0.3
+"""Pieces of a mask smaller than this share of its largest one are not looked at closely."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +29,12 @@ class Window:
     top: float
     width: float
     height: float
+
+    @property
+    def pixels(self) -> tuple[slice, slice]:
+        """Its rows and columns, rounded to whole pixels."""
+        right, bottom = self.left + self.width, self.top + self.height
+        return slice(round(self.top), round(bottom)), slice(round(self.left), round(right))
 
 
 def close_up(
@@ -45,3 +59,15 @@ def close_up(
         width,
         height,
     )
+
+
+def close_up_of(mask: Mask) -> Window | None:
+    """Return the close-up of whoever a mask, H x W bool, shows; None if it shows nobody."""
+    _, _, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    pieces = statistics[1:]
+    if not len(pieces):
+        return None
+    areas = pieces[:, cv2.CC_STAT_AREA]
+    left, top, wide, high = pieces[areas >= STRAY * areas.max(), :4].T
+    box = (left.min(), top.min(), (left + wide).max(), (top + high).max())
+    return close_up([float(side) for side in box], (mask.shape[1], mask.shape[0]))

@@ -83,9 +83,7 @@ class TrainingData:
         cv2.setNumThreads(1)
         self.recipe, self.seed, self.batch_size = recipe, seed, batch_size
         margin = CLOSE_MARGIN if recipe.close else MARGIN
-        self._catalogue = found = Catalogue(
-            sources, round(margin * recipe.size), memory, progress
-        )
+        self._catalogue = found = Catalogue(sources, round(margin * recipe.size), memory, progress)
         able = {
             Kind.CLIP: bool(found.clips),
             Kind.STILL: bool(found.stills),

@@ -38,6 +38,7 @@ def train(
     start: Path | None = None,
     held_out: Sources | None = None,
     use_size: int | None = None,
+    close_up_size: int | None = None,
     version: str = "1.0.0",
     training_data: list[str],
     licence: str,
@@ -61,6 +62,8 @@ def train(
         held_out: what to score the weights on at the end, see `held_out_scores`.
         use_size: the side of the input that the weights are for, where it is not that of training;
             what was trained on small pictures often does better on somewhat larger ones.
+        close_up_size: the same for the second look (see `PDNetSegmenter`), 0 for none; if not
+            given, the size of training where close-ups were learnt, else none.
         version: of the weights, such as 1.0.0.
         training_data: what the card says they were trained on.
         licence: what the card says of their licence.
@@ -112,25 +115,8 @@ def train(
     budget.write_text(f"{steps}\n")
     run = trainer(folder, steps)
     run.run(workers=workers, progress=progress)
-    card = _write(run, folder, use_size, version, seed, start, training_data, licence)
-    if held_out is None or not processes.first:
-        return card
-    segmenter, _ = load_segmenter(str(folder), device=str(device))
-    return add_scores(folder, held_out_scores(held_out, segmenter))
-
-
-def _write(
-    run: Trainer,
-    folder: Path,
-    use_size: int | None,
-    version: str,
-    seed: int,
-    start: Path | None,
-    training_data: list[str],
-    licence: str,
-) -> ModelCard:
-    recipe = run.recipe
-    before = {} if start is None else {"start": read_card(start).model_version}
+    if close_up_size is None:
+        close_up_size = recipe.size if samples.close else 0
     card = save_model(
         folder,
         {
@@ -143,20 +129,30 @@ def _write(
         training_data=training_data,
         licence=licence,
         input_size=use_size or recipe.size,
-        training={
-            "recipe": recipe.name,
-            "seed": seed,
-            "steps": run.step,
-            "size": recipe.size,
-            "batch_size": recipe.batch_size,
-            "minutes": round(run.seconds / 60, 1),
-            "device": run.device.type,
-            **before,
-        },
+        close_up_size=close_up_size,
+        training=_history(run, seed, start),
     )
     with suppress(ImportError):  # a bare GPU machine draws nothing; the numbers are there
         plot_losses(folder / "losses.csv", folder / "losses.png")
-    return card
+    if held_out is None or not processes.first:
+        return card
+    segmenter, _ = load_segmenter(str(folder), device=str(device))
+    return add_scores(folder, held_out_scores(held_out, segmenter))
+
+
+def _history(run: Trainer, seed: int, start: Path | None) -> dict[str, str | int | float]:
+    """What the card says of the training."""
+    before = {} if start is None else {"start": read_card(start).model_version}
+    return {
+        "recipe": run.recipe.name,
+        "seed": seed,
+        "steps": run.step,
+        "size": run.recipe.size,
+        "batch_size": run.recipe.batch_size,
+        "minutes": round(run.seconds / 60, 1),
+        "device": run.device.type,
+        **before,
+    }
 
 
 def _first_weights(recipe: Recipe, seed: int, start: Path | None) -> PDNet:

@@ -67,7 +67,7 @@ def test_half_precision_weights_load(tmp_path, tensors):
     halves = {n: t.half() if t.is_floating_point() else t for n, t in tensors.items()}
     save(tmp_path / "half", halves)
     segmenter, _ = load_segmenter(str(tmp_path / "half"), device="cpu")
-    parameter = next(segmenter._network.parameters())
+    parameter = next(segmenter.network.parameters())
     assert parameter.dtype == torch.float32
 
 

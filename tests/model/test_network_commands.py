@@ -57,7 +57,7 @@ def test_train_evaluate_and_effort(clips, tmp_path):
     assert card.model_version in done.stdout
     assert card.training_data == ["discs"]
     assert (card.training["steps"], card.training["recipe"]) == (3, "quick")
-    assert (card.training["size"], card.input_size) == (64, 96)
+    assert (card.training["size"], card.input_size, card.close_up_size) == (64, 96, 64)
     assert set(card.scores) == {
         f"clips, {given}: {measure}"
         for given in ("unguided", "first mask given")
@@ -69,9 +69,10 @@ def test_train_evaluate_and_effort(clips, tmp_path):
     assert (weights / "losses.csv").read_text().count("\n") == 4
 
     further = tmp_path / "further"
-    again = (*options[:7], 1, "--start", weights, "--device", "cpu")
+    again = (*options[:7], 1, "--start", weights, "--device", "cpu", "--close-up-size", 0)
     network("train", "--portraits", clips, "--out", further, *again)
     assert read_card(further).training["start"] == card.model_version
+    assert read_card(further).close_up_size == 0
     before, after = (load_model(folder)[1] for folder in (weights, further))
     moved = [
         (after[name].float() - before[name].float()).abs().max()
@@ -109,7 +110,7 @@ def test_pictures_are_evaluated(tmp_path):
 
 
 def test_a_time_budget_becomes_a_number_of_steps(clips, tmp_path):
-    options = ("--recipe", "quick", "--size", 64, "--batch-size", 2, "--minutes", 0.1)
+    options = ("--recipe", "quick", "--size", 64, "--batch-size", 2, "--minutes", 0.2)
     network("train", "--portraits", clips, "--out", tmp_path, *options, "--device", "cpu")
     steps = int((tmp_path / "steps.txt").read_text())
     assert read_card(tmp_path).training["steps"] == steps > 1

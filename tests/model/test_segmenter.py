@@ -1,4 +1,5 @@
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -145,16 +146,20 @@ def test_clips_are_not_taken_for_each_other():
 def test_the_cache_stays_within_its_bytes():
     _, segmenter = pdnet(cache_bytes=100_000)
     probabilities(segmenter, range(20), ReferenceBook())
-    kept = segmenter._cache._kept
-    assert 0 < sum(each.features.nbytes for each in kept.values()) <= 100_000
+    assert 0 < segmenter.encoder.kept_bytes <= 100_000
 
 
+@pytest.mark.parametrize("close_up_size", [0, 64])
 @pytest.mark.parametrize("references", [ReferenceBook(), book(f5=disk(30), f15=disk(50))])
-def test_the_batch_size_changes_nothing(references):
+def test_the_batch_size_changes_nothing(references, close_up_size):
     targets = [0, 1, 7, 8, 9, 11, 18]
-    one = probabilities(pdnet(batch_size=1)[1], targets, references)
-    for batch_size in (3, 8):
-        more = probabilities(pdnet(batch_size=batch_size)[1], targets, references)
+    one, *others = (
+        probabilities(
+            pdnet(batch_size=batch_size, close_up_size=close_up_size)[1], targets, references
+        )
+        for batch_size in (1, 3, 8)
+    )
+    for more in others:
         assert np.abs(one - more).max() < 1e-4
     assert one.std() > 1e-3
 
@@ -224,3 +229,74 @@ def test_folding_changes_only_the_speed():
         found = network.decode(after, ReferenceFeatures.unguided(after, sets=2))
     assert not [m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     assert_same(found, expected, rtol=1e-3, atol=1e-3)
+
+
+class Bright:
+    """A dark clip with somebody bright, who moves; a stray light is far away."""
+
+    key = "bright"
+
+    def __len__(self) -> int:
+        return 20
+
+    def __getitem__(self, index: int) -> Image:
+        image = np.full((240, 400, 3), 20, np.uint8)
+        image[80:160, 100 + 5 * index : 150 + 5 * index] = 240
+        image[5:15, 385:395] = 240
+        return image
+
+
+class Lamp(PDNet):
+    """Takes for a person what is bright, and notes what it was shown."""
+
+    def __init__(self) -> None:
+        torch.manual_seed(1)
+        super().__init__(TINY)
+        self.shown: list[np.ndarray] = []
+        self.asked: list[ReferenceFeatures] = []
+
+    def encode(self, images, auxiliary=False):
+        self.shown.extend(images[:, 0].numpy().copy())
+        found = super().encode(images, auxiliary)
+        bright = torch.nn.functional.interpolate(images[:, :1], scale_factor=0.25, mode="area")
+        return replace(found, appearance=bright.expand(-1, TINY.width, -1, -1))
+
+    def decode(self, targets, references):
+        self.asked.append(references)
+        bright = 6 * torch.nn.functional.interpolate(targets.appearance[:, :1], scale_factor=4)
+        return replace(super().decode(targets, references), logits=bright)
+
+
+def test_the_second_look_is_at_whoever_the_first_one_found():
+    network = Lamp()
+    segmenter = PDNetSegmenter(
+        network, "lamp", torch.device("cpu"), input_size=160, close_up_size=96
+    )
+    human = np.asarray(Bright()[10][..., 0] > 200)
+    human[5:15, 385:395] = False
+    references = ReferenceBook([Reference(10, "digest", lambda: human)])
+    found, corrected = segmenter.segment(Bright(), [5, 10], references)
+    assert np.array_equal(corrected.mask, human)
+    truth = np.asarray(Bright()[5][..., 0] > 200)
+    truth[5:15, 385:395] = False
+    assert np.logical_xor(found.mask, truth).sum() < 0.2 * truth.sum()
+    assert not found.mask[:40].any()  # the stray light is not in the close-up
+
+    whole = [shown for shown in network.shown if shown.shape == (160, 160)]
+    close = [shown for shown in network.shown if shown.shape == (96, 96)]
+    assert len(whole) == len(close) == 3  # frames 5, 0 and 10, each from far and near
+    assert all((shown > 0).mean() < 0.1 for shown in whole)
+    assert all((shown > 0).mean() > 0.3 for shown in close)
+    near = network.asked[-1]
+    assert near.given.tolist() == [[0, 1]]
+    assert near.masks[0, 0].max() == 0
+    assert near.masks[0, 1].mean() > 0.3  # the given mask is seen as closely as its frame
+
+
+def test_whoever_is_not_found_at_first_is_not_looked_for():
+    network, segmenter = pdnet(close_up_size=64)
+    torch.nn.init.zeros_(network.head[-1].weight)
+    torch.nn.init.constant_(network.head[-1].bias, -5)
+    (found,) = probabilities(segmenter, [5], ReferenceBook())
+    assert network.shapes == {(3, 96, 96)}
+    assert found.max() < 0.01

@@ -1,0 +1,100 @@
+"""Looks at frames, whole or closely, and keeps what the network says of them."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+
+from labeler.clip import Frames, Image
+from model.features import Features, to_input
+from model.pdnet import PDNet
+from model.window import Window
+
+
+@dataclass(frozen=True)
+class View:
+    """One look at a frame: at a window of it, and squashed to a square of `side` pixels."""
+
+    frame: int
+    side: int
+    window: Window | None = None
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The features of one view, a batch of 1, and the (height, width) of what was looked at."""
+
+    features: Features
+    size: tuple[int, int]
+
+
+class Encoder:
+    """Encodes views with PDNet; those seen last are kept, so that none is encoded again soon.
+
+    Args:
+        network: PDNet, on the device.
+        device: where to compute; on CUDA in bfloat16.
+        cache_bytes: how much of the features to keep.
+    """
+
+    def __init__(self, network: PDNet, device: torch.device, cache_bytes: int) -> None:
+        self._network = network
+        self._device = device
+        self._limit = cache_bytes
+        self._size = 0
+        self._kept: OrderedDict[tuple[str, View], Encoded] = OrderedDict()
+        self._readers = ThreadPoolExecutor(2, thread_name_prefix="frames")
+
+    @property
+    def kept_bytes(self) -> int:
+        """The memory that the features need which are kept, at most `cache_bytes`."""
+        return self._size
+
+    def encode(self, frames: Frames, views: Sequence[View]) -> list[Encoded]:
+        """The features of views of one side, encoding together those that are not kept."""
+        found: dict[View, Encoded] = {}
+        for view in views:
+            kept = self._kept.get((frames.key, view))
+            if kept is not None:
+                self._kept.move_to_end((frames.key, view))
+                found[view] = kept
+        missing = [view for view in dict.fromkeys(views) if view not in found]
+        if missing:
+            images = list(self._readers.map(lambda view: _seen(frames, view), missing))
+            squashed = np.stack(
+                [_squash(image, view.side) for image, view in zip(images, missing, strict=True)]
+            )
+            with precision(self._device):
+                pixels = to_input(torch.from_numpy(squashed).to(self._device))
+                features = self._network.encode(pixels.to(memory_format=torch.channels_last))
+            for position, (view, image) in enumerate(zip(missing, images, strict=True)):
+                size = (image.shape[0], image.shape[1])
+                found[view] = Encoded(features[position : position + 1], size)
+                self._keep((frames.key, view), found[view])
+        return [found[view] for view in views]
+
+    def _keep(self, key: tuple[str, View], encoded: Encoded) -> None:
+        self._kept[key] = encoded
+        self._size += encoded.features.nbytes
+        while self._size > self._limit:
+            _, oldest = self._kept.popitem(last=False)
+            self._size -= oldest.features.nbytes
+
+
+def precision(device: torch.device) -> torch.autocast:
+    """In which numbers to compute: in bfloat16 on CUDA."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
+
+
+def _seen(frames: Frames, view: View) -> Image:
+    image = frames[view.frame]
+    return image if view.window is None else image[view.window.pixels]
+
+
+def _squash(image: Image, side: int) -> Image:
+    way = cv2.INTER_AREA if min(image.shape[:2]) > side else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, (side, side), interpolation=way), np.uint8)
