@@ -1,6 +1,6 @@
 """A few facts that one process tells the others, such as which weights the worker has."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -11,6 +11,9 @@ MODEL_VERSION = "model_version"
 WORKER_ALIVE = "worker_alive"
 STUDIO = "studio"
 """Whether Label Studio answered last, and what it said if not; "" is fine."""
+
+ALIVE = timedelta(seconds=30)
+"""A worker that has not been heard of for so long is taken for dead."""
 
 
 class Facts:
@@ -28,6 +31,12 @@ class Facts:
             done = connection.execute(sa.update(table).filter_by(name=name).values(**row))
             if not done.rowcount:
                 connection.execute(sa.insert(table).values(name=name, **row))
+
+    @property
+    def worker_alive(self) -> bool:
+        """Whether a worker was heard of a moment ago."""
+        heard = self.get(WORKER_ALIVE)
+        return heard is not None and datetime.now(UTC) - heard[1] < ALIVE
 
     def get(self, name: str) -> tuple[str, datetime] | None:
         """How something was last, and when that was told; None if it never was."""

@@ -126,14 +126,20 @@ class Inbox:
             last = event.id
             yield event
 
-    def listed(self, *states: EventState) -> list[Event]:
-        """The events in these states, oldest first."""
+    def listed(self, *states: EventState, limit: int | None = None) -> list[Event]:
+        """The events in these states, oldest first; of many the newest, if there is a limit."""
         table = tables.events
+        query = sa.select(table).where(table.c.state.in_(states)).order_by(table.c.id.desc())
         with self._database.reading() as connection:
-            rows = connection.execute(
-                sa.select(table).where(table.c.state.in_(states)).order_by(table.c.id)
-            )
-            return [_event(row) for row in rows]
+            rows = connection.execute(query.limit(limit)).all()
+        return [_event(row) for row in reversed(rows)]
+
+    def counted(self) -> dict[EventState, int]:
+        """How many events are in each state."""
+        state = tables.events.c.state
+        with self._database.reading() as connection:
+            rows = connection.execute(sa.select(state, sa.func.count()).group_by(state)).all()
+        return {EventState(row[0]): row[1] for row in rows}
 
     def get(self, number: int) -> Event:
         """The event of that number.
@@ -151,13 +157,24 @@ class Inbox:
     def settle(
         self, event: Event, state: EventState, note: str = "", prelabel_iou: float | None = None
     ) -> None:
-        """Say what came of an event; the body of one that is done with is dropped."""
+        """Say what came of an event; the body of one that is done with is dropped.
+
+        A question about an earlier state of the same annotation is nobody's any more then.
+        """
         changes: dict[str, Any] = {"state": state, "note": note, "prelabel_iou": prelabel_iou}
         if state is EventState.DONE:
             changes["body"] = _packed({"data": event.body.get("data", {})})
         table = tables.events
         with self._database.writing() as connection:
             connection.execute(sa.update(table).where(table.c.id == event.id).values(**changes))
+            if state is EventState.DONE:
+                connection.execute(
+                    sa.update(table)
+                    .where(table.c.project == event.project)
+                    .where(table.c.annotation == event.annotation)
+                    .where(table.c.state == EventState.ASKING, table.c.version < event.version)
+                    .values(state=EventState.DISMISSED, note="overtaken by a later submission")
+                )
 
     def _insert(
         self, action: str, project: int, annotation: int, version: str, body: dict[str, Any]

@@ -82,7 +82,8 @@ class PortraitLabeler(LabelStudioMLBase):  # type: ignore[misc]
     ) -> list[dict[str, Any]]:
         """Return the mask of each task's frame, in order; empty where a task is none of ours.
 
-        Frames that have no mask yet are asked for before anything else, and waited for.
+        Frames that have no mask yet are asked for before anything else, and waited for as long as
+        there is a worker.
         """
         clips = {clip.name: clip for clip in self._service.workspace.clips()}
         wanted = [_frame_of(task, clips) for task in tasks]
@@ -136,6 +137,8 @@ class PortraitLabeler(LabelStudioMLBase):  # type: ignore[misc]
             self._service.queue.ask(Job(Kind.MASK, clip, frame))
         found: dict[tuple[str, int], Revision] = {}
         while missing - found.keys() and time.monotonic() < deadline:
+            if not self._service.facts.worker_alive:
+                break
             time.sleep(POLL)
             found |= self._shown({clip for clip, _ in missing - found.keys()}, clips)
         return found

@@ -1,7 +1,6 @@
 """What is wrong between Label Studio, the service and the worker, and how to fix it."""
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -11,7 +10,6 @@ from backend.credentials import SECRET_HEADER, Credentials, credentials
 from backend.facts import WORKER_ALIVE, Facts
 from backend.inbox import DELETED, SUBMITTED
 from backend.settings import Settings
-from backend.status_page import ALIVE
 from backend.studio import Studio
 from backend.studio_connect import connected_project
 from labeler.errors import LabelerError
@@ -74,8 +72,9 @@ def _service(url: str, known: Credentials) -> Check:
 
 
 def _worker(workspace: Workspace) -> Check:
-    heard = Facts(workspace.database).get(WORKER_ALIVE)
-    if heard is None or datetime.now(UTC) - heard[1] > ALIVE:
+    facts = Facts(workspace.database)
+    if not facts.worker_alive:
+        heard = facts.get(WORKER_ALIVE)
         since = "never" if heard is None else f"since {heard[1]:%Y-%m-%d %H:%M:%S} UTC"
         return Check("worker", State.FAULT, f"not heard of {since}", "start `mvps worker`")
     return Check("worker", State.FINE, "at work")

@@ -68,6 +68,7 @@ def test_what_comes_while_events_are_taken_up_is_taken_up_too(inbox):
 
 def test_only_what_is_done_with_loses_its_body(inbox):
     for number, state in enumerate(EventState):
+        assert inbox.counted().get(state) is None
         inbox.put(submission(square(1), annotation=number))
         *_, event = inbox.pending()
         inbox.settle(event, state, f"it is {state}", 0.5)
@@ -77,6 +78,8 @@ def test_only_what_is_done_with_loses_its_body(inbox):
         assert inbox.listed(state) == [kept]
     assert [event.state for event in inbox.pending()] == ["pending", "confirmed"]
     assert len(inbox.listed(*EventState)) == len(EventState)
+    assert [event.annotation for event in inbox.listed(*EventState, limit=2)] == [4, 5]
+    assert inbox.counted() == dict.fromkeys(EventState, 1)
     with pytest.raises(LabelerError, match="no event 99"):
         inbox.get(99)
 

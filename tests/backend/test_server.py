@@ -15,7 +15,7 @@ import pytest
 import backend.plugin
 from backend.annotation import from_result
 from backend.credentials import SECRET_HEADER
-from backend.facts import MODEL_VERSION
+from backend.facts import MODEL_VERSION, WORKER_ALIVE
 from backend.jobs import Job, Kind
 from backend.server import MAX_REQUEST_BYTES
 from labeler.workspace import Workspace
@@ -268,6 +268,7 @@ def test_a_frame_without_a_mask_is_asked_for_and_waited_for(ask, half_done, serv
         for job in wanted:
             predict(workspace, half_done, job.frame)
 
+    service.facts.tell(WORKER_ALIVE, "")
     workspace = Workspace(service.workspace.root)
     worker = threading.Thread(target=mask_it)
     worker.start()
@@ -284,6 +285,7 @@ def test_a_frame_without_a_mask_is_asked_for_and_waited_for(ask, half_done, serv
 def test_patience_ends_before_label_studio_gives_up(ask, half_done, service, monkeypatch):
     assert backend.plugin.PATIENCE < 100
     monkeypatch.setattr(backend.plugin, "PATIENCE", 0.2)
+    service.facts.tell(WORKER_ALIVE, "")
     make_clip(service.workspace, "run")
     tasks = [task("run", 15), task(frame=10), task(frame=5), task("run", 0)]
     answer = ask("/predict", {"tasks": tasks})["results"]
@@ -293,6 +295,14 @@ def test_patience_ends_before_label_studio_gives_up(ask, half_done, service, mon
         ("run", 0),
         ("walk", 10),
     }
+
+
+def test_nobody_waits_for_a_worker_that_is_not_there(ask, half_done, service):
+    began = time.monotonic()
+    (answer,) = ask("/predict", {"tasks": [task(frame=10)]})["results"]
+    assert time.monotonic() - began < 10 < backend.plugin.PATIENCE
+    assert answer["result"] == []
+    assert waiting(service, Kind.MASK) == [Job(Kind.MASK, "walk", 10)]  # for when one comes
 
 
 # Label Studio tells

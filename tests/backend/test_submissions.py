@@ -285,9 +285,13 @@ def test_nobody_where_nobody_was_needs_no_word(workspace, clip, inbox, tell):
 def test_an_empty_mask_that_is_confirmed_late_does_not_replace_a_newer_one(
     workspace, clip, inbox, tell
 ):
-    tell(submission(square(1)), update(EMPTY, at=1), update(square(2), at=2))
+    tell(submission(square(1)), update(EMPTY, at=1))
     (asking,) = inbox.listed(EventState.ASKING)
-    inbox.settle(asking, EventState.CONFIRMED)
+    tell(update(square(2), at=2))
+    assert not inbox.listed(EventState.ASKING)  # nobody has to answer it any more
+    (overtaken,) = inbox.listed(EventState.DISMISSED)
+    assert overtaken.body == asking.body
+    inbox.settle(asking, EventState.CONFIRMED)  # by a page that was open meanwhile
     tell()
     assert workspace.current(clip)[5].digest == mask_digest(square(2))
     assert len(workspace.revisions(clip)) == 3
