@@ -1,9 +1,9 @@
 """A worker's queue, with a script in the place of the work.
 
-Run as a script: `python -m tests.backend.consumer FOLDER`. Each job is printed as it is done. The
-job on the clip `bad` fails, that on `told` fails with a sentence for people, that on `parent` asks
-for another, and that on `end` ends the process as `kill` does. What the clock asks for by itself,
-every few minutes, is passed over.
+Run as a script: `python -m tests.backend.consumer FOLDER [URL]`. Each job is printed as it is
+done. The job on the clip `bad` fails, that on `told` fails with a sentence for people, that on
+`parent` asks for another, and that on `end` ends the process as `kill` does. What the clock asks
+for by itself, every few minutes, is passed over.
 """
 
 import os
@@ -17,8 +17,8 @@ from labeler.errors import LabelerError
 from labeler.workspace import Workspace
 
 
-def main(root: Path) -> None:
-    queue, log = JobQueue(root), JobLog(Workspace(root).database)
+def main(root: Path, url: str | None = None) -> None:
+    queue, log = JobQueue(root, url), JobLog(Workspace(root).database)
 
     def perform(job: Job) -> None:
         if job == Job(Kind.RECONCILE):
@@ -38,4 +38,4 @@ def main(root: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *sys.argv[2:])

@@ -1,4 +1,6 @@
-import importlib.util
+import os
+import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -6,7 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import huey.storage
 import pytest
+import redis
 
 from backend.jobs import KEPT_JOBS, Job, JobLog, JobQueue, Kind
 from labeler.errors import LabelerError
@@ -14,9 +18,45 @@ from labeler.errors import LabelerError
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory):
+    """A real Redis on a port of its own."""
+    if shutil.which("redis-server") is None:
+        if os.environ.get("CI"):
+            pytest.fail("redis-server is not installed, and CI must have it")
+        pytest.skip("redis-server is not installed")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    folder = tmp_path_factory.mktemp("redis")
+    options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    with subprocess.Popen(["redis-server", *options], stdout=subprocess.DEVNULL) as server:
+        client = redis.Redis(port=port)
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                client.ping()
+                break
+            except redis.ConnectionError:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        yield client
+        client.close()
+        server.terminate()
+
+
+@pytest.fixture(params=["a file", "redis"])
+def url(request):
+    """Where the queue is."""
+    if request.param == "a file":
+        return None
+    client = request.getfixturevalue("redis_server")
+    client.flushall()
+    return f"redis://127.0.0.1:{client.connection_pool.connection_kwargs['port']}/0"
+
+
 @pytest.fixture
-def queue(workspace):
-    return JobQueue(workspace.root)
+def queue(workspace, url):
+    return JobQueue(workspace.root, url)
 
 
 @pytest.fixture
@@ -33,10 +73,10 @@ class Done:
     at: float
 
 
-def worked_off(root):
+def worked_off(root, url=None):
     """What a real consumer does, in a process of its own, until it comes to the clip `end`."""
     run = subprocess.run(
-        [sys.executable, "-m", "tests.backend.consumer", str(root)],
+        [sys.executable, "-m", "tests.backend.consumer", str(root), *([url] if url else [])],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -47,7 +87,7 @@ def worked_off(root):
     return [Done(kind, clip, int(f), int(a), float(at)) for kind, clip, f, a, at in lines]
 
 
-def test_the_most_urgent_comes_first_and_an_error_stops_nothing(queue, log, workspace):
+def test_the_most_urgent_comes_first_and_an_error_stops_nothing(queue, url, log, workspace):
     wanted = [
         Job(Kind.RECONCILE, "end"),
         Job(Kind.PUBLISH, "walk", attempt=4),
@@ -61,7 +101,7 @@ def test_the_most_urgent_comes_first_and_an_error_stops_nothing(queue, log, work
         queue.ask(job)
     order = [wanted[i] for i in (6, 4, 5, 2, 3, 1, 0)]
     assert queue.waiting() == order
-    done = worked_off(workspace.root)
+    done = worked_off(workspace.root, url)
     assert [(each.kind, each.clip) for each in done] == [
         ("take", "parent"),
         ("take", "child"),  # a submission overtakes whatever waits already
@@ -91,7 +131,7 @@ def test_the_most_urgent_comes_first_and_an_error_stops_nothing(queue, log, work
     assert all(row.ended >= row.started for row in kept.values())
 
 
-def test_what_is_delayed_waits_and_comes_not_before_its_time(queue, workspace):
+def test_what_is_delayed_waits_and_comes_not_before_its_time(queue, url, workspace):
     asked = time.time()
     queue.ask(Job(Kind.RECONCILE, "end"), delay=1.5)
     queue.ask(Job(Kind.PUBLISH, "walk", attempt=2), delay=0.5)
@@ -101,7 +141,7 @@ def test_what_is_delayed_waits_and_comes_not_before_its_time(queue, workspace):
         Job(Kind.PUBLISH, "walk", attempt=2),
         Job(Kind.RECONCILE, "end"),
     ]
-    done = worked_off(workspace.root)
+    done = worked_off(workspace.root, url)
     assert [each.kind for each in done] == ["refresh", "publish", "reconcile"]
     _, later, last = done
     assert later.attempt == 2
@@ -109,26 +149,26 @@ def test_what_is_delayed_waits_and_comes_not_before_its_time(queue, workspace):
     assert last.at >= asked + 1.5
 
 
-def test_what_waits_is_kept_for_the_next_process_and_in_order(queue, workspace):
+def test_what_waits_is_kept_for_the_next_process_and_in_order(queue, url, workspace):
     assert queue.waiting() == []
     wanted = [Job(Kind.REFRESH, f"clip{number}") for number in range(30)]
     for job in wanted:
         queue.ask(job)
-    assert JobQueue(workspace.root).waiting() == wanted
+    assert JobQueue(workspace.root, url).waiting() == wanted
     wanted = [Job(Kind.MASK, "walk", 5 * number) for number in range(40)]
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(JobQueue(workspace.root).ask, wanted))
+        list(pool.map(JobQueue(workspace.root, url).ask, wanted))
     waiting = queue.waiting()
     assert len(waiting) == 70
     assert set(waiting[:40]) == set(wanted)
 
 
-def test_whoever_looks_understands_what_the_clock_asks_for(queue, workspace):
+def test_whoever_looks_understands_what_the_clock_asks_for(queue, url, workspace):
     """The worker's clock puts a task of its own into the queue, which others see there."""
     queue.ask(Job(Kind.TAKE))
     (clock,) = queue._huey._registry.periodic_tasks
     queue._huey.enqueue(clock)
-    assert JobQueue(workspace.root).waiting() == [Job(Kind.TAKE)]
+    assert JobQueue(workspace.root, url).waiting() == [Job(Kind.TAKE)]
 
 
 def test_every_kind_has_its_own_urgency(queue):
@@ -182,8 +222,8 @@ def test_the_log_forgets_the_oldest(log, monkeypatch):
     assert [row.id for row in log.latest(50)] == ["11", "10", "9", "8", "7", "6", "running"]
 
 
-@pytest.mark.skipif(bool(importlib.util.find_spec("redis")), reason="redis is installed")
-def test_a_redis_without_its_package_is_explained_without_its_password(tmp_path):
+def test_a_redis_without_its_package_is_explained_without_its_password(tmp_path, monkeypatch):
+    monkeypatch.setattr(huey.storage, "Redis", None)
     with pytest.raises(LabelerError, match=r"mvps-labeler\[redis\]") as raised:
         JobQueue(tmp_path, "redis://:secret@queue")
     assert "secret" not in str(raised.value)
