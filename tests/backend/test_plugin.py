@@ -1,7 +1,9 @@
 """`PortraitLabeler` as others call it, and below the package that Label Studio publishes."""
 
+import base64
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -224,3 +226,52 @@ def test_the_published_package_serves_our_class(published, workspace, clip):
     assert [event.annotation for event in inbox.pending()] == [7, 7, 7]
     wait_until(lambda: queue.waiting() == [Job(Kind.TAKE)] * 3)
     assert published("/predict", request)["results"] == [first, foreign, last]
+
+
+def test_the_packages_own_command_starts_our_service(package, workspace, clip, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = os.environ | {
+        "PYTHONPATH": str(package),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "MVPS_WORKSPACE": str(workspace.root),
+        "BASIC_AUTH_USER": "ann",
+        "BASIC_AUTH_PASS": "pass",
+    }
+    start = "from label_studio_ml.server import main; main()"
+    with (tmp_path / "log").open("w+") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-c", start, "start", "./backend", "-p", str(port)],
+            env=environment,
+            cwd=ROOT,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # the command starts a shell that starts the service
+        )
+        try:
+            address = f"http://127.0.0.1:{port}/predict"
+            shown = {"Authorization": f"Basic {base64.b64encode(b'ann:pass').decode()}"}
+            shown["Content-Type"] = "application/json"
+            body = json.dumps({"tasks": [task(frame=5)]}).encode()
+            found = []
+
+            def answered():
+                assert server.poll() is None, (tmp_path / "log").read_text()
+                request = urllib.request.Request(address, body, shown)
+                try:
+                    with urllib.request.urlopen(request, timeout=60) as answer:
+                        found.extend(json.load(answer)["results"])
+                except urllib.error.HTTPError:
+                    raise  # it is up, and does not know us
+                except urllib.error.URLError:
+                    return False
+                return True
+
+            wait_until(answered)
+            assert np.array_equal(from_result(found[0]["result"], *SIZE).mask, square(5))
+            with pytest.raises(urllib.error.HTTPError, match="401"):
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=60)
+        finally:
+            os.killpg(server.pid, signal.SIGTERM)
+            server.wait()
