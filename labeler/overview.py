@@ -28,8 +28,8 @@ class ClipOverview:
 
     @property
     def checked(self) -> int:
-        """How many a second person has looked at, too."""
-        return self.masks[Provenance.CHECKED] + self.masks[Provenance.ACCEPTED]
+        """How many a second person has accepted, too."""
+        return self.masks[Provenance.ACCEPTED]
 
 
 def overview(workspace: Workspace) -> list[ClipOverview]:

@@ -1,10 +1,10 @@
 """One mask as it was recorded: whose it is, and when."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 from labeler.errors import LabelerError
 
@@ -12,7 +12,8 @@ from labeler.errors import LabelerError
 class Provenance(IntEnum):
     """How far a mask has come, in order. Everything above PREDICTED is a human's.
 
-    CONFIRMED is a prediction that a person looked at and submitted as it was.
+    CONFIRMED is a prediction that a person looked at and submitted as it was. CHECKED is what a
+    second person says of a frame; it counts through the ACCEPTED mask that comes of it.
     """
 
     PREDICTED = 0
@@ -27,6 +28,20 @@ class Provenance(IntEnum):
         return self is not Provenance.PREDICTED
 
 
+class Look(StrEnum):
+    """What a person was shown when they made a mask.
+
+    LABEL is the frame with a prediction. A second person sees the first one's mask (CONFIRM) or
+    no mask at all (BLIND; AUDIT if it is only to measure). DECIDE is the third look at two.
+    """
+
+    LABEL = "label"
+    CONFIRM = "confirm"
+    BLIND = "blind"
+    AUDIT = "audit"
+    DECIDE = "decide"
+
+
 @dataclass(frozen=True)
 class Revision:
     """One recorded mask of one frame; never changed, only followed by the next.
@@ -37,7 +52,8 @@ class Revision:
     to 1. `digest` is the SHA-256 of the mask's pixels and `area` their number. `created` is when
     the mask was submitted or predicted, in UTC. `annotation` names the annotation that a person's
     mask came with, "" where it came otherwise. `withdrawn` is whether that person took it back:
-    then it stays, but counts no more.
+    then it stays, but counts no more. `judges` are the numbers of the frame's masks that a later
+    look was about, and `reason` is what was said of them; a CHECKED mask with one is a rejection.
     """
 
     clip: str
@@ -53,6 +69,9 @@ class Revision:
     created: datetime
     annotation: str = ""
     withdrawn: bool = False
+    look: Look = Look.LABEL
+    judges: tuple[int, ...] = ()
+    reason: str = ""
 
     def to_note(self) -> str:
         """The revision as JSON, to be kept inside its mask file; without what comes later."""
@@ -74,6 +93,8 @@ class Revision:
             fields = json.loads(note)
             fields["provenance"] = Provenance[fields["provenance"]]
             fields["created"] = datetime.fromisoformat(fields["created"])
+            fields["look"] = Look(fields.get("look", Look.LABEL))
+            fields["judges"] = tuple(fields.get("judges", ()))
             return cls(number=number, **fields)
         except (ValueError, KeyError, TypeError) as error:
             raise LabelerError(f"The note in a mask file is not ours: {error}.") from None
@@ -83,12 +104,45 @@ def counting(revisions: Sequence[Revision]) -> Revision | None:
     """The one of a frame's revisions that counts; None of none.
 
     It is the mask that a person submitted last, by the time of submission and not of arrival, so
-    that late news change nothing; else the last prediction. `revisions` are in order of number.
+    that late news change nothing; else the last prediction. An accepted mask is as old as the one
+    that was judged, so that whatever was submitted after that one counts and is judged anew; it
+    counts as long as all stand that it judges. `revisions` are in order of number.
+    """
+    standing = {each.number for each in standing_of(revisions)}
+    human = [
+        each
+        for each in revisions
+        if each.provenance.human
+        and each.provenance is not Provenance.CHECKED
+        and not each.withdrawn
+        and standing.issuperset(each.judges)
+    ]
+    if human:
+        return max(human, key=_submission)
+    return last_prediction(revisions)
+
+
+def standing_of(revisions: Iterable[Revision]) -> list[Revision]:
+    """Those of a frame's human masks that nobody has taken back or replaced by saying otherwise.
+
+    Of one annotation only its newest state stands, and earlier ones that say the same.
     """
     human = [each for each in revisions if each.provenance.human and not each.withdrawn]
-    if human:
-        return max(human, key=lambda each: (each.created, each.annotation, each.number))
-    return last_prediction(revisions)
+    newest: dict[str, Revision] = {}
+    for each in sorted(human, key=_submission):
+        newest[each.annotation] = each
+    return [
+        each
+        for each in human
+        if not each.annotation
+        or (each.digest, each.reason)
+        == (newest[each.annotation].digest, newest[each.annotation].reason)
+    ]
+
+
+def _submission(revision: Revision) -> tuple[datetime, bool, str, int]:
+    accepted = revision.provenance is Provenance.ACCEPTED
+    return revision.created, accepted, revision.annotation, revision.number
 
 
 def last_prediction(revisions: Sequence[Revision]) -> Revision | None:

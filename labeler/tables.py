@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
 from labeler.clip import Scenario
-from labeler.revision import Provenance
+from labeler.revision import Look, Provenance
 
 
 class _FractionText(sa.TypeDecorator[Fraction]):
@@ -40,6 +40,19 @@ class UtcTime(sa.TypeDecorator[datetime]):
         self, value: Any, dialect: Dialect
     ) -> datetime | None:
         return None if value is None else value.replace(tzinfo=UTC)
+
+
+class _Numbers(sa.TypeDecorator[tuple[int, ...]]):
+    """A few numbers, stored as "5,6"."""
+
+    impl = sa.String(100)
+    cache_ok = True
+
+    def process_bind_param(self, value: tuple[int, ...] | None, dialect: Dialect) -> Any:
+        return None if value is None else ",".join(map(str, value))
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> tuple[int, ...]:
+        return tuple(map(int, value.split(","))) if value else ()
 
 
 def _values(enum: type[StrEnum]) -> list[str]:
@@ -78,6 +91,20 @@ revisions = sa.Table(
     sa.Column("created", UtcTime, nullable=False),
     sa.Column("annotation", sa.String, nullable=False, server_default=""),
     sa.Column("withdrawn", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column(
+        "look", sa.Enum(Look, values_callable=_values), nullable=False, server_default=Look.LABEL
+    ),
+    sa.Column("judges", _Numbers, nullable=False, server_default=""),
+    sa.Column("reason", sa.String, nullable=False, server_default=""),
+)
+
+agreements = sa.Table(  # computed once, and again if it is lost
+    "agreements",
+    metadata,
+    sa.Column("first", sa.String(64), primary_key=True),
+    sa.Column("second", sa.String(64), primary_key=True),
+    sa.Column("region", sa.Float, nullable=False),
+    sa.Column("boundary", sa.Float, nullable=False),
 )
 
 

@@ -17,7 +17,7 @@ from labeler.errors import LabelerError
 from labeler.files import hold, scratch_folder, sync_folder, write_atomically
 from labeler.mask import Mask, encode_mask, mask_digest, read_mask
 from labeler.reference import Reference, ReferenceBook
-from labeler.revision import Provenance, Revision, counting
+from labeler.revision import Look, Provenance, Revision, counting
 
 WITHDRAWN = ".withdrawn"
 """Ends the name of the empty file beside a mask that its maker took back."""
@@ -156,6 +156,9 @@ class Workspace:
         provenance: Provenance = Provenance.CORRECTED,
         annotation: str = "",
         submitted: datetime | None = None,
+        look: Look = Look.LABEL,
+        judges: tuple[int, ...] = (),
+        reason: str = "",
     ) -> Revision:
         """Append a person's mask to a key frame's revisions; nothing that was there is changed.
 
@@ -167,10 +170,13 @@ class Workspace:
             provenance: how far it has come.
             annotation: the annotation it came with, if any.
             submitted: when that was submitted; now, where nothing is said.
+            look: what that person was shown.
+            judges: the numbers of the frame's masks that it is about.
+            reason: what that person says of them.
 
         Returns:
             The new revision; or the one that is there already, if it is of the same state of the
-            same annotation, or, without one, the same mask by the same person.
+            same annotation, or, without one, the same mask by the same person of the same look.
 
         Raises:
             LabelerError: the frame is no key frame of the clip, or the mask has another size.
@@ -183,6 +189,9 @@ class Workspace:
             provenance=provenance,
             annotation=annotation,
             created=submitted,
+            look=look,
+            judges=judges,
+            reason=reason,
         )
         if revision is None:
             raise AssertionError("only a prediction can come too late")
@@ -229,6 +238,9 @@ class Workspace:
         uncertainty: float | None = None,
         annotation: str = "",
         created: datetime | None = None,
+        look: Look = Look.LABEL,
+        judges: tuple[int, ...] = (),
+        reason: str = "",
     ) -> Revision | None:
         if frame not in clip.key_frames:
             raise LabelerError(
@@ -253,6 +265,9 @@ class Workspace:
             area=int(mask.sum()),
             created=created or datetime.now(UTC),
             annotation=annotation,
+            look=look,
+            judges=judges,
+            reason=reason,
         )
         with hold(self.pending / f"{uuid4().hex}.png", encode_mask(mask, draft.to_note())) as file:
             return self.adopt_mask(file, draft)
@@ -360,13 +375,15 @@ def _recorded(
     if draft.annotation:
         state = (draft.annotation, draft.created)
         return next((r for r in earlier if (r.annotation, r.created) == state), None)
-    if latest is None or (latest.digest, latest.author, latest.provenance) != (
-        draft.digest,
-        draft.author,
-        draft.provenance,
-    ):
-        return None
-    return latest
+    if draft.provenance is Provenance.CHECKED:  # which never counts by itself
+        latest = next((r for r in reversed(earlier) if r.look is draft.look), None)
+    return None if latest is None or _said(latest) != _said(draft) else latest
+
+
+def _said(revision: Revision) -> tuple[object, ...]:
+    """What a person says by a mask."""
+    told = revision.digest, revision.author, revision.provenance
+    return *told, revision.look, revision.judges, revision.reason
 
 
 def insert_clip(connection: sa.Connection, clip: Clip) -> None:

@@ -253,7 +253,7 @@ def old_workspace(workspace):
     clip = make_clip(workspace)
     predict(workspace, clip, 5, 1)
     workspace.record(clip, 5, square(2), author="ann")
-    workspace.record(clip, 10, square(3), author="bob", provenance=Provenance.CHECKED)
+    workspace.record(clip, 10, square(3), author="bob", provenance=Provenance.ACCEPTED)
     before = workspace.revisions(clip)
     workspace.close()
     database = sqlite3.connect(workspace.root / "mvps.db")
@@ -269,7 +269,7 @@ def test_an_older_database_is_completed_and_keeps_its_rows(old_workspace):
     workspace, notices = open_workspace(root)
     assert notices == []
     assert workspace.revisions(clip) == before
-    assert workspace.current(clip)[10].provenance is Provenance.CHECKED
+    assert workspace.current(clip)[10].provenance is Provenance.ACCEPTED
     submit(workspace, clip, 5, 4, minute=10**6)
     assert workspace.withdraw(clip, 5, "a")
     assert workspace.current(clip)[5] == before[1]

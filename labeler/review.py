@@ -1,0 +1,114 @@
+"""Cross-check: what a second person says of a mask, and what comes of it.
+
+MVPS had all of its masks cross-checked (PDNet paper, section 3.1). Here the second person is never
+the one who made the mask. Where they agree the mask is accepted; where not, a third person looks
+at both, and what they say is final.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from labeler.clip import Clip
+from labeler.mask import Mask
+from labeler.metrics import boundary_measure, region_similarity
+from labeler.revision import Look, Provenance, Revision, counting, standing_of
+
+AUDIT_SHARE = 0.03
+"""Of the key frames: so many are masked once more by somebody who is shown no mask at all."""
+
+
+class Stage(StrEnum):
+    """How far a key frame has come; the value is its name for a script."""
+
+    MISSING = "missing"
+    PREDICTED = "predicted"
+    UNCHECKED = "unchecked"
+    CONFLICT = "conflict"
+    ACCEPTED = "accepted"
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How alike two masks are: region J and boundary F at native size, 0 to 1."""
+
+    region: float
+    boundary: float
+
+    @staticmethod
+    def of(first: Mask, second: Mask) -> "Agreement":
+        """Compare two masks of one frame."""
+        return Agreement(region_similarity(first, second), boundary_measure(first, second))
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """From which region J and boundary F on two people mean the same."""
+
+    region: float = 0.95
+    boundary: float = 0.90
+
+    def met_by(self, agreement: Agreement) -> bool:
+        """Whether two masks are alike enough."""
+        return agreement.region >= self.region and agreement.boundary >= self.boundary
+
+
+STRICT = Thresholds()
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a key frame stands: the mask that counts, and what a second person says of it.
+
+    `second` is there in a conflict; also for the moment until the two have been compared.
+    """
+
+    stage: Stage
+    first: Revision | None = None
+    second: Revision | None = None
+
+
+def standing(revisions: Sequence[Revision]) -> Standing:
+    """Where a key frame stands, by its revisions in order of number."""
+    first = counting(revisions)
+    if first is None:
+        return Standing(Stage.MISSING)
+    if not first.provenance.human:
+        return Standing(Stage.PREDICTED, first)
+    if first.provenance is Provenance.ACCEPTED:
+        return Standing(Stage.ACCEPTED, first)
+    latest: dict[str, Revision] = {}
+    for each in sorted(standing_of(revisions), key=lambda each: each.created):
+        if _is_about(each, first, revisions):
+            latest[each.author] = each
+    if not latest:
+        return Standing(Stage.UNCHECKED, first)
+    # Of several checkers the first one is heard, so that the order of arrival changes nothing.
+    return Standing(Stage.CONFLICT, first, min(latest.values(), key=lambda each: each.created))
+
+
+def _is_about(opinion: Revision, first: Revision, revisions: Sequence[Revision]) -> bool:
+    """Whether it is what another person says of this mask, and not of an earlier one."""
+    if opinion.provenance is not Provenance.CHECKED or opinion.author == first.author:
+        return False
+    if opinion.look is Look.BLIND:
+        return True
+    judged = {each.digest for each in revisions if each.number in opinion.judges}
+    return opinion.look is Look.CONFIRM and first.digest in judged
+
+
+def labeled_by(revisions: Sequence[Revision]) -> str | None:
+    """Who made the mask that a check of the frame is about; None if nobody did."""
+    made = [each for each in standing_of(revisions) if each.look is Look.LABEL]
+    return max(made, key=lambda each: each.created).author if made else None
+
+
+def is_audited(clip: Clip, frame: int, share: float = AUDIT_SHARE) -> bool:
+    """Whether a key frame is one of those drawn to be masked without any pre-label.
+
+    The draw depends on the clip's source and the frame alone, so it is the same for everybody,
+    and a frame that is drawn stays so when the share grows.
+    """
+    digest = hashlib.sha256(f"audit {clip.sha256} {clip.name} {frame}".encode()).digest()
+    return int.from_bytes(digest[:8]) < share * 2**64
