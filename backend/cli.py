@@ -6,7 +6,13 @@ from typing import Annotated
 
 import typer
 
-from backend import dataset_commands, labeling_commands, start_commands, studio_commands
+from backend import (
+    dataset_commands,
+    labeling_commands,
+    review_commands,
+    start_commands,
+    studio_commands,
+)
 from backend.settings import Settings
 from labeler.console import say, spoken_errors
 from model import network_commands
@@ -25,6 +31,7 @@ for command in (
     labeling_commands.preview,
     labeling_commands.correct,
     labeling_commands.status,
+    review_commands.check,
     studio_commands.serve,
     studio_commands.worker,
     dataset_commands.export,
@@ -35,6 +42,7 @@ for command in (
     start_commands.doctor,
 ):
     app.command()(command)
+app.add_typer(review_commands.review, name="review")
 app.add_typer(studio_commands.studio, name="studio")
 
 

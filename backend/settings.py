@@ -1,9 +1,12 @@
 """What can be set from outside: by the environment, and by the options that override it."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from labeler.review import AUDIT_SHARE, STRICT, Thresholds
 
 
 def _theirs(name: str) -> AliasChoices:
@@ -30,6 +33,10 @@ class Settings(BaseSettings):
         basic_auth_user, basic_auth_pass: BASIC_AUTH_USER and BASIC_AUTH_PASS, which Label Studio
             must show to the backend; made up and kept in the workspace, where nothing is said.
         webhook_secret: what its webhook must show; likewise.
+        check: how masks are cross-checked in Label Studio: `confirm` (a second person sees the
+            first one's mask), `blind` (they do not), or `none`.
+        agreement_region, agreement_boundary: J and F from which two people agree.
+        audit_share: of the key frames that are masked once more without any pre-label.
     """
 
     model_config = SettingsConfigDict(env_prefix="MVPS_", extra="ignore", populate_by_name=True)
@@ -57,3 +64,12 @@ class Settings(BaseSettings):
         default=None, validation_alias=_theirs("BASIC_AUTH_PASS"), repr=False
     )
     webhook_secret: str | None = Field(default=None, repr=False)
+    check: Literal["confirm", "blind", "none"] = "confirm"
+    agreement_region: float = Field(default=STRICT.region, ge=0, le=1)
+    agreement_boundary: float = Field(default=STRICT.boundary, ge=0, le=1)
+    audit_share: float = Field(default=AUDIT_SHARE, ge=0, le=1)
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """From which agreement on a mask is accepted."""
+        return Thresholds(self.agreement_region, self.agreement_boundary)

@@ -1,7 +1,7 @@
 """What a second and a third person say of masks is recorded, and comes to a verdict."""
 
 from datetime import datetime
-from typing import Literal
+from enum import StrEnum
 
 import sqlalchemy as sa
 
@@ -12,6 +12,13 @@ from labeler.mask import Mask
 from labeler.review import STRICT, Agreement, Stage, Standing, Thresholds, labeled_by, standing
 from labeler.revision import Look, Provenance, Revision
 from labeler.workspace import Workspace
+
+
+class Verdict(StrEnum):
+    """Whose of two masks is right."""
+
+    FIRST = "first"
+    SECOND = "second"
 
 
 def record_check(
@@ -94,12 +101,21 @@ def judge(
     return standing(workspace.revisions(clip, frame))
 
 
+def judge_all(workspace: Workspace, clip: Clip, thresholds: Thresholds = STRICT) -> int:
+    """Judge every frame of a clip on which two people have been heard; return how many agree."""
+    agreed = 0
+    for frame, revisions in workspace.revisions_by_frame(clip).items():
+        if standing(revisions).stage is Stage.CONFLICT:
+            agreed += judge(workspace, clip, frame, thresholds).stage is Stage.ACCEPTED
+    return agreed
+
+
 def decide(
     workspace: Workspace,
     clip: Clip,
     frame: int,
     person: str,
-    verdict: Literal["first", "second"] | Mask,
+    verdict: Verdict | Mask,
     reason: str = "",
 ) -> Revision:
     """Record the verdict of a third person on a frame in conflict; it is final.
@@ -129,8 +145,8 @@ def decide(
         raise LabelerError(
             f"{person} has masked or checked {clip.name} frame {frame}; a third person decides."
         )
-    chosen = {"first": found.first, "second": found.second}
-    mask = chosen[verdict] if isinstance(verdict, str) else verdict
+    chosen = {Verdict.FIRST: found.first, Verdict.SECOND: found.second}
+    mask = chosen[verdict] if isinstance(verdict, Verdict) else verdict
     return _accept(workspace, clip, found.first, found.second, mask, person, Look.DECIDE, reason)
 
 

@@ -6,7 +6,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from labeler.crosscheck import agreement_of, decide, judge, record_check
+from labeler.crosscheck import Verdict, agreement_of, decide, judge, record_check
 from labeler.errors import LabelerError
 from labeler.integrity import open_workspace
 from labeler.mask import mask_digest
@@ -116,23 +116,24 @@ def test_below_the_thresholds_a_third_person_decides(workspace, clip, now):
     assert now().second.author == "bob"
     for person in ("ann", "bob"):
         with pytest.raises(LabelerError, match="a third person decides"):
-            decide(workspace, clip, 5, person, "first")
-    verdict = decide(workspace, clip, 5, "cid", "second", "the arm is his")
+            decide(workspace, clip, 5, person, Verdict.FIRST)
+    verdict = decide(workspace, clip, 5, "cid", Verdict.SECOND, "the arm is his")
     assert accepted(workspace, clip) == verdict
     assert (verdict.author, verdict.look, verdict.reason) == ("cid", Look.DECIDE, "the arm is his")
     assert verdict.digest == mask_digest(square(15))
     with pytest.raises(LabelerError, match="in no conflict"):
-        decide(workspace, clip, 5, "dan", "first")
+        decide(workspace, clip, 5, "dan", Verdict.FIRST)
 
 
-@pytest.mark.parametrize("verdict", ["first", "second", square(9)], ids=["first", "second", "own"])
+@pytest.mark.parametrize(
+    "verdict", [Verdict.FIRST, Verdict.SECOND, square(9)], ids=["first", "second", "own"]
+)
 def test_a_verdict_is_anybodys_mask(workspace, clip, verdict):
     correct(workspace, clip, square(5))
     check(workspace, clip, square(15))
     decide(workspace, clip, 5, "cid", verdict)
-    expected = (
-        {"first": square(5), "second": square(15)}[verdict] if isinstance(verdict, str) else verdict
-    )
+    said = {Verdict.FIRST: square(5), Verdict.SECOND: square(15)}
+    expected = said[verdict] if isinstance(verdict, Verdict) else verdict
     assert np.array_equal(workspace.read(accepted(workspace, clip)), expected)
 
 
@@ -250,7 +251,7 @@ def test_whatever_the_order_the_outcome_is_the_same(tmp_path):
 def test_the_files_alone_tell_the_whole_story(workspace, clip, now):
     correct(workspace, clip, square(5))
     check(workspace, clip, square(15), reason="a hat too much")
-    decide(workspace, clip, 5, "cid", "first", "it is a hat")
+    decide(workspace, clip, 5, "cid", Verdict.FIRST, "it is a hat")
     before = workspace.revisions(clip)
     workspace.close()
     for path in workspace.root.glob("mvps.db*"):
