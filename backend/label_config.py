@@ -3,6 +3,7 @@
 from typing import Any
 
 from backend.annotation import FROM_NAME, LABEL, TO_NAME
+from labeler.review import Stage
 
 _QUIET = "font-size: 13px; font-weight: 400; margin: 0"
 
@@ -12,7 +13,9 @@ _BESIDE = (
     'contrastControl="false" rotateControl="false" selectionControl="false" width="100%"/>'
 )
 
-LABEL_CONFIG = f"""\
+
+def _config(quiet: str, more: str = "") -> str:
+    return f"""\
 <View>
   <Style>
     canvas[style*="opacity: 0.6"] {{ opacity: 0.4 !important; }}
@@ -21,12 +24,11 @@ LABEL_CONFIG = f"""\
     <Header value="$clip, frame $frame" size="5"/>
     <BrushLabels name="{FROM_NAME}" toName="{TO_NAME}">
       <Label value="{LABEL}" background="#ff2d95" hotkey="1"/>
-    </BrushLabels>
+    </BrushLabels>{more}
   </View>
   <Image name="{TO_NAME}" value="$image" zoom="true" zoomControl="true"
          brightnessControl="true" contrastControl="true" rotateControl="false"/>
-  <Header style="{_QUIET}" value="Select the mask. B paints, E erases, [ and ] set the size,
-    Ctrl+Z undoes, Ctrl+Enter submits, Alt+Enter updates."/>
+  <Header style="{_QUIET}" value="{quiet}"/>
   <View style="display: flex; gap: 16px; margin-top: 8px">
     <View style="flex: 0 0 300px">
       {_BESIDE.format("previous", "key frame before")}
@@ -36,8 +38,30 @@ LABEL_CONFIG = f"""\
     </View>
   </View>
 </View>"""
+
+
+_KEYS = """B paints, E erases, [ and ] set the size,
+    Ctrl+Z undoes, Ctrl+Enter submits, Alt+Enter updates."""
+
+LABEL_CONFIG = _config(f"Select the mask. {_KEYS}")
 """Label Studio paints at an opacity of 0.6, under which no edge can be judged, and has no setting
 for it; so its style is overruled."""
+
+VERDICT, REASON, REJECTED = "verdict", "reason", "Reject"
+"""The names of the checker's choice and of its reason, and the choice that is no mask."""
+
+CHECK_CONFIG = _config(
+    f"Is $masked_by right? Submit it as it is, or repair it; or reject it and say why. {_KEYS}",
+    f"""
+    <Choices name="{VERDICT}" toName="{TO_NAME}" choice="single-radio" showInline="true">
+      <Choice value="Accept or repair" selected="true"/>
+      <Choice value="{REJECTED}"/>
+    </Choices>
+    <TextArea name="{REASON}" toName="{TO_NAME}" placeholder="why it is rejected" rows="1"
+              maxSubmissions="1" editable="true"/>""",
+)
+
+BLIND_CONFIG = _config(f"Paint the portrait; no mask is shown on purpose. {_KEYS}")
 
 
 _NOT_SHOWN = (
@@ -62,32 +86,46 @@ _NOT_SHOWN = (
 """Columns of the Data Manager that say nothing to an annotator."""
 
 
-def tabs(project: int) -> list[dict[str, Any]]:
-    """The tabs of the Data Manager, as its API takes them."""
-    hidden = [f"tasks:{name}" for name in _NOT_SHOWN]
-
-    def tab(title: str, ordering: list[str], *filters: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "title": title,
-            "type": "list",
-            "target": "tasks",
-            "ordering": ordering,
-            "hiddenColumns": {"explore": hidden, "labeling": hidden},
-            "filters": {"conjunction": "and", "items": list(filters)},
-        }
-
-    def provenance(operator: str, value: str) -> dict[str, Any]:
-        return {
-            "filter": "filter:tasks:data.provenance",
-            "operator": operator,
-            "type": "String",
-            "value": value,
-        }
-
-    corrected = provenance("regex", "^(corrected|confirmed)$")
-    untouched = provenance("regex", "^(predicted|none)$")
+def tabs() -> list[dict[str, Any]]:
+    """The tabs of the project in which masks are corrected, as the Data Manager's API has them."""
+    corrected = _filter("provenance", "regex", "^(corrected|confirmed)$")
+    untouched = _filter("provenance", "regex", "^(predicted|none)$")
     return [
-        tab("By clip and frame", ["tasks:id"]),
-        tab("By priority", ["-tasks:data.priority"], untouched),
-        tab("To check", ["tasks:id"], corrected),
+        _tab("By clip and frame", ["tasks:id"]),
+        _tab("By priority", ["-tasks:data.priority"], untouched),
+        _tab("To check", ["tasks:id"], corrected),
     ]
+
+
+def check_tabs() -> list[dict[str, Any]]:
+    """The tabs of the project in which the first person's masks are confirmed."""
+    return [
+        _tab("To check", ["tasks:id"], _filter("stage", "equal", Stage.UNCHECKED.value)),
+        _tab("In conflict", ["tasks:id"], _filter("stage", "equal", Stage.CONFLICT.value)),
+    ]
+
+
+def blind_tabs() -> list[dict[str, Any]]:
+    """The tabs of the project in which frames are masked without sight of any mask."""
+    return [_tab("To mask unseen", ["tasks:id"], _filter("stage", "equal", WANTED))]
+
+
+WANTED, DONE, OUTDATED = "wanted", "done", "outdated"
+"""What is said of a task of the cross-check beside the stages of its frame."""
+
+
+def _tab(title: str, ordering: list[str], *filters: dict[str, Any]) -> dict[str, Any]:
+    hidden = [f"tasks:{name}" for name in _NOT_SHOWN]
+    return {
+        "title": title,
+        "type": "list",
+        "target": "tasks",
+        "ordering": ordering,
+        "hiddenColumns": {"explore": hidden, "labeling": hidden},
+        "filters": {"conjunction": "and", "items": list(filters)},
+    }
+
+
+def _filter(field: str, operator: str, value: str) -> dict[str, Any]:
+    name = f"filter:tasks:data.{field}"
+    return {"filter": name, "operator": operator, "type": "String", "value": value}

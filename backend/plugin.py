@@ -16,6 +16,7 @@ from backend.settings import Settings
 from backend.task_data import prediction, shown_revision
 from labeler.clip import Clip
 from labeler.errors import LabelerError
+from labeler.review import STRICT, Thresholds
 from labeler.revision import Revision
 from labeler.workspace import Workspace
 
@@ -41,6 +42,7 @@ class Service:
     inbox: Inbox
     queue: JobQueue
     facts: Facts
+    thresholds: Thresholds = STRICT
 
     @staticmethod
     def opened(settings: Settings) -> "Service":
@@ -51,6 +53,7 @@ class Service:
             Inbox(workspace.database),
             JobQueue(workspace.root, settings.queue_url),
             Facts(workspace.database),
+            settings.thresholds,
         )
 
 

@@ -13,7 +13,9 @@ from werkzeug.wrappers import Response as AnyResponse
 from backend.credentials import SECRET_HEADER, Credentials
 from backend.inbox import EventState
 from backend.jobs import Job, Kind
+from backend.our_page import from_our_page
 from backend.plugin import PortraitLabeler, Service
+from backend.review_page import review_routes
 from backend.status_page import status_of
 from backend.telemetry import metrics_of
 from labeler.errors import LabelerError
@@ -82,7 +84,7 @@ def create_app(service: Service, credentials: Credentials) -> Flask:
 
     @app.post("/events/<int:number>/<any(confirm, dismiss):decision>")
     def decide(number: int, decision: str) -> AnyResponse:
-        if not _from_our_page():
+        if not from_our_page():
             abort(HTTPStatus.FORBIDDEN, "Decide on the status page.")
         event = service.inbox.get(number)
         if event.state is EventState.ASKING:
@@ -91,6 +93,7 @@ def create_app(service: Service, credentials: Credentials) -> Flask:
             service.queue.ask(Job(Kind.TAKE))
         return redirect("/", HTTPStatus.SEE_OTHER)
 
+    app.register_blueprint(review_routes(service))
     return app
 
 
@@ -127,9 +130,3 @@ def _unauthorized() -> Response:
         {"WWW-Authenticate": 'Basic realm="mvps"'},
         content_type="text/plain",
     )
-
-
-def _from_our_page() -> bool:
-    """Whether a form was sent from our own page: a browser shows the password by itself."""
-    origin = request.headers.get("Origin")
-    return origin is None or origin.split("://")[-1] == request.host

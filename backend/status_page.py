@@ -8,6 +8,7 @@ from backend.facts import MODEL_VERSION, STUDIO
 from backend.inbox import EventState
 from backend.jobs import JobLog
 from backend.plugin import NO_MODEL, Service
+from backend.review_page import review_of
 from labeler.overview import overview
 
 SHOWN_JOBS = 12
@@ -24,6 +25,7 @@ def status_of(service: Service) -> dict[str, Any]:
         "worker": service.facts.worker_alive,
         "studio": None if studio is None else studio[0],
         "clips": overview(service.workspace),
+        "review": review_of(service),
         "waiting": Counter(job.kind.value for job in service.queue.waiting()),
         "jobs": JobLog(service.workspace.database).latest(SHOWN_JOBS),
         "asking": service.inbox.listed(EventState.ASKING, limit=SHOWN_EVENTS),

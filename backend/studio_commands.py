@@ -70,7 +70,8 @@ def worker(context: typer.Context, model: Model = None, device: Device = None) -
         inbox, facts = Inbox(workspace.database), Facts(workspace.database)
         facts.tell(MODEL_VERSION, segmenter.model_version)
         api = _api(settings) if settings.studio_key else None
-        submissions = Submissions(workspace, inbox, api.author if api else "user {}".format)
+        author_of = api.author if api else "user {}".format
+        submissions = Submissions(workspace, inbox, author_of, settings.thresholds)
         ended = threading.Event()
 
         def beat() -> None:
@@ -100,17 +101,18 @@ def connect(
         str | None, typer.Option(help="Where Label Studio reaches `mvps serve`.")
     ] = None,
 ) -> None:
-    """Make or update the project, its tasks, backend and webhook; twice changes nothing."""
+    """Make or update the projects, their tasks, backend and webhooks; twice changes nothing."""
     from backend.credentials import credentials
-    from backend.studio_connect import connect as connect_project
+    from backend.studio_connect import connect as connect_projects
+    from backend.studio_projects import plans
 
     settings: Settings = context.obj
     if backend is not None:
         settings = settings.model_copy(update={"backend_url": backend.rstrip("/")})
     with opened(context) as workspace:
         api = _api(settings)
-        changes = connect_project(
-            workspace, api, settings.project, _place(settings), credentials(settings)
+        changes = connect_projects(
+            workspace, api, plans(settings), _place(settings), credentials(settings)
         )
         sync = _sync(workspace, settings, api, "")
         if sync is None:
@@ -140,7 +142,8 @@ def sync_command(context: typer.Context) -> None:
         if sync is None:
             raise LabelerError("There is no project yet; run `mvps studio connect` first.")
         fetched = sync.fetch()
-        clips = Submissions(workspace, Inbox(workspace.database), api.author).take_all()
+        inbox = Inbox(workspace.database)
+        clips = Submissions(workspace, inbox, api.author, settings.thresholds).take_all()
         published = sum(sync.publish(clip) for clip in workspace.clips())
         queue = JobQueue(workspace.root, settings.queue_url)
         for clip in clips:
@@ -162,14 +165,24 @@ def _sync(
     workspace: Workspace, settings: Settings, api: "Studio", model_version: str
 ) -> "StudioSync | None":
     from backend.inbox import Inbox
-    from backend.studio_connect import connected_project
-    from backend.studio_sync import StudioSync
+    from backend.review_sync import BlindSync, CheckSync
+    from backend.studio_projects import Role, connected_projects, plans
+    from backend.studio_sync import LabelingSync, ProjectSync, StudioSync
 
-    project = connected_project(workspace, api.url)
-    if project is None:
+    projects = connected_projects(workspace, api.url)
+    if Role.LABELING not in projects:
         return None
-    inbox = Inbox(workspace.database)
-    return StudioSync(workspace, inbox, api, project, _place(settings).prefix, model_version)
+    inbox, prefix = Inbox(workspace.database), _place(settings).prefix
+    common = workspace, inbox, api
+    wanted = {plan.role for plan in plans(settings)} & projects.keys()
+    others: list[ProjectSync] = []
+    if Role.CHECK in wanted:
+        others.append(CheckSync(*common, projects[Role.CHECK], prefix))
+    if Role.BLIND in wanted:
+        share = None if settings.check == "blind" else settings.audit_share
+        others.append(BlindSync(*common, projects[Role.BLIND], prefix, share))
+    labeling = LabelingSync(*common, projects[Role.LABELING], prefix, model_version)
+    return StudioSync(labeling, others)
 
 
 def _place(settings: Settings) -> "Place":

@@ -1,22 +1,16 @@
-"""Makes the project in Label Studio what it should be; a second time it changes nothing."""
+"""Makes the projects in Label Studio what they should be; a second time it changes nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
-
-from backend import tables
 from backend.credentials import SECRET_HEADER, Credentials
 from backend.inbox import DELETED, SUBMITTED
-from backend.label_config import LABEL_CONFIG, tabs
 from backend.studio import Studio
+from backend.studio_projects import Plan, connected_projects, keep_project
 from labeler.errors import LabelerError
 from labeler.workspace import Workspace
-
-LABELING = "labeling"
-"""The role of the project in which masks are corrected."""
 
 
 @dataclass(frozen=True)
@@ -51,66 +45,60 @@ class Place:
         return "" if below == "." else f"{below}/"
 
 
-def connected_project(workspace: Workspace, url: str) -> int | None:
-    """The number of the project that the workspace is labeled in, or None before `connect`."""
-    workspace.database.complete(tables.metadata)
-    table = tables.projects
-    with workspace.database.reading() as connection:
-        query = sa.select(table).where(table.c.role == LABELING, table.c.url == url)
-        row = connection.execute(query).first()
-    return None if row is None else int(row.project)
-
-
 def connect(
-    workspace: Workspace, studio: Studio, title: str, place: Place, credentials: Credentials
+    workspace: Workspace,
+    studio: Studio,
+    wanted: Sequence[Plan],
+    place: Place,
+    credentials: Credentials,
 ) -> list[str]:
-    """Make or update the project, and return a sentence for each thing that was changed.
+    """Make or update projects, and return a sentence for each thing that was changed.
 
-    Its tasks are added by `StudioSync.add_missing_tasks`.
+    Their tasks are added by `StudioSync.add_missing_tasks`.
 
     Raises:
         StudioAwayError: Label Studio does not answer.
         LabelerError: it refuses something, or cannot see the workspace.
     """
     prefix = place.prefix
-    project, changes = _project(workspace, studio, title)
-    changes += _storage(studio, project, place.workspace / "clips", prefix)
-    changes += _backend(studio, project, place.backend, credentials)
-    changes += _webhook(studio, project, f"{place.backend}/webhook", credentials.webhook_secret)
-    changes += _tabs(studio, project)
+    changes = []
+    for plan in wanted:
+        project, made = _project(workspace, studio, plan)
+        made += _storage(studio, project, place.workspace / "clips", prefix)
+        if plan.masks:
+            made += _backend(studio, project, place.backend, credentials)
+        made += _webhook(studio, project, f"{place.backend}/webhook", credentials.webhook_secret)
+        made += _tabs(studio, project, plan.tabs)
+        changes += [f"{plan.title}: {change}" for change in made]
     return changes
 
 
-def _project(workspace: Workspace, studio: Studio, title: str) -> tuple[int, list[str]]:
+def _project(workspace: Workspace, studio: Studio, plan: Plan) -> tuple[int, list[str]]:
     projects = studio.client.projects
-    known = connected_project(workspace, studio.url)
+    known = connected_projects(workspace, studio.url).get(plan.role)
     listed: list[Any] = studio.call(lambda: list(projects.list(page_size=100)))
     found = next((p for p in listed if p.id == known), None)
-    found = found or next((p for p in listed if p.title == title), None)
+    found = found or next((p for p in listed if p.title == plan.title), None)
     wanted: dict[str, Any] = {
-        "label_config": LABEL_CONFIG,
-        "show_collab_predictions": True,
+        "label_config": plan.label_config,
+        "show_collab_predictions": plan.pre_labels,
         "evaluate_predictions_automatically": False,
         "enable_empty_annotation": True,
         "show_skip_button": True,
         "sampling": "Sequential sampling",
     }
     if found is None:
-        made = studio.call(projects.create, title=title, **wanted)
-        number, changes = int(made.id or 0), [f"Made the project {title!r}."]
+        made = studio.call(projects.create, title=plan.title, **wanted)
+        number, changes = int(made.id or 0), ["made the project."]
     else:
         number, changes = int(found.id), []
         full = studio.call(projects.get, number)
         stale = {k: v for k, v in wanted.items() if getattr(full, k) != v}
         if stale:
             studio.call(projects.update, number, **stale)
-            changes = [f"Updated {', '.join(sorted(stale))} of the project."]
+            changes = [f"updated {', '.join(sorted(stale))}."]
     if number != known:
-        table = tables.projects
-        with workspace.database.writing() as connection:
-            connection.execute(sa.delete(table).where(table.c.role == LABELING))
-            row = {"role": LABELING, "url": studio.url, "project": number}
-            connection.execute(sa.insert(table).values(**row))
+        keep_project(workspace, plan.role, studio.url, number)
     return number, changes
 
 
@@ -123,7 +111,7 @@ def _storage(studio: Studio, project: int, folder: Path, prefix: str) -> list[st
     studio.call(
         local.create, project=project, path=str(folder), title="MVPS clips", use_blob_urls=False
     )
-    return [f"Added the storage {folder}."]
+    return [f"added the storage {folder}."]
 
 
 def _backend(studio: Studio, project: int, url: str, credentials: Credentials) -> list[str]:
@@ -138,10 +126,10 @@ def _backend(studio: Studio, project: int, url: str, credentials: Credentials) -
     ours = next((each for each in backends if each.title == wanted["title"]), None)
     if ours is None:
         studio.call(studio.client.ml.create, project=project, **wanted)
-        return [f"Added the backend {url}."]
+        return [f"added the backend {url}."]
     if (ours.url, ours.basic_auth_user) != (url, credentials.user):
         studio.call(studio.client.ml.update, ours.id, project=project, **wanted)
-        return [f"Updated the backend {url}."]
+        return [f"updated the backend {url}."]
     return []
 
 
@@ -159,25 +147,25 @@ def _webhook(studio: Studio, project: int, url: str, secret: str) -> list[str]:
     ours = [each for each in listed if each.url == url or SECRET_HEADER in (each.headers or {})]
     if not ours:
         studio.call(webhooks.create, url=url, project=project, **wanted)
-        return [f"Added the webhook {url}."]
+        return [f"added the webhook {url}."]
     changes = []
     for extra in ours[1:]:
         studio.call(webhooks.delete, extra.id)
-        changes.append("Removed a second webhook.")
+        changes.append("removed a second webhook.")
     present = {name: getattr(ours[0], name) for name in wanted}
     present["actions"] = sorted(present["actions"] or [])
     if present != wanted or ours[0].url != url:
         studio.call(webhooks.update, ours[0].id, url=url, **wanted)
-        changes.append(f"Set the secret and the actions of the webhook {url}.")
+        changes.append(f"set the secret and the actions of the webhook {url}.")
     return changes
 
 
-def _tabs(studio: Studio, project: int) -> list[str]:
+def _tabs(studio: Studio, project: int, wanted: Sequence[Mapping[str, Any]]) -> list[str]:
     views = studio.client.views
     present = {(view.data or {}).get("title") for view in studio.call(views.list, project=project)}
     changes = []
-    for tab in tabs(project):
+    for tab in wanted:
         if tab["title"] not in present:
-            studio.call(views.create, project=project, data=tab)
-            changes.append(f"Added the tab {tab['title']!r}.")
+            studio.call(views.create, project=project, data=dict(tab))
+            changes.append(f"added the tab {tab['title']!r}.")
     return changes

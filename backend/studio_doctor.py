@@ -11,7 +11,7 @@ from backend.facts import WORKER_ALIVE, Facts
 from backend.inbox import DELETED, SUBMITTED
 from backend.settings import Settings
 from backend.studio import Studio
-from backend.studio_connect import connected_project
+from backend.studio_projects import connected_project
 from labeler.errors import LabelerError
 from labeler.workspace import Workspace
 

@@ -8,14 +8,18 @@ from typing import Any
 import sqlalchemy as sa
 
 from backend import tables
-from backend.annotation import from_result
+from backend.annotation import AnnotatedMask, from_result
 from backend.inbox import DELETED, Event, EventState, Inbox
+from backend.opinions import opinion_of
 from backend.propagate import EmptyMaskError, record_correction
+from backend.studio_projects import Role, roles
 from labeler.clip import Clip
+from labeler.crosscheck import judge, judge_all, record_check
 from labeler.errors import LabelerError
 from labeler.mask import Mask
 from labeler.metrics import region_similarity
-from labeler.revision import last_prediction
+from labeler.review import STRICT, Thresholds
+from labeler.revision import Look, last_prediction
 from labeler.workspace import Workspace
 
 logger = logging.getLogger(__name__)
@@ -30,10 +34,18 @@ class Submissions:
         workspace: where masks are recorded.
         inbox: where events are kept.
         author_of: the name of a user by number.
+        thresholds: from which agreement of two people a mask is accepted.
     """
 
-    def __init__(self, workspace: Workspace, inbox: Inbox, author_of: Callable[[int], str]) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        inbox: Inbox,
+        author_of: Callable[[int], str],
+        thresholds: Thresholds = STRICT,
+    ) -> None:
         self._workspace, self._inbox, self._author_of = workspace, inbox, author_of
+        self._thresholds = thresholds
 
     def take_all(self) -> set[str]:
         """Take up every pending event, and return the clips whose references may have changed."""
@@ -63,6 +75,10 @@ class Submissions:
             self._inbox.settle(event, EventState.REFUSED, str(error))
         return set()
 
+    def judge(self, clip: Clip) -> None:
+        """Accept the masks of a clip on which two people agree and no verdict was recorded."""
+        judge_all(self._workspace, clip, self._thresholds)
+
     def _record(self, event: Event) -> set[str]:
         annotation = event.body.get("annotation")
         if annotation is None:
@@ -71,9 +87,11 @@ class Submissions:
             self._inbox.settle(event, EventState.DONE, "skipped by the annotator")
             return set()
         clip = self._workspace.clip(event.clip)
-        found = from_result(annotation.get("result"), clip.height, clip.width)
         name = _name(annotation)
         submitted = datetime.fromisoformat(event.version)
+        if roles(self._workspace).get(event.project, Role.LABELING) is not Role.LABELING:
+            return self._record_opinion(event, annotation, clip, name, submitted)
+        found = from_result(annotation.get("result"), clip.height, clip.width)
         withdrawn = self._is_deleted(event, name, clip, submitted)
         quality = self._prelabel_quality(clip, event.frame, found.mask)
         record_correction(
@@ -88,8 +106,33 @@ class Submissions:
         )
         if withdrawn:
             self._workspace.withdraw(clip, event.frame, name)
-        ignored = f"{found.ignored} regions that are no portrait left out" if found.ignored else ""
-        self._inbox.settle(event, EventState.DONE, ignored, quality)
+        judge(self._workspace, clip, event.frame, self._thresholds)  # one unseen may be there
+        self._inbox.settle(event, EventState.DONE, _ignored(found), quality)
+        return {clip.name}
+
+    def _record_opinion(
+        self, event: Event, annotation: dict[str, Any], clip: Clip, name: str, submitted: datetime
+    ) -> set[str]:
+        """Record what a second person says of a frame."""
+        opinion = opinion_of(annotation.get("result"), clip.height, clip.width)
+        look, judges = _shown(event)
+        withdrawn = self._is_deleted(event, name, clip, submitted)
+        record_check(
+            self._workspace,
+            clip,
+            event.frame,
+            opinion.found.mask,
+            self._author_of(_user(annotation)),
+            look=look,
+            judges=judges,
+            reason=opinion.reason,
+            thresholds=self._thresholds,
+            annotation=name,
+            submitted=submitted,
+        )
+        if withdrawn:
+            self._workspace.withdraw(clip, event.frame, name)
+        self._inbox.settle(event, EventState.DONE, _ignored(opinion.found))
         return {clip.name}
 
     def _withdraw(self, event: Event) -> set[str]:
@@ -140,6 +183,27 @@ class Submissions:
             return region_similarity(self._workspace.read(predicted), mask)
         except LabelerError:  # the doctor tells of a damaged file; the person's mask is kept
             return None
+
+
+def _shown(event: Event) -> tuple[Look, tuple[int, ...]]:
+    """What a task of the cross-check showed: how, and which of the frame's masks.
+
+    Raises:
+        LabelerError: the task does not say.
+    """
+    data = event.body.get("data", {})
+    if type(number := data.get("revision")) is int and number > 0:
+        return Look.CONFIRM, (number,)
+    if data.get("look") in (Look.BLIND, Look.AUDIT):
+        return Look(data["look"]), ()
+    raise LabelerError(
+        "The task says neither which mask it shows nor that it shows none; check the frame in a "
+        "task that `mvps studio connect` made."
+    )
+
+
+def _ignored(found: AnnotatedMask) -> str:
+    return f"{found.ignored} regions that are no portrait left out" if found.ignored else ""
 
 
 def _name(annotation: dict[str, Any]) -> str:

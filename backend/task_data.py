@@ -86,6 +86,7 @@ def shown_revision(revisions: Sequence[Revision]) -> Revision | None:
     annotation for.
     """
     latest = counting(revisions)
-    if latest is not None and latest.provenance.human and not latest.annotation:
+    annotated = {each.digest for each in revisions if each.annotation and not each.withdrawn}
+    if latest is not None and latest.provenance.human and latest.digest not in annotated:
         return latest
     return last_prediction(revisions)

@@ -112,6 +112,7 @@ class Worker:
         self._queue.ask(Job(Kind.TAKE))  # also what nobody asked for, or could not be written
         waiting = set(self._queue.waiting())
         for clip in self._workspace.clips():
+            self._submissions.judge(clip)
             if (wish := Job(Kind.REFRESH, clip.name)) not in waiting:
                 self._queue.ask(wish)
 

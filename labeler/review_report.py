@@ -8,7 +8,6 @@ import numpy as np
 
 from labeler.clip import Clip
 from labeler.crosscheck import agreement_of
-from labeler.metrics import region_similarity
 from labeler.review import STRICT, Agreement, Stage, Thresholds, standing
 from labeler.revision import Look, Provenance, Revision, counting, last_prediction, standing_of
 from labeler.workspace import Workspace
@@ -146,12 +145,9 @@ def _audited(
         return
     for each in standing_of(revisions):
         if each.look in (Look.AUDIT, Look.BLIND) and each.author != first.author:
-            label, free, seen = (workspace.read(r) for r in (first, each, shown))
-            yield (
-                region_similarity(label, seen),
-                region_similarity(free, seen),
-                region_similarity(label, free),
-            )
+            pairs = (first, shown), (each, shown), (first, each)
+            labeled, audited, between = (agreement_of(workspace, *pair).region for pair in pairs)
+            yield labeled, audited, between
 
 
 def _tally(frames: Iterable[ReviewedFrame], thresholds: Thresholds) -> Tally:

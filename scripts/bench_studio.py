@@ -30,7 +30,7 @@ from backend.jobs import JobLog, JobQueue
 from backend.settings import Settings
 from backend.stack import Stack, running
 from backend.studio import Studio
-from backend.studio_connect import connected_project
+from backend.studio_projects import connected_project
 from backend.task_data import shown_revision
 from labeler.clip import Clip, Scenario, frame_name
 from labeler.ingest import add_video

@@ -11,7 +11,7 @@ from backend.inbox import EventState, Inbox
 from backend.jobs import JobQueue
 from backend.stack import Stack
 from backend.studio import Studio
-from backend.studio_connect import connected_project
+from backend.studio_projects import connected_project
 from labeler.mask import Mask
 from labeler.workspace import Workspace
 
