@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import httpx
 import numpy as np
 
 from backend.annotation import from_result, to_result
@@ -11,33 +12,63 @@ from backend.inbox import EventState, Inbox
 from backend.jobs import JobQueue
 from backend.stack import Stack
 from backend.studio import Studio
-from backend.studio_projects import connected_project
+from backend.studio_projects import Role, connected_projects
 from labeler.mask import Mask
 from labeler.workspace import Workspace
 
 T = TypeVar("T")
 
 
-class Annotator:
-    """Submits, changes and deletes annotations, and looks at predictions."""
+def another_user(stack: Stack, email: str) -> str:
+    """Sign somebody up, and return their token."""
+    with httpx.Client(base_url=stack.studio.url, follow_redirects=True) as client:
+        client.get("/user/signup")
+        form = {
+            "email": email,
+            "password": "another-person-1",
+            "csrfmiddlewaretoken": client.cookies["csrftoken"],
+        }
+        client.post("/user/signup", data=form, headers={"Referer": stack.studio.url})
+        found = client.get("/api/current-user/token").raise_for_status().json()
+    return str(found["token"])
 
-    def __init__(self, stack: Stack, workspace: Workspace) -> None:
+
+class Annotator:
+    """Submits, changes and deletes annotations, and looks at predictions.
+
+    Args:
+        stack: Label Studio and what belongs to it.
+        workspace: what is labeled.
+        role: the project to work in.
+        token: of whoever works; of the first user if not given.
+    """
+
+    def __init__(
+        self,
+        stack: Stack,
+        workspace: Workspace,
+        role: Role = Role.LABELING,
+        token: str | None = None,
+    ) -> None:
         self.stack, self.workspace = stack, workspace
-        self.studio = Studio(stack.studio.url, stack.studio.login.token)
+        self.studio = Studio(stack.studio.url, token or stack.studio.login.token)
         self.api = self.studio.client
-        project = connected_project(workspace, stack.studio.url)
-        assert project is not None
-        self.project = project
+        self.project = connected_projects(workspace, stack.studio.url)[role]
         self.sizes = {c.name: (c.height, c.width) for c in workspace.clips()}
+        self.tasks: dict[tuple[str, int], int] = {}
+        self.look_again()
+
+    def look_again(self) -> None:
+        """See which tasks there are; of several of one frame the newest."""
         self.tasks = {
             (task.data["clip"], task.data["frame"]): task.id
-            for task in self.studio.tasks(self.project)
+            for task in sorted(self.studio.tasks(self.project), key=lambda task: task.id)
         }
 
-    def submit(self, clip: str, frame: int, mask: Mask) -> int:
-        """Submit a mask as a new annotation."""
+    def submit(self, clip: str, frame: int, mask: Mask, *more: dict[str, Any]) -> int:
+        """Submit a mask, and what else there is to say, as a new annotation."""
         made = self.api.annotations.create(
-            id=self.tasks[clip, frame], result=to_result(mask, f"r{frame}")
+            id=self.tasks[clip, frame], result=[*to_result(mask, f"r{frame}"), *more]
         )
         assert made.id is not None
         return int(made.id)

@@ -1,51 +1,26 @@
 """A whole real clip, labeled through Label Studio with its true masks, and what is exported."""
 
-import shutil
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
 from backend.settings import Settings
 from backend.stack import running
-from labeler.clip import Clip, Scenario, frame_name, read_image
-from labeler.mask import Mask, read_mask
+from labeler.clip import frame_name
+from labeler.mask import read_mask
 from labeler.metrics import region_similarity
 from labeler.workspace import Workspace
 from tests.studio.annotator import Annotator
+from tests.studio.real_clips import real_clip, true_masks
 
 NAME = "rollerblade"
-
-
-def real_clip(workspace: Workspace, video: Path) -> Clip:
-    pictures = sorted((video / "JPEGImages" / "480p" / NAME).glob("*.jpg"))
-    height, width = read_image(pictures[0]).shape[:2]
-    clip = Clip(
-        name=NAME,
-        scenario=Scenario.OUTDOOR_ACTIVITY,
-        frame_count=len(pictures),
-        fps=Fraction(24),
-        width=width,
-        height=height,
-        source=NAME,
-        sha256="0" * 64,
-    )
-    with workspace.scratch() as folder:
-        (folder / "frames").mkdir()
-        for index, picture in enumerate(pictures):
-            shutil.copy(picture, folder / "frames" / f"{frame_name(index)}.jpg")
-        workspace.add_clip(clip, folder)
-    return clip
 
 
 def test_a_real_clip_is_labeled_and_exported(shared_data: Path, tmp_path: Path) -> None:
     video = shared_data / "video"
     workspace = Workspace(tmp_path / "workspace")
-    clip = real_clip(workspace, video)
-    truths: dict[int, Mask] = {
-        frame: read_mask(video / "Annotations" / "480p" / NAME / f"{frame_name(frame)}.png")
-        for frame in clip.key_frames
-    }
+    clip = real_clip(workspace, video, NAME)
+    truths = true_masks(video, clip)
     with running(Settings(workspace=workspace.root), [], print) as stack:
         annotator = Annotator(stack, workspace)
         annotator.wait_until_quiet(240)
