@@ -41,6 +41,9 @@ class PDNetSegmenter:
         cache_bytes: how much of the features of frames already seen to keep, so that a frame is
             not encoded again when its references change.
         input_size: the side, in pixels, that frames are squashed to; a multiple of 32.
+        unguided_size: the same where no reference has a mask: whoever is not known yet is better
+            found in a small picture, and a mask that is given better carried in a large one; 0
+            for `input_size`.
         close_up_size: the same of the second look, at whoever the first one found and nothing
             else; 0 for no second look.
     """
@@ -54,6 +57,7 @@ class PDNetSegmenter:
         batch_size: int = 8,
         cache_bytes: int = 1 << 30,
         input_size: int = INPUT_SIZE,
+        unguided_size: int = 0,
         close_up_size: int = 0,
     ) -> None:
         self.model_version = model_version
@@ -63,6 +67,7 @@ class PDNetSegmenter:
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.encoder = Encoder(self.network, device, cache_bytes)
         self.input_size = input_size
+        self.unguided_size = unguided_size or input_size
         self.close_up_size = close_up_size
         self._batch_size = batch_size
 
@@ -94,13 +99,15 @@ class _Looks:
         self, engine: PDNetSegmenter, frames: Frames, looked_at: Sequence[Reference]
     ) -> None:
         self._engine, self._frames, self._looked_at = engine, frames, looked_at
+        guided = any(reference.load is not None for reference in looked_at)
+        self._side = engine.input_size if guided else engine.unguided_size
 
     def probabilities(self, targets: Sequence[int]) -> list[Probability]:
         """The probability of portrait of each target, H x W, after both looks."""
         if not targets:
             return []
-        side, close_side = self._engine.input_size, self._engine.close_up_size
-        found = self._decode([View(target, side) for target in targets], self._whole)
+        close_side = self._engine.close_up_size
+        found = self._decode([View(target, self._side) for target in targets], self._whole)
         if not close_side:
             return found
         windows = [close_up_of(each >= THRESHOLD) for each in found]
@@ -114,8 +121,7 @@ class _Looks:
 
     @cached_property
     def _whole(self) -> ReferenceFeatures:
-        side = self._engine.input_size
-        return self._encode_references([View(r.frame, side) for r in self._looked_at])
+        return self._encode_references([View(r.frame, self._side) for r in self._looked_at])
 
     @cached_property
     def _close(self) -> ReferenceFeatures:
@@ -130,7 +136,7 @@ class _Looks:
             return reference.mask
         frame = reference.frame
         alone = _Looks(self._engine, self._frames, [Reference(frame)])
-        (found,) = alone._decode([View(frame, self._engine.input_size)], alone._whole)
+        (found,) = alone._decode([View(frame, alone._side)], alone._whole)
         return np.greater_equal(found, THRESHOLD)
 
     def _decode(self, views: Sequence[View], references: ReferenceFeatures) -> list[Probability]:

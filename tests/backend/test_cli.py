@@ -20,7 +20,7 @@ from labeler.mvps import open_dataset
 from labeler.revision import Provenance
 from labeler.workspace import Workspace
 from tests.labeler.videos import write_video
-from tests.workspaces import file_bytes
+from tests.workspaces import file_bytes, make_clip, square
 
 MVPS = [sys.executable, "-m", "backend"]
 
@@ -223,3 +223,31 @@ def test_the_demo_on_a_real_clip(mvps, shared_data):
     full = mvps.root / "dataset" / "Annotations" / "Full-Resolution" / "juggle_720p"
     assert len(list(full.glob("*.png"))) == 50
     assert read_mask(full / "00245.png").shape == (720, 1280)
+
+
+def test_two_people_and_a_third_by_command(mvps, tmp_path):
+    workspace = mvps.workspace()
+    clip = make_clip(workspace)
+    for frame in (0, 5):
+        workspace.record(clip, frame, square(frame), author="ann")
+    workspace.close()
+    other = tmp_path / "other.png"
+    other.write_bytes(encode_mask(square(25)))
+    assert "accepted" in mvps.run("check", "walk", "0", "--by", "bob")[0]
+    assert "in conflict" in mvps.run("check", "walk", "5", other, "--by", "bob")[0]
+    (waiting,) = json.loads(mvps.run("review", "list", "--json")[0])
+    assert (waiting["frame"], waiting["first"], waiting["second"]) == (5, "ann", "bob")
+    assert (
+        "a third person decides"
+        in mvps.run("review", "decide", "walk", "5", "first", "--by", "bob", expect=1)[1]
+    )
+    mvps.run("review", "decide", "walk", "5", "--by", "cid", expect=2)
+    mvps.run("review", "decide", "walk", "5", "second", "--by", "cid", "--reason", "her arm")
+    assert "Nothing waits" in mvps.run("review", "list")[0]
+    report = json.loads(mvps.run("review", "report", "--json")[0])
+    assert report["stages"]["accepted"] == 2
+    assert report["by_clip"]["walk"]["agreed"] == 1
+    assert "her arm" in mvps.run("review", "list", "--stage", "accepted")[0]
+    mvps.run("export", tmp_path / "dataset")  # nothing but accepted masks
+    dataset = open_dataset(tmp_path / "dataset")
+    assert np.array_equal(dataset.mask("walk", 5), square(25))
