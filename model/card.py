@@ -23,9 +23,11 @@ class ModelCard:
     """What a person should know of a set of weights before they use it.
 
     `model_version` is `<configuration>-<version>+<first 8 hex of weights_sha256>`. `engine` and
-    `configuration` say which network the tensors belong to, and `input_size` which side its
-    square input had in training. `training` says how they came about: recipe, seed, steps,
-    seconds. `scores` are what was measured, by name; nothing stands there that was not.
+    `configuration` say which network the tensors belong to, `input_size` which side its square
+    input has, `unguided_size` the same where nobody has given a mask (0: likewise), and
+    `close_up_size` that of its second look (0: it looks once). `training` says how they came
+    about: recipe, seed, steps, seconds. `scores` are what was measured, by name; nothing stands
+    there that was not.
     """
 
     model_version: str
@@ -35,6 +37,7 @@ class ModelCard:
     training_data: list[str]
     licence: str
     input_size: int = 480
+    unguided_size: int = 0
     close_up_size: int = 0
     training: dict[str, str | int | float] = field(default_factory=dict)
     scores: dict[str, float] = field(default_factory=dict)
@@ -55,6 +58,7 @@ def save_model(
     training_data: list[str],
     licence: str,
     input_size: int = 480,
+    unguided_size: int = 0,
     close_up_size: int = 0,
     training: dict[str, str | int | float] | None = None,
     scores: dict[str, float] | None = None,
@@ -73,6 +77,7 @@ def save_model(
         training_data=training_data,
         licence=licence,
         input_size=input_size,
+        unguided_size=unguided_size,
         close_up_size=close_up_size,
         training=training or {},
         scores=scores or {},

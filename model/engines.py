@@ -38,6 +38,7 @@ def _pdnet(
         device,
         batch_size=batch_size,
         input_size=card.input_size,
+        unguided_size=card.unguided_size,
         close_up_size=card.close_up_size,
     )
 

@@ -52,6 +52,9 @@ def train(
     use_size: Annotated[
         int | None, typer.Option(help="Side of the input in use, where it is another one.")
     ] = None,
+    unguided_size: Annotated[
+        int | None, typer.Option(help="The same where nobody has given a mask yet.")
+    ] = None,
     close_up_size: Annotated[
         int | None,
         typer.Option(
@@ -92,7 +95,7 @@ def train(
     if recipe not in RECIPES:
         raise LabelerError(f"There is no recipe {recipe!r}; there are: {', '.join(RECIPES)}.")
     chosen = RECIPES[recipe]
-    for side in (size, use_size, close_up_size or None):
+    for side in (size, use_size, unguided_size, close_up_size or None):
         if side is not None and (side <= 0 or side % 32):
             raise LabelerError(f"A side of {side} cannot be used; give a multiple of 32.")
     if size is not None:
@@ -130,6 +133,7 @@ def train(
             start=start,
             held_out=validation,
             use_size=use_size,
+            unguided_size=unguided_size,
             close_up_size=close_up_size,
             version=version,
             training_data=trained_on or [path.resolve().name for path in folders],

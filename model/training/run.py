@@ -38,6 +38,7 @@ def train(
     start: Path | None = None,
     held_out: Sources | None = None,
     use_size: int | None = None,
+    unguided_size: int | None = None,
     close_up_size: int | None = None,
     version: str = "1.0.0",
     training_data: list[str],
@@ -62,6 +63,7 @@ def train(
         held_out: what to score the weights on at the end, see `held_out_scores`.
         use_size: the side of the input that the weights are for, where it is not that of training;
             what was trained on small pictures often does better on somewhat larger ones.
+        unguided_size: the same where no reference has a mask (see `PDNetSegmenter`).
         close_up_size: the same for the second look (see `PDNetSegmenter`), 0 for none; if not
             given, the size of training where close-ups were learnt, else none.
         version: of the weights, such as 1.0.0.
@@ -129,6 +131,7 @@ def train(
         training_data=training_data,
         licence=licence,
         input_size=use_size or recipe.size,
+        unguided_size=unguided_size or 0,
         close_up_size=close_up_size,
         training=_history(run, seed, start),
     )

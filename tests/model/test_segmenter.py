@@ -293,6 +293,15 @@ def test_the_second_look_is_at_whoever_the_first_one_found():
     assert near.masks[0, 1].mean() > 0.3  # the given mask is seen as closely as its frame
 
 
+def test_without_a_mask_to_go_by_the_picture_is_smaller():
+    network, segmenter = pdnet(input_size=128, unguided_size=96)
+    probabilities(segmenter, [5], ReferenceBook())
+    assert network.shapes == {(3, 96, 96)}
+    network.shapes.clear()
+    probabilities(segmenter, [5], book(f10=disk(30)))
+    assert network.shapes == {(3, 128, 128)}
+
+
 def test_whoever_is_not_found_at_first_is_not_looked_for():
     network, segmenter = pdnet(close_up_size=64)
     torch.nn.init.zeros_(network.head[-1].weight)
