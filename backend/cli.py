@@ -6,7 +6,13 @@ from typing import Annotated
 
 import typer
 
-from backend import dataset_commands, labeling_commands, start_commands, studio_commands
+from backend import (
+    dataset_commands,
+    import_command,
+    labeling_commands,
+    start_commands,
+    studio_commands,
+)
 from backend.settings import Settings
 from labeler.console import say, spoken_errors
 from model import network_commands
@@ -27,6 +33,7 @@ for command in (
     labeling_commands.status,
     studio_commands.serve,
     studio_commands.worker,
+    import_command.import_,
     dataset_commands.export,
     dataset_commands.validate,
     network_commands.train,
@@ -34,7 +41,7 @@ for command in (
     network_commands.effort,
     start_commands.doctor,
 ):
-    app.command()(command)
+    app.command(command.__name__.rstrip("_"))(command)
 app.add_typer(studio_commands.studio, name="studio")
 
 
