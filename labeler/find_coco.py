@@ -80,7 +80,7 @@ def find_coco(
     notes = []
     if others := len(groups) - len(clips):
         kinds = " or ".join(sorted(categories))
-        notes.append(f"{others} clips without a {kinds} were left out (see --category).")
+        notes.append(f"Left out without a {kinds} (see --category): {others} of the clips.")
     return FoundDataset(root, Layout.COCO, clips, rows_of(root), tuple(notes))
 
 
@@ -181,9 +181,9 @@ def _list(group: _Group, alone: bool, crowds: bool) -> FoundClip:
 
 def _read(listed: _Listed, crowds: bool) -> FoundMask:
     outlined = [each for each in listed.people if each.get("segmentation")]
-    missing = "a person without a region" if len(outlined) < len(listed.people) else ""
+    missing = "an outline of each person" if len(outlined) < len(listed.people) else ""
     if not crowds and any(each.get("iscrowd") for each in listed.people):
-        missing = "people in a crowd (see --crowds)"
+        missing = "an outline of each person in a crowd (see --crowds)"
     try:
         regions = [region(each["segmentation"], listed.size) for each in outlined]
         return FoundMask(union(regions, listed.size), missing=missing)

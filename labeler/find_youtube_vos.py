@@ -45,7 +45,7 @@ def find_youtube_vos(folder: Path, categories: Collection[str]) -> FoundDataset:
                 )
     if others:
         kinds = " or ".join(sorted(categories))
-        notes.append(f"{others} clips without a {kinds} were left out (see --category).")
+        notes.append(f"Left out without a {kinds} (see --category): {others} of the clips.")
     if not clips and not others:
         raise LabelerError(f"{folder} has no clips in JPEGImages with masks in Annotations.")
     return FoundDataset(folder, Layout.YOUTUBE_VOS, clips, rows_of(folder), tuple(notes))

@@ -72,7 +72,7 @@ def import_dataset(
         if name not in dataset.clips:
             known = ", ".join(sorted(dataset.clips)[:10]) or "none"
             raise LabelerError(f"There is no clip {name!r} in {dataset.folder}; known: {known}.")
-    chosen = sorted(set(names)) if names else list(dataset.clips)
+    chosen = sorted(set(names or dataset.clips))
     unsaid = [name for name in chosen if name not in dataset.rows]
     if unsaid and wanted.scenario is None:
         raise LabelerError(
@@ -114,7 +114,8 @@ def _take(workspace: Workspace, dataset: FoundDataset, name: str, wanted: Wanted
     for known in workspace.known(new_name, digest):
         if known.sha256 == digest or pictures_digest(_frames(workspace, known)) == digest:
             seen = read_masks(found, places, (known.width, known.height), draft)
-            return Taken(name, known, remarks=_left_alone(workspace, known, seen))
+            as_other = () if known.name == new_name else (f"it is in as clip {known.name!r}",)
+            return Taken(name, known, remarks=as_other + _left_alone(workspace, known, seen))
         raise LabelerError(
             f"There is already another clip {new_name!r} in the workspace (from {known.source}); "
             "give those of this dataset other names with --prefix."
@@ -206,8 +207,8 @@ def _left_alone(workspace: Workspace, clip: Clip, seen: Sequence[SeenMask]) -> t
         return _remarks(seen, clip.stride)
     return (
         *_remarks(seen, clip.stride),
-        f"{_masks(len(other))} that the workspace never had were left alone, as the clip is in; "
-        f"bring one in with `mvps correct`: {_list(other)}",
+        f"{_masks(other)} that the workspace never had left alone, as the clip is in; bring one "
+        f"in with `mvps correct`: {_list(other)}",
     )
 
 
@@ -217,22 +218,21 @@ def _remarks(seen: Sequence[SeenMask], stride: int) -> tuple[str, ...]:
     whole = [each for each in seen if not each.missing]
     if between := [each.frame for each in whole if each.frame % stride]:
         remarks.append(
-            f"{_masks(len(between))} between the key frames, which are every {stride} frames, "
-            f"were left out: {_list(between)}"
+            f"{_masks(between)} left out, between the key frames (every {stride} frames): "
+            f"{_list(between)}"
         )
     for missing in dict.fromkeys(each.missing for each in seen if each.missing):
         without = [each.frame for each in seen if each.missing == missing]
-        remarks.append(f"{_masks(len(without))} without {missing} were left out: {_list(without)}")
+        remarks.append(f"{_masks(without)} left out, without {missing}: {_list(without)}")
     if void := [each.frame for each in whole if each.void and each.frame % stride == 0]:
         remarks.append(
-            f"{_masks(len(void))} had undecided (void) pixels, which are background here: "
-            f"{_list(void)}"
+            f"{_masks(void)} with undecided (void) pixels, which are background here: {_list(void)}"
         )
     return tuple(remarks)
 
 
-def _masks(number: int) -> str:
-    return f"{number} mask{'s' if number != 1 else ''}"
+def _masks(frames: Sequence[int]) -> str:
+    return f"{len(frames)} mask{'s' if len(frames) > 1 else ''}"
 
 
 def _list(frames: Sequence[int]) -> str:
