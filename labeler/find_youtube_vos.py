@@ -57,7 +57,7 @@ def splits(folder: Path) -> list[Path]:
     return [
         split
         for split in (folder, *inside)
-        if (split / "JPEGImages").is_dir() and (split / "Annotations").is_dir()
+        if clip_folders(split / "JPEGImages") and clip_folders(split / "Annotations")
     ]
 
 
