@@ -8,6 +8,7 @@ import typer
 
 from backend import (
     dataset_commands,
+    import_command,
     labeling_commands,
     review_commands,
     start_commands,
@@ -34,6 +35,7 @@ for command in (
     review_commands.check,
     studio_commands.serve,
     studio_commands.worker,
+    import_command.import_,
     dataset_commands.export,
     dataset_commands.validate,
     network_commands.train,
@@ -41,7 +43,7 @@ for command in (
     network_commands.effort,
     start_commands.doctor,
 ):
-    app.command()(command)
+    app.command(command.__name__.rstrip("_"))(command)
 app.add_typer(review_commands.review, name="review")
 app.add_typer(studio_commands.studio, name="studio")
 

@@ -1,6 +1,7 @@
 """The commands of the dataset: written, and looked through for faults."""
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,8 @@ import typer
 from backend.options import Json, opened
 from labeler.console import note, progress, say, say_json
 from labeler.export import export_mvps
+from labeler.export_formats import export_as
+from labeler.layout import Layout
 from labeler.validate import validate as find_faults
 from labeler.workspace import Workspace
 
@@ -27,10 +30,13 @@ def export(
         typer.Option(min=0, max=1, help="Share of the clips that go to test.txt, as in MVPS."),
     ] = 0.4,
     seed: Annotated[int, typer.Option(help="Of the random split.")] = 0,
+    layout: Annotated[
+        Layout, typer.Option("--format", help="youtube-vos and coco have one resolution, the full.")
+    ] = Layout.MVPS,
 ) -> None:
-    """Write the dataset in the MVPS layout, full resolution and 480p."""
+    """Write the dataset, in the MVPS layout at full resolution and 480p, or in another."""
     with opened(context) as workspace:
-        export_dataset(workspace, folder, names, include_unreviewed, test_share, seed)
+        export_dataset(workspace, folder, names, include_unreviewed, test_share, seed, layout)
 
 
 def validate(folder: Annotated[Path, typer.Argument(metavar="DIR")], as_json: Json = False) -> None:
@@ -53,18 +59,20 @@ def export_dataset(
     include_unreviewed: bool,
     test_share: float = 0.4,
     seed: int = 0,
+    layout: Layout = Layout.MVPS,
 ) -> None:
     """Write the dataset, with a progress bar, and say what is in it and what is not."""
     with progress(f"writing {folder}") as update:
-        report = export_mvps(
+        export = partial(
+            export_mvps,
             workspace,
-            folder,
             clips=names,
             include_unreviewed=include_unreviewed,
             test_share=test_share,
             seed=seed,
             progress=update,
         )
+        report = export_as(layout, folder, export, update)
     for name, reason in report.left_out:
         note(f"{name} was left out: {reason}")
     say(f"{folder}: {len(report.clips)} clips, {report.frames} frames, {report.masks} masks")

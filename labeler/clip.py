@@ -41,7 +41,8 @@ class Clip:
     """One video's sampled frames, as the workspace or a dataset knows them.
 
     `width` and `height` are in pixels, upright. `fps` is the true rate of the sampled frames.
-    `source` is the file the clip was made from, and `sha256` the digest of that file.
+    `source` is the file the clip was made from, and `sha256` the digest of that file; of an
+    imported clip, of its pictures as they were found, one after the other.
     """
 
     name: str

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -77,7 +77,7 @@ def export_mvps(
         LabelerError: nothing is to be exported, `target` holds something else, a file of the
             workspace is missing or damaged, or nothing can be written. `target` is unchanged.
     """
-    _refuse_foreign(target)
+    refuse_foreign(target)
     chosen = (
         workspace.clips()
         if clips is None
@@ -136,8 +136,12 @@ def _why_nothing(workspace: Workspace, left_out: Sequence[tuple[str, str]]) -> s
     )
 
 
-def _refuse_foreign(target: Path) -> None:
+def refuse_foreign(target: Path, ours: Collection[str] = OURS) -> None:
     """Refuse a target that an export would have to delete something else from.
+
+    Args:
+        target: the folder to be replaced.
+        ours: the names of all that such an export writes into it.
 
     Raises:
         LabelerError: the target is a file, a mount point, or holds what no export wrote.
@@ -157,7 +161,7 @@ def _refuse_foreign(target: Path) -> None:
             f"{target} is not empty and is no dataset of an earlier export (it has no clips.csv "
             "of the MVPS layout); nothing was touched, export into another folder."
         )
-    if extra := sorted(names - OURS):
+    if extra := sorted(names - set(ours)):
         raise LabelerError(
             f"{target} also holds {', '.join(extra[:5])}, which an export would remove; move that "
             "elsewhere, or export into another folder."

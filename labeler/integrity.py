@@ -1,6 +1,7 @@
 """Whether every row has its file and every file its row; and setting it right after a kill."""
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,7 +42,10 @@ def mend(workspace: Workspace) -> list[str]:
                 continue
             if path.is_dir():
                 shutil.rmtree(path)
-                notices.append("Removed what an interrupted `mvps add` had left; add it again.")
+                notices.append(
+                    "Removed what an interrupted `mvps add` or `mvps import` had left; "
+                    "run it again."
+                )
             else:
                 notices.extend(_finish_mask(workspace, path))
     return notices
@@ -52,12 +56,9 @@ def adopt_masks(workspace: Workspace, clip: Clip) -> list[str]:
     notices = []
     with workspace.database.writing() as connection:  # a mask in the middle of `record` is not seen
         known = {(r.frame, r.number) for r in workspace.revisions(clip)}
-        for path in sorted((workspace.clip_folder(clip.name) / "masks").glob("*/*.png")):
-            revision = _revision_of(path)
-            if revision is not None and path.with_suffix(WITHDRAWN).exists():
-                revision = replace(revision, withdrawn=True)
+        for path, revision in _masks_below(workspace.clip_folder(clip.name)):
             if revision is None:
-                notices.append(f"{path} is no mask of ours and was left alone; move it elsewhere.")
+                notices.append(_not_ours(path))
             elif (revision.frame, revision.number) not in known:
                 insert_revision(connection, revision)
                 notices.append(f"Took in {path} ({revision.provenance.name.lower()}).")
@@ -127,9 +128,27 @@ def _adopt_clip(workspace: Workspace, folder: Path) -> list[str]:
     with workspace.database.writing() as connection:
         if clip.name in {known.name for known in workspace.clips()}:
             return []  # its process has finished since
-        insert_clip(connection, clip)
-    masks = len(adopt_masks(workspace, clip))
-    return [f"Took in clip {clip.name} with {masks} masks, which the database did not know."]
+        found = list(_masks_below(folder))
+        masks = [revision for _, revision in found if revision is not None]
+        insert_clip(connection, clip, masks)
+    notices = [
+        f"Took in clip {clip.name} with {len(masks)} masks, which the database did not know."
+    ]
+    foreign = [path for path, revision in found if revision is None]
+    return notices + [_not_ours(path) for path in foreign]
+
+
+def _masks_below(clip_folder: Path) -> Iterator[tuple[Path, Revision | None]]:
+    """Every mask file of a clip with what it says of itself; None if not whole or not ours."""
+    for path in sorted((clip_folder / "masks").glob("*/*.png")):
+        revision = _revision_of(path)
+        if revision is not None and path.with_suffix(WITHDRAWN).exists():
+            revision = replace(revision, withdrawn=True)
+        yield path, revision
+
+
+def _not_ours(path: Path) -> str:
+    return f"{path} is no mask of ours and was left alone; move it elsewhere."
 
 
 def _finish_mask(workspace: Workspace, pending: Path) -> list[str]:

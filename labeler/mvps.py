@@ -128,7 +128,7 @@ class Dataset:
         Raises:
             LabelerError: the file is missing or is no mask.
         """
-        return self._foreground_and_void(clip, index, resolution)[0]
+        return self.foreground_and_void(clip, index, resolution)[0]
 
     def void(self, clip: str, index: int, resolution: str | None = None) -> Mask:
         """Where a frame is not to be scored, H x W bool; nowhere in MVPS and in most of DAVIS.
@@ -139,7 +139,22 @@ class Dataset:
         Raises:
             LabelerError: the file is missing or is no mask.
         """
-        return self._foreground_and_void(clip, index, resolution)[1]
+        return self.foreground_and_void(clip, index, resolution)[1]
+
+    def foreground_and_void(
+        self, clip: str, index: int, resolution: str | None = None
+    ) -> tuple[Mask, Mask]:
+        """A frame's `mask` and `void`, of one look at the file.
+
+        Raises:
+            LabelerError: the file is missing or is no mask.
+        """
+        folder = self._masks(clip, resolution)
+        objects = read_objects(folder / f"{frame_name(index)}.png")
+        void = np.equal(objects, VOID)
+        if void.any() and not (_numbers_objects(objects) or self._clip_numbers_objects(folder)):
+            void[:] = False
+        return np.not_equal(objects, 0) & ~void, void
 
     @cached_property
     def splits(self) -> dict[str, tuple[str, ...]]:
@@ -172,16 +187,6 @@ class Dataset:
 
     def _masks(self, clip: str, resolution: str | None) -> Path:
         return mask_tree(self.folder, self._resolution(resolution)) / self.clip(clip).name
-
-    def _foreground_and_void(
-        self, clip: str, index: int, resolution: str | None
-    ) -> tuple[Mask, Mask]:
-        folder = self._masks(clip, resolution)
-        objects = read_objects(folder / f"{frame_name(index)}.png")
-        void = np.equal(objects, VOID)
-        if void.any() and not (_numbers_objects(objects) or self._clip_numbers_objects(folder)):
-            void[:] = False
-        return np.not_equal(objects, 0) & ~void, void
 
     def _clip_numbers_objects(self, folder: Path) -> bool:
         """Whether any mask of the clip numbers objects; the objects of this one may be out."""

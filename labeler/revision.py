@@ -149,3 +149,29 @@ def last_prediction(revisions: Sequence[Revision]) -> Revision | None:
     """The newest of a frame's masks that a network made; None of none."""
     predicted = [each for each in revisions if not each.provenance.human]
     return predicted[-1] if predicted else None
+
+
+def recorded(
+    draft: Revision, earlier: Sequence[Revision], latest: Revision | None
+) -> Revision | None:
+    """The revision that a person's mask has already, if it has one.
+
+    Args:
+        draft: the mask, not yet numbered.
+        earlier: the revisions of its frame, in order of number.
+        latest: the one of them that counts.
+    """
+    if not draft.provenance.human:
+        return None
+    if draft.annotation:
+        state = (draft.annotation, draft.created)
+        return next((r for r in earlier if (r.annotation, r.created) == state), None)
+    if draft.provenance is Provenance.CHECKED:  # which never counts by itself
+        latest = next((r for r in reversed(earlier) if r.look is draft.look), None)
+    return None if latest is None or _said(latest) != _said(draft) else latest
+
+
+def _said(revision: Revision) -> tuple[object, ...]:
+    """What a person says by a mask."""
+    told = revision.digest, revision.author, revision.provenance
+    return *told, revision.look, revision.judges, revision.reason

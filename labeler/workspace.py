@@ -17,7 +17,7 @@ from labeler.errors import LabelerError
 from labeler.files import hold, scratch_folder, sync_folder, write_atomically
 from labeler.mask import Mask, encode_mask, mask_digest, read_mask
 from labeler.reference import Reference, ReferenceBook
-from labeler.revision import Look, Provenance, Revision, counting
+from labeler.revision import Look, Provenance, Revision, counting, recorded
 
 WITHDRAWN = ".withdrawn"
 """Ends the name of the empty file beside a mask that its maker took back."""
@@ -93,23 +93,30 @@ class Workspace:
         known = ", ".join(clip.name for clip in clips[:10]) or "none yet"
         raise LabelerError(f"There is no clip {name!r} in {self.root}; there are: {known}.")
 
+    def known(self, name: str, sha256: str) -> list[Clip]:
+        """The clip made from that source, if there is one, then the clip of that name."""
+        table = tables.clips
+        query = sa.select(table).where((table.c.name == name) | (table.c.sha256 == sha256))
+        with self.database.reading() as connection:
+            clips = [Clip(**row._mapping) for row in connection.execute(query)]
+        return sorted(clips, key=lambda clip: clip.sha256 != sha256)
+
     def refuse_known(self, name: str, sha256: str) -> None:
         """Refuse a clip whose name is taken or whose source is in already.
 
         Raises:
             LabelerError: naming the clip that holds the source or the name.
         """
-        for clip in self.clips():
+        for clip in self.known(name, sha256):
             if clip.sha256 == sha256:
                 raise LabelerError(
                     f"This video is in the workspace already, as clip {clip.name!r} "
                     f"(from {clip.source}); nothing was added."
                 )
-            if clip.name == name:
-                raise LabelerError(
-                    f"There is already a clip {name!r} (from {clip.source}); "
-                    "give this one another name with --name."
-                )
+            raise LabelerError(
+                f"There is already a clip {name!r} (from {clip.source}); "
+                "give this one another name with --name."
+            )
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -117,8 +124,13 @@ class Workspace:
         with scratch_folder(self.pending) as folder:
             yield folder
 
-    def add_clip(self, clip: Clip, folder: Path) -> None:
+    def add_clip(self, clip: Clip, folder: Path, revisions: Sequence[Revision] = ()) -> None:
         """Take a prepared `folder`, holding `frames/`, in as `clip`: wholly or not at all.
+
+        Args:
+            clip: what the folder holds.
+            folder: from `scratch`.
+            revisions: its masks, of key frames; each lies where `mask_path` has it, with its note.
 
         Raises:
             LabelerError: the name or the source is known already.
@@ -134,7 +146,7 @@ class Workspace:
                 )
             folder.rename(target)
             sync_folder(self.root / "clips")
-            insert_clip(connection, clip)
+            insert_clip(connection, clip, revisions)
 
     def clip_folder(self, name: str) -> Path:
         """Where a clip's files are."""
@@ -284,7 +296,7 @@ class Workspace:
             latest = counting(earlier)
             if not draft.provenance.human and latest is not None and latest.provenance.human:
                 return None
-            if (known := _recorded(draft, earlier, latest)) is not None:
+            if (known := recorded(draft, earlier, latest)) is not None:
                 return known
             number = earlier[-1].number + 1 if earlier else 1
             path = self.mask_path(replace(draft, number=number))
@@ -366,29 +378,11 @@ class Workspace:
         )
 
 
-def _recorded(
-    draft: Revision, earlier: Sequence[Revision], latest: Revision | None
-) -> Revision | None:
-    """The revision that a person's mask has already, if it has one."""
-    if not draft.provenance.human:
-        return None
-    if draft.annotation:
-        state = (draft.annotation, draft.created)
-        return next((r for r in earlier if (r.annotation, r.created) == state), None)
-    if draft.provenance is Provenance.CHECKED:  # which never counts by itself
-        latest = next((r for r in reversed(earlier) if r.look is draft.look), None)
-    return None if latest is None or _said(latest) != _said(draft) else latest
-
-
-def _said(revision: Revision) -> tuple[object, ...]:
-    """What a person says by a mask."""
-    told = revision.digest, revision.author, revision.provenance
-    return *told, revision.look, revision.judges, revision.reason
-
-
-def insert_clip(connection: sa.Connection, clip: Clip) -> None:
-    """Make a clip known whose folder is in place."""
+def insert_clip(connection: sa.Connection, clip: Clip, revisions: Sequence[Revision]) -> None:
+    """Make a clip known whose folder is in place, and its masks with it."""
     connection.execute(sa.insert(tables.clips).values(**vars(clip)))
+    if revisions:
+        connection.execute(sa.insert(tables.revisions), [vars(each) for each in revisions])
 
 
 def insert_revision(connection: sa.Connection, revision: Revision) -> None:

@@ -1,17 +1,15 @@
 """Pictures of people in MSCOCO (Lin et al. 2014), by the rule of the PDNet paper."""
 
 import contextlib
-import importlib
 import io
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from labeler.coco import decode_runs, module, region
 from labeler.errors import LabelerError
 from model.data.sources import People, Still, faults_of, picture_fault, refuse_faults
 
@@ -38,30 +36,6 @@ class CocoRegions:
             inside = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
             people[: len(inside)][inside] = min(int(number) + 1, 255)
         return np.ascontiguousarray(people.reshape(self.size, order="F"))
-
-
-def decode_runs(counts: bytes) -> NDArray[np.int64]:
-    """Decode COCO's compressed run lengths: of outside, inside, outside, ..., down the columns.
-
-    As in `rleFrString` of pycocotools' maskApi.c: six bits a byte, five of the number and one
-    for whether it goes on, the lowest first; from the fourth run on, the difference from the run
-    two before. (pycocotools' own `decode` warns under numpy 2.)
-
-    >>> decode_runs(b"55o0").tolist()
-    [5, 5, 31]
-    """
-    runs: list[int] = []
-    number = bits = 0
-    for byte in counts:
-        digit = byte - 48
-        number |= (digit & 31) << bits
-        bits += 5
-        if not digit & 32:
-            if digit & 16:
-                number -= 1 << bits
-            runs.append(number + (runs[-2] if len(runs) > 2 else 0))
-            number = bits = 0
-    return np.array(runs, np.int64)
 
 
 def stills_from_coco(
@@ -104,7 +78,7 @@ def stills_from_coco(
 
 def _regions(annotations: Path) -> dict[str, CocoRegions]:
     """The people of every picture that has some and no crowd, by the picture's file name."""
-    coco = _module("coco")
+    coco = module("coco")
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress
             dataset = coco.COCO(str(annotations))
@@ -115,7 +89,7 @@ def _regions(annotations: Path) -> dict[str, CocoRegions]:
             size = (int(picture["height"]), int(picture["width"]))
             people = dataset.loadAnns(dataset.getAnnIds(imgIds=[number], catIds=[person]))
             if not any(each.get("iscrowd") for each in people):
-                counts = tuple(_run_lengths(each["segmentation"], size) for each in people)
+                counts = tuple(region(each["segmentation"], size)["counts"] for each in people)
                 found[str(picture["file_name"])] = CocoRegions(size, counts)
     except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
         raise LabelerError(
@@ -124,33 +98,7 @@ def _regions(annotations: Path) -> dict[str, CocoRegions]:
     return found
 
 
-def _run_lengths(
-    segmentation: Sequence[Sequence[float]] | Mapping[str, Any], size: tuple[int, int]
-) -> bytes:
-    coco = _module("mask")
-    height, width = size
-    given: Any = segmentation
-    if isinstance(given, Mapping):
-        region = (
-            coco.frPyObjects(given, height, width) if isinstance(given["counts"], list) else given
-        )
-    else:
-        region = coco.merge(coco.frPyObjects(given, height, width))
-    counts = region["counts"]
-    return counts.encode() if isinstance(counts, str) else bytes(counts)
-
-
 def _pixels(people: CocoRegions) -> int:
-    coco = _module("mask")
+    coco = module("mask")
     regions: list[Any] = [{"size": list(people.size), "counts": each} for each in people.counts]
     return int(coco.area(coco.merge(regions)))
-
-
-def _module(name: str) -> Any:
-    """A module of pycocotools, which only this reader needs."""
-    try:
-        return importlib.import_module(f"pycocotools.{name}")
-    except ImportError:
-        raise LabelerError(
-            "To read MSCOCO takes pycocotools; run `pip install pycocotools`."
-        ) from None

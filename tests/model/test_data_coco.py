@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from labeler.errors import LabelerError
-from model.data.coco import decode_runs, stills_from_coco
+from model.data.coco import stills_from_coco
 from model.data.layouts import portraits_from
 from tests.model.made_sources import write_png
 
@@ -111,14 +111,3 @@ def test_another_file_is_refused(tmp_path, content):
 def test_no_pictures_of_people_is_an_error(tmp_path):
     with pytest.raises(LabelerError, match="no picture with 5000 pixels of people"):
         stills_from_coco(*made_coco(tmp_path, [[(2, 0, box(0, 0, 100, 60))]]))
-
-
-def test_run_lengths_are_decoded_as_pycocotools_encodes_them():
-    from pycocotools import mask as coco
-
-    rng = np.random.default_rng(0)
-    for share in (0.0, 0.02, 0.5, 0.98, 1.0):
-        mask = np.asfortranarray(rng.uniform(size=(37, 211)) < share).astype(np.uint8)
-        runs = decode_runs(coco.encode(np.asfortranarray(mask))["counts"])
-        decoded = np.repeat(np.arange(len(runs)) % 2, runs).reshape(mask.shape, order="F")
-        assert (decoded == mask).all()

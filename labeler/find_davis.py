@@ -1,0 +1,82 @@
+"""What is found in a dataset in the layout of MVPS or of DAVIS."""
+
+import re
+from functools import partial
+from pathlib import Path
+
+from labeler.clips_table import ClipRow
+from labeler.errors import LabelerError
+from labeler.found import MASKS, PICTURES, FoundClip, FoundDataset, FoundMask, frames_in, rows_of
+from labeler.layout import Layout, davis_whole_clips
+from labeler.mvps import FULL, Dataset, clip_folders, mask_tree, picture_tree
+
+
+def find_davis(folder: Path, layout: Layout, resolution: str | None = None) -> FoundDataset:
+    """List a dataset in the layout of MVPS or of DAVIS; every object of a mask is a portrait.
+
+    Args:
+        folder: the dataset.
+        layout: which of the two; MVPS says more of its clips, in clips.csv.
+        resolution: the one to read; the largest if nothing is said.
+
+    Raises:
+        LabelerError: there is no such resolution, or clips.csv is damaged, or missing in MVPS.
+    """
+    rows = rows_of(folder)
+    if layout is Layout.MVPS and not rows:
+        raise LabelerError(
+            f"{folder} has no clips.csv of the MVPS layout; read it with --format davis."
+        )
+    resolution = _chosen(folder, resolution)
+    pictures, masks = picture_tree(folder, resolution), mask_tree(folder, resolution)
+    names = sorted({*rows, *clip_folders(pictures), *clip_folders(masks)})
+    bare = (ClipRow(name, None, 0, 0, None, 0, 0) for name in names)  # only the names are asked for
+    dataset = Dataset(folder, (resolution,), tuple(bare))
+    return FoundDataset(
+        folder, layout, {name: partial(_list, dataset, name) for name in names}, rows
+    )
+
+
+def resolutions(folder: Path) -> list[str]:
+    """The resolutions that a dataset has both pictures and masks of, the largest first."""
+    trees = folder / "JPEGImages"
+    found = [
+        tree.name
+        for tree in (trees.iterdir() if trees.is_dir() else ())
+        if clip_folders(tree) and clip_folders(mask_tree(folder, tree.name))
+    ]
+    return sorted(found, key=_height, reverse=True)
+
+
+def _height(resolution: str) -> float:
+    """Roughly how many rows a picture has: 480 of 480p, the most of Full-Resolution."""
+    number = re.match(r"\d+", resolution)
+    return float("inf") if resolution == FULL else int(number.group()) if number else 0
+
+
+def _chosen(folder: Path, resolution: str | None) -> str:
+    known = resolutions(folder)
+    if not known:
+        raise LabelerError(
+            f"{folder} has no clips in JPEGImages/{FULL} or JPEGImages/480p with masks in "
+            "Annotations; give the folder that holds JPEGImages."
+        )
+    if resolution is not None and resolution not in known:
+        raise LabelerError(f"{folder} has no {resolution}, only {' and '.join(known)}.")
+    return resolution or known[0]
+
+
+def _list(dataset: Dataset, name: str) -> FoundClip:
+    [resolution] = dataset.resolutions
+    whole = davis_whole_clips(dataset.folder, resolution) / name
+    pictures = whole if whole.is_dir() else picture_tree(dataset.folder, resolution) / name
+    masks = frames_in(mask_tree(dataset.folder, resolution) / name, MASKS)
+    return FoundClip(
+        frames_in(pictures, PICTURES),
+        {number: partial(_read, dataset, name, number) for number in masks},
+    )
+
+
+def _read(dataset: Dataset, name: str, number: int) -> FoundMask:
+    mask, void = dataset.foreground_and_void(name, number)
+    return FoundMask(mask, void=bool(void.any()))
