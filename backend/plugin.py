@@ -16,7 +16,6 @@ from backend.settings import Settings
 from backend.task_data import prediction, shown_revision
 from labeler.clip import Clip
 from labeler.errors import LabelerError
-from labeler.review import STRICT, Thresholds
 from labeler.revision import Revision
 from labeler.workspace import Workspace
 
@@ -42,7 +41,6 @@ class Service:
     inbox: Inbox
     queue: JobQueue
     facts: Facts
-    thresholds: Thresholds = STRICT
 
     @staticmethod
     def opened(settings: Settings) -> "Service":
@@ -53,7 +51,6 @@ class Service:
             Inbox(workspace.database),
             JobQueue(workspace.root, settings.queue_url),
             Facts(workspace.database),
-            settings.thresholds,
         )
 
 

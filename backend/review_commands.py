@@ -84,7 +84,7 @@ def list_command(
 ) -> None:
     """List the frames that wait for a second or a third person."""
     with opened(context) as workspace:
-        found = review_report(workspace, context.obj.thresholds)
+        found = review_report(workspace)
     frames = found.at(*(stages or (Stage.CONFLICT, Stage.UNCHECKED)))
     frames.sort(key=lambda each: each.stage is not Stage.CONFLICT)
     if as_json:
@@ -131,7 +131,7 @@ def decide(
 def report(context: typer.Context, as_json: Json = False) -> None:
     """Show agreement by clip and by two people, and what audits say of the pre-labels."""
     with opened(context) as workspace:
-        found = review_report(workspace, context.obj.thresholds)
+        found = review_report(workspace)
     if as_json:
         say_json(
             {

@@ -20,7 +20,7 @@ SHOWN_CONFLICTS = 12
 
 def review_of(service: Service) -> dict[str, Any]:
     """What the page shows of the cross-check."""
-    report = review_report(service.workspace, service.thresholds)
+    report = review_report(service.workspace)
     conflicts = report.at(Stage.CONFLICT)
     waiting: dict[tuple[str, str], int] = {}
     for each in report.at(Stage.UNCHECKED):

@@ -1,14 +1,14 @@
 """The state of the cross-check: who waits for whom, who agrees with whom, what audits say."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from labeler.clip import Clip
 from labeler.crosscheck import agreement_of
-from labeler.review import STRICT, Agreement, Stage, Thresholds, standing
+from labeler.review import Agreement, Stage, standing
 from labeler.revision import Look, Provenance, Revision, counting, last_prediction, standing_of
 from labeler.workspace import Workspace
 
@@ -18,7 +18,8 @@ class ReviewedFrame:
     """A key frame that a person has masked, and how far its cross-check is.
 
     `first` made the mask and `second` checked it, "" where nobody has yet; `agreement` is between
-    their masks. `look` is what the second was shown and `reason` what they or a third person said.
+    their masks, and `agreed` whether that was enough, and no third person was needed. `look` is
+    what the second was shown and `reason` what they or a third person said.
     """
 
     clip: str
@@ -28,6 +29,7 @@ class ReviewedFrame:
     second: str = ""
     look: Look | None = None
     agreement: Agreement | None = None
+    agreed: bool = False
     reason: str = ""
 
 
@@ -75,7 +77,7 @@ class ReviewReport:
         return [each for each in self.frames if each.stage in stages]
 
 
-def review_report(workspace: Workspace, thresholds: Thresholds = STRICT) -> ReviewReport:
+def review_report(workspace: Workspace) -> ReviewReport:
     """Look through a workspace's cross-check; nothing is changed.
 
     Raises:
@@ -95,8 +97,8 @@ def review_report(workspace: Workspace, thresholds: Thresholds = STRICT) -> Revi
         by_pair[each.first, each.second].append(each)
     return ReviewReport(
         tuple(frames),
-        {name: _tally(group, thresholds) for name, group in sorted(by_clip.items())},
-        {pair: _tally(group, thresholds) for pair, group in sorted(by_pair.items())},
+        {name: _tally(group) for name, group in sorted(by_clip.items())},
+        {pair: _tally(group) for pair, group in sorted(by_pair.items())},
         Audit(len(audits), *np.mean(audits, axis=0).tolist()) if audits else None,
     )
 
@@ -109,6 +111,7 @@ def _reviewed(
     if first is None or not first.provenance.human:
         return None
     reason = "" if second is None else second.reason
+    agreed = now.stage is Stage.ACCEPTED and first.look is not Look.DECIDE
     if now.stage is Stage.ACCEPTED and len(first.judges) == 2:
         by_number = {each.number: each for each in revisions}
         reason = first.reason
@@ -123,6 +126,7 @@ def _reviewed(
         second.author,
         second.look,
         agreement_of(workspace, first, second),
+        agreed,
         reason,
     )
 
@@ -150,11 +154,11 @@ def _audited(
             yield labeled, audited, between
 
 
-def _tally(frames: Iterable[ReviewedFrame], thresholds: Thresholds) -> Tally:
+def _tally(frames: Sequence[ReviewedFrame]) -> Tally:
     found = [each.agreement for each in frames if each.agreement is not None]
     return Tally(
         len(found),
-        sum(map(thresholds.met_by, found)),
+        sum(each.agreed for each in frames),
         float(np.mean([each.region for each in found])),
         float(np.mean([each.boundary for each in found])),
     )

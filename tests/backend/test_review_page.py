@@ -186,9 +186,9 @@ def test_the_page_tells_who_waits_for_whom_and_who_agrees(client, workspace, cli
     record_check(workspace, clip, 5, square(5), "bob")
     record_check(workspace, clip, 10, square(8), "cid", look=Look.AUDIT)
     page = client.get("/", headers=basic()).text
-    assert "2 frames of walk by ann wait for another person." in page
+    assert "2 frames wait for somebody else than ann (walk)." in page
     assert "<td>ann</td><td>bob</td>" in page
-    assert "Audit of 1 frames" in page
+    assert "Audit of 1 frame:" in page
 
 
 def test_a_conflict_is_drawn_in_colours_that_say_whose(workspace, clip):
