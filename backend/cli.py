@@ -6,7 +6,13 @@ from typing import Annotated
 
 import typer
 
-from backend import dataset_commands, labeling_commands, start_commands, studio_commands
+from backend import (
+    dataset_commands,
+    labeling_commands,
+    measure_commands,
+    start_commands,
+    studio_commands,
+)
 from backend.settings import Settings
 from labeler.console import say, spoken_errors
 from model import network_commands
@@ -29,6 +35,8 @@ for command in (
     studio_commands.worker,
     dataset_commands.export,
     dataset_commands.validate,
+    measure_commands.quality,
+    measure_commands.stats,
     network_commands.train,
     network_commands.evaluate,
     network_commands.effort,

@@ -12,11 +12,9 @@ from backend.credentials import SECRET_HEADER, Credentials
 from backend.inbox import DELETED, SUBMITTED
 from backend.label_config import LABEL_CONFIG, tabs
 from backend.studio import Studio
+from backend.tables import LABELING
 from labeler.errors import LabelerError
 from labeler.workspace import Workspace
-
-LABELING = "labeling"
-"""The role of the project in which masks are corrected."""
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,9 @@ annotations = sa.Table(
     sa.Column("deleted", UtcTime),
 )
 
+LABELING = "labeling"
+"""The role of the project in which masks are corrected."""
+
 projects = sa.Table(
     "projects",
     metadata,
