@@ -94,7 +94,7 @@ def quality(
     else:
         for each in findings:
             _say_finding(each, links.get((each.clip, each.frame)))
-        counts = ", ".join(f"{n} {rule}" for rule, n in count_rules(findings).items())
+        counts = ", ".join(f"{rule} {n}" for rule, n in count_rules(findings).items())
         masks = sum(len(clip.masks) for clip in clips)
         say(f"{masks} masks of {len(clips)} clips: {counts or 'nothing found'}")
     if strict and any(each.rule.severity is not Severity.NOTE for each in findings):

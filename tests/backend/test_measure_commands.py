@@ -53,7 +53,7 @@ def test_masks_that_count_are_looked_at_and_lead_to_their_tasks(
     out, _ = mvps.run("quality", "walk")
     assert f"warning holes: walk frame 10, {workspace.mask_path(revision)}" in out
     assert "Fill the holes" in out
-    assert "4 masks of 1 clips: 1 holes" in out
+    assert "4 masks of 1 clips: holes 1" in out
     assert "http" not in out
 
     connect(workspace)
@@ -87,7 +87,7 @@ def test_a_dataset_is_looked_at_without_a_workspace(mvps: Terminal, tmp_path: Pa
     write_mask(mask_path(tmp_path / "set", "lucia", 10), np.zeros((239, 360), bool))
     out, _ = mvps.run("quality", "--dataset", tmp_path / "set")
     assert "fault size: lucia frame 10" in out
-    assert "6 masks of 2 clips: 1 size" in out
+    assert "6 masks of 2 clips: size 1" in out
     mvps.run("quality", "--dataset", tmp_path / "set", "hike", "--strict")
     mvps.run("quality", "--dataset", tmp_path / "set", "lucia", "--strict", expect=1)
     _, err = mvps.run("quality", "--dataset", tmp_path / "set", "swing", expect=1)
