@@ -1,0 +1,85 @@
+"""What may be wrong with a mask, how sure that is, and what to do about it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+
+class Severity(StrEnum):
+    """How sure it is that something is wrong."""
+
+    FAULT = "fault"  # the mask cannot be used
+    WARNING = "warning"  # look at it
+    NOTE = "note"  # good to know
+
+
+class Rule(StrEnum):
+    """What may be wrong with a mask; the value is the rule's name for a script."""
+
+    UNREADABLE = "unreadable"  # the mask or its picture
+    SIZE = "size"  # the mask has another size than its picture
+    EMPTY = "empty"  # nobody is masked
+    SPECKS = "specks"  # scraps far from everybody
+    HOLES = "holes"  # pinholes deep inside
+    BORDER_GAP = "border-gap"  # it ends just short of the frame's border, along it
+    BORDER_STRIP = "border-strip"  # it is a thin strip along the frame's border
+    BORDER_AROUND = "border-around"  # it covers most of the frame's border
+    AREA = "area"  # it grows or shrinks suddenly
+    PLACE = "place"  # it is suddenly somewhere else
+    FLICKER = "flicker"  # it differs from both neighbours, which are alike
+    STILL = "still"  # the picture hardly changes from key frame to key frame
+
+    @property
+    def severity(self) -> Severity:
+        """How sure it is that something is wrong."""
+        if self in {Rule.UNREADABLE, Rule.SIZE}:
+            return Severity.FAULT
+        return Severity.NOTE if self is Rule.STILL else Severity.WARNING
+
+    @property
+    def advice(self) -> str:
+        """What to do about it."""
+        return _ADVICE[self]
+
+
+_ADVICE = {
+    Rule.UNREADABLE: "Put the file back from a copy, or make it again.",
+    Rule.SIZE: "Make the mask again at the size of its picture.",
+    Rule.EMPTY: "Mask whoever is there; if nobody is, leave it empty.",
+    Rule.SPECKS: "Erase the specks, unless somebody is there.",
+    Rule.HOLES: "Fill the holes, unless the background shows through them.",
+    Rule.BORDER_GAP: "Paint on to the border, if the portrait goes on behind it.",
+    Rule.BORDER_STRIP: "Erase the strip, unless somebody just shows there.",
+    Rule.BORDER_AROUND: "See whether portrait and background are swapped.",
+    Rule.AREA: "See whether on one of the two frames somebody is missing or too much is masked.",
+    Rule.PLACE: "See whether both frames mask the same people.",
+    Rule.FLICKER: "See what this mask has or lacks that the ones before and after agree on.",
+    Rule.STILL: "One of these frames is enough; take a part of the video where people move.",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One reason to look at a mask.
+
+    `path` is the file in question, `message` a sentence on what was found. A finding about
+    several masks in a row names the first.
+    """
+
+    rule: Rule
+    clip: str
+    frame: int
+    path: Path
+    message: str
+
+    def to_json(self) -> dict[str, str | int]:
+        """The finding for a script."""
+        return {
+            "file": str(self.path),
+            "clip": self.clip,
+            "frame": self.frame,
+            "rule": self.rule.value,
+            "severity": self.rule.severity.value,
+            "message": self.message,
+            "advice": self.rule.advice,
+        }
