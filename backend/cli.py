@@ -29,6 +29,8 @@ for command in (
     studio_commands.worker,
     dataset_commands.export,
     dataset_commands.validate,
+    dataset_commands.split,
+    dataset_commands.resize,
     network_commands.train,
     network_commands.evaluate,
     network_commands.effort,
