@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -94,7 +95,7 @@ def export_mvps(
     parts, left_out = _choose(workspace, chosen, include_unreviewed)
     if not parts:
         raise LabelerError(_why_nothing(workspace, left_out))
-    memory = _memory(workspace, target)
+    memory = _memory(workspace, target.resolve())
     earlier = Ledger.read(memory / "files.tsv") if target.exists() else Ledger()
     rows = [_row(part) for part in parts]
     kept = Split() if new_lists else _kept_lists(target, memory, lists)
@@ -121,8 +122,10 @@ def export_mvps(
             digests[name] = sha256_of(folder / name)
         write_manifest(folder, digests)
     with suppress(OSError, LabelerError):  # without it the next export just takes longer
+        _forget_the_gone(memory.parent)
         write_ledger(memory / "files.tsv", target.resolve(), made)
         write_split(memory, _extended(split, kept))
+        (memory / "folder").write_bytes(os.fsencode(target.resolve()))
     return ExportReport(
         clips=tuple(row.name for row in rows),
         frames=frames,
@@ -136,8 +139,15 @@ def export_mvps(
 
 def _memory(workspace: Workspace, target: Path) -> Path:
     """Where the workspace remembers what it exported to a folder."""
-    place = hashlib.sha256(os.fsencode(target.resolve())).hexdigest()[:16]
-    return workspace.root / "exports" / f"{target.resolve().name}-{place}"
+    place = hashlib.sha256(os.fsencode(target)).hexdigest()[:16]
+    return workspace.root / "exports" / place
+
+
+def _forget_the_gone(memories: Path) -> None:
+    """Remove what is remembered of exports whose folder is no longer there."""
+    for folder in memories.glob("*/folder"):
+        if not Path(os.fsdecode(folder.read_bytes())).exists():
+            shutil.rmtree(folder.parent, ignore_errors=True)
 
 
 def _kept_lists(target: Path, memory: Path, lists: Path | None) -> Split:

@@ -303,3 +303,6 @@ def test_a_deleted_export_is_forgotten(many: Workspace, tmp_path: Path) -> None:
     shutil.rmtree(target)
     assert export_mvps(many, target, seed=2).mended == ()
     assert read_split(target) != lists
+    shutil.rmtree(target)
+    export_mvps(many, tmp_path / "elsewhere", clips=["a"])
+    assert len(list((many.root / "exports").iterdir())) == 1
