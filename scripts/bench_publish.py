@@ -185,14 +185,24 @@ def export_figures(arguments: argparse.Namespace) -> list[Figure]:
     ]
 
 
-def made_workspace(root: Path, pictures: Path, frames: int | None = None) -> Workspace:
+def made_workspace(
+    root: Path, pictures: Path, frames: int | None = None, stride: int = KEY_FRAME_STRIDE
+) -> Workspace:
     """One clip of pictures, given again and again up to `frames`; all its masks are accepted."""
     paths = sorted(pictures.glob("*.jpg"))
     frames = frames or len(paths)
     height, width = read_image(paths[0]).shape[:2]
     workspace = Workspace(root)
     clip = Clip(
-        "clip", Scenario.NEWS, frames, Fraction(30), width, height, "clip.mp4", f"{frames:064}"
+        name="clip",
+        scenario=Scenario.NEWS,
+        frame_count=frames,
+        fps=Fraction(30),
+        width=width,
+        height=height,
+        source="clip.mp4",
+        sha256=f"{frames:064}",
+        stride=stride,
     )
     with workspace.scratch() as folder:
         (folder / "frames").mkdir()
@@ -234,9 +244,10 @@ assert validate(Path(sys.argv[2])) == []
 
 
 def memory_figures(arguments: argparse.Namespace) -> list[Figure]:
-    """Peak memory of each step with 100 frames and with 5,000; small ones, so that it is counted.
+    """Peak memory of each step with 100 frames and with 5,000; small ones, to be done sooner.
 
-    What a frame leaves behind would be the same with larger ones.
+    What a frame leaves behind would be the same with larger ones. Few have masks, as recording
+    each is waited for until it is on disk.
     """
     small = arguments.folder / "small"
     small.mkdir()
@@ -252,7 +263,7 @@ def memory_figures(arguments: argparse.Namespace) -> list[Figure]:
     peaks: dict[str, list[float]] = {name: [] for name in steps}
     for frames in (100, 5000):
         root, target = arguments.folder / f"memory-{frames}", arguments.folder / f"set-{frames}"
-        made_workspace(root, small, frames).close()
+        made_workspace(root, small, frames, stride=25).close()
         for name, program in steps.items():
             peaks[name].append(peak(program, root, target))
     figures = []
