@@ -139,7 +139,7 @@ def _stamp(clip: Clip, path: Path) -> str:
         raise LabelerError(
             f"{path} is missing; run `mvps doctor` to see what else is damaged."
         ) from None
-    return f"{clip.sha256} {path.name} {stat.st_size} {stat.st_mtime_ns}"
+    return f"{clip.sha256[:16]} {path.name} {stat.st_size} {stat.st_mtime_ns}"
 
 
 def _picture(path: Path) -> tuple[bytes, bytes]:

@@ -16,7 +16,7 @@ RECIPE = f"1 jpeg={JPEG_QUALITY} opencv={cv2.__version__} pillow={PIL.__version_
 depend on what was there before; count up its first number with every change of any such bytes."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Made:
     """One file that was made.
 
@@ -33,32 +33,38 @@ class Made:
 class Ledger:
     """The files of a folder that are known to have been made, by their path in it."""
 
-    def __init__(self, made: Mapping[str, Made] | None = None) -> None:
-        """Know of these."""
-        self._made = dict(made or {})
+    def __init__(self, lines: Mapping[str, str] | None = None) -> None:
+        """Know of files by what `line` begins with; kept as text, for there may be many."""
+        self._lines = dict(lines or {})
 
     def __len__(self) -> int:
-        return len(self._made)
+        return len(self._lines)
 
     @classmethod
     def read(cls, path: Path) -> "Ledger":
-        """Read what `write` or `line` wrote: nothing where the file is absent or of another recipe.
+        """Read what `write_ledger` or `line` wrote: nothing where the file is absent or of another recipe.
 
         A line that is not whole, as a kill may leave it, counts as not written.
         """
-        made = {}
+        lines = {}
         try:
             with path.open(encoding="utf-8", errors="surrogateescape", newline="\n") as file:
                 if file.readline() != f"{RECIPE}\n":
                     return cls()
                 for line in file:
-                    fields = line.split("\t")
-                    if len(fields) == 4 and line.endswith("\n"):
-                        sha256, source, state, name = fields
-                        made[name[:-1]] = Made(source, sha256, state)
+                    made, _, name = line.rpartition("\t")
+                    if made.count("\t") == 2 and name.endswith("\n"):
+                        lines[name[:-1]] = made
         except OSError:
             return cls()
-        return cls(made)
+        return cls(lines)
+
+    def of(self, name: str) -> Made | None:
+        """What the file was made of; None if that is not known."""
+        if name not in self._lines:
+            return None
+        sha256, source, state = self._lines[name].split("\t")
+        return Made(source, sha256, state)
 
     def still(self, folder: Path, name: str, source: str) -> str | None:
         """The SHA-256 of a file if it is just what would be made of `source`; None if not.
@@ -66,10 +72,12 @@ class Ledger:
         A file that looks to the file system as it did (size, times of content and of inode,
         inode) is taken for unchanged; any other one is read.
         """
-        made = self._made.get(name)
+        made = self.of(name)
         if made is None or made.source != source:
             return None
         try:
+            if (folder / name).is_symlink():
+                return None
             if state_of(folder / name) == made.state or sha256_of(folder / name) == made.sha256:
                 return made.sha256
         except OSError:
@@ -78,7 +86,7 @@ class Ledger:
 
     def was_made_of(self, name: str, source: str) -> bool:
         """Whether the file, as it once was, was made of `source`."""
-        made = self._made.get(name)
+        made = self.of(name)
         return made is not None and made.source == source
 
 

@@ -218,7 +218,8 @@ def made_workspace(
 
 # Memory
 
-PEAK = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+# Not ru_maxrss, which also counts what this process had when it started that one.
+PEAK = 'print(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])'
 EXPORT = f"""
 import sys
 from pathlib import Path
