@@ -9,7 +9,7 @@ import cv2
 import PIL
 
 from labeler.clip import JPEG_QUALITY
-from labeler.files import sha256_of, write_atomically
+from labeler.files import sha256_of
 
 RECIPE = f"1 jpeg={JPEG_QUALITY} opencv={cv2.__version__} pillow={PIL.__version__}"
 """How files are made. Files of another recipe are made again, so that the bytes of a dataset never
@@ -42,9 +42,10 @@ class Ledger:
 
     @classmethod
     def read(cls, path: Path) -> "Ledger":
-        """Read what `write_ledger` or `line` wrote: nothing where the file is absent or of another recipe.
+        """Read what `write_ledger` or `line` wrote.
 
-        A line that is not whole, as a kill may leave it, counts as not written.
+        Nothing is known where the file is absent or of another recipe. A line that is not whole, as
+        a kill may leave it, counts as not written.
         """
         lines = {}
         try:
@@ -96,13 +97,15 @@ def line(name: str, made: Made) -> str:
 
 
 def write_ledger(path: Path, folder: Path, made: Mapping[str, Made]) -> None:
-    """Write down what the files of a folder were made of, and how they look at this moment."""
-    lines = [f"{RECIPE}\n"]
-    for name, each in sorted(made.items()):
-        state = state_of(folder / name)
-        lines.append(line(name, Made(each.source, each.sha256, state)))
+    """Write down what the files of a folder were made of, and how they look at this moment.
+
+    Not whole or not at all, as a half one does no harm.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, "".join(lines).encode(errors="surrogateescape"))
+    with path.open("w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+        file.write(f"{RECIPE}\n")
+        for name, each in sorted(made.items()):
+            file.write(line(name, Made(each.source, each.sha256, state_of(folder / name))))
 
 
 def state_of(path: Path) -> str:
