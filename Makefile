@@ -28,6 +28,7 @@ format: $(READY_DEV)
 
 bench: $(READY_DEV)  ## speed and memory, as a table and as JSON
 	$(BIN)/python scripts/bench.py
+	$(BIN)/python scripts/bench_publish.py
 
 clean:  ## the virtual environment only: a workspace holds people's work
 	rm -rf $(VENV)

@@ -39,6 +39,8 @@ for command in (
     import_command.import_,
     dataset_commands.export,
     dataset_commands.validate,
+    dataset_commands.split,
+    dataset_commands.resize,
     measure_commands.quality,
     measure_commands.stats,
     network_commands.train,

@@ -84,7 +84,7 @@ def _make_dataset(
         with progress(f"drawing {clip.name}") as update:
             write_preview(workspace, clip, page, update)
         dataset = workspace.root / "dataset"
-        export_dataset(workspace, dataset, None, include_unreviewed=True)
+        export_dataset(workspace, dataset, include_unreviewed=True)
         faults = validate(dataset)
     for fault in faults:
         say(f"{fault.rule}: {fault.message}")

@@ -39,6 +39,11 @@ class Rule(StrEnum):
     SPLIT_TWICE = "split-twice"  # a clip in both lists, or twice in one
     SPLIT_UNKNOWN = "split-unknown"  # a listed clip that is not there
     SPLIT_MISSING = "split-missing"  # a clip in no list
+    SPLIT_SOURCE = "split-source"  # clips of one source video in both lists
+    MANIFEST = "manifest"  # SHA256SUMS is damaged
+    MANIFEST_MISSING = "manifest-missing"  # a file that SHA256SUMS names is missing
+    MANIFEST_EXTRA = "manifest-extra"  # a file that SHA256SUMS does not name
+    MANIFEST_CHANGED = "manifest-changed"  # a file with other bytes than SHA256SUMS says
 
 
 @dataclass(frozen=True)

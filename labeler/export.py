@@ -1,25 +1,26 @@
 """From a workspace to a dataset in the MVPS layout."""
 
+import hashlib
 import os
 import shutil
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-from labeler.clip import Clip, frame_name
+from labeler.clip import Clip
 from labeler.clips_table import ClipRow, format_clips, has_clips_table
 from labeler.errors import LabelerError
-from labeler.mask import encode_mask, mask_digest
-from labeler.mvps import FULL, mask_tree, picture_tree
-from labeler.resize import resize_dataset
-from labeler.revision import Provenance, Revision
-from labeler.split import split_clips, write_split
+from labeler.export_files import Part, write_files
+from labeler.files import sha256_of
+from labeler.ledger import Ledger, Made, write_ledger
+from labeler.manifest import MANIFEST, files, write_manifest
+from labeler.revision import Provenance
+from labeler.split import TEST_SHARE, Split, parted_sources, read_split, split_clips, write_split
 from labeler.swap import replacing
-from labeler.threads import call_all
 from labeler.workspace import Workspace
 
-OURS = {"JPEGImages", "Annotations", "ImageSets", "clips.csv"}
+OURS = {"JPEGImages", "Annotations", "ImageSets", "clips.csv", MANIFEST}
 """Everything an export writes into its folder."""
 
 
@@ -29,21 +30,19 @@ class ExportReport:
 
     `clips` are the names of the exported clips; `frames` and `masks` the numbers of their
     pictures and masks, each of which is there at full resolution and at 480p. `left_out` says
-    for each clip that is not in the dataset why, as (clip, reason).
+    for each clip that is not in the dataset why, as (clip, reason). `written` is the number of
+    those files that were not just taken over from the export before, and `mended` are those of
+    them that somebody or something had changed or removed since. `parted` are the groups of clips
+    of one source video that the lists had, and so have, on both sides.
     """
 
     clips: tuple[str, ...]
     frames: int
     masks: int
     left_out: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
-class _Part:
-    """A clip to be exported, and the masks that go with it."""
-
-    clip: Clip
-    revisions: tuple[Revision, ...]
+    written: int
+    mended: tuple[str, ...] = ()
+    parted: tuple[tuple[str, ...], ...] = ()
 
 
 def export_mvps(
@@ -52,13 +51,19 @@ def export_mvps(
     *,
     include_unreviewed: bool = False,
     clips: Sequence[str] | None = None,
-    test_share: float = 0.4,
+    test_share: float = TEST_SHARE,
     seed: int = 0,
+    stratified: bool = False,
+    lists: Path | None = None,
+    new_lists: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> ExportReport:
     """Write a dataset in the MVPS layout; what `target` held is replaced only by a whole one.
 
-    The same clips and masks give the same bytes, whoever recorded them and in whatever order.
+    The same clips and masks give the same bytes, whoever recorded them and in whatever order, and
+    whatever was exported before; only the lists depend on those there were, since a clip never
+    changes its list. What an export to the same folder wrote, and what is still as it was, is not
+    made again.
 
     Args:
         workspace: where the clips and masks are.
@@ -68,7 +73,11 @@ def export_mvps(
         clips: the names of the clips to export; all of them when None.
         test_share: the share of the clips to test on (see `split_clips`).
         seed: the seed of the split.
-        progress: called with (files written, files to write).
+        stratified: give each scenario its share of test clips.
+        lists: a dataset whose lists are kept, of the clips they have; the one that is replaced
+            when None.
+        new_lists: keep no lists but draw them anew.
+        progress: called with (pictures and masks written, pictures and masks to write).
 
     Returns:
         What was written and what was left out: a clip without an exportable mask.
@@ -86,24 +95,93 @@ def export_mvps(
     parts, left_out = _choose(workspace, chosen, include_unreviewed)
     if not parts:
         raise LabelerError(_why_nothing(workspace, left_out))
+    memory = _memory(workspace, target.resolve())
+    earlier = Ledger.read(memory / "files.tsv") if target.exists() else Ledger()
+    rows = [_row(part) for part in parts]
+    kept = Split() if new_lists else _kept_lists(target, memory, lists)
+    split = split_clips(rows, test_share, seed, stratified=stratified, keep=kept)
     frames = sum(part.clip.frame_count for part in parts)
     masks = sum(len(part.revisions) for part in parts)
-    split = split_clips((part.clip.name for part in parts), test_share, seed)
+    made: dict[str, Made] = {}
+    written, mended = 0, []
     with replacing(target) as folder:
-        _write_full(workspace, parts, folder, progress)
-        half = frames + masks
-        resize_dataset(
-            folder, None if progress is None else lambda done, _: progress(half + done, 2 * half)
-        )
+        for done, pair in enumerate(
+            write_files(workspace, parts, folder, target.resolve(), earlier), start=1
+        ):
+            for file in pair:
+                made[file.name] = file.made
+                written += not file.kept
+                if file.mended:
+                    mended.append(file.name)
+            if progress is not None:
+                progress(done, frames + masks)
         write_split(folder, split)
-        table = format_clips(_row(part) for part in parts)
-        (folder / "clips.csv").write_text(table, encoding="utf-8", newline="")
-    return ExportReport(tuple(part.clip.name for part in parts), frames, masks, left_out)
+        (folder / "clips.csv").write_text(format_clips(rows), encoding="utf-8", newline="")
+        digests = {name: each.sha256 for name, each in made.items()}
+        for name in ("clips.csv", *files(folder, ["ImageSets"])):
+            digests[name] = sha256_of(folder / name)
+        write_manifest(folder, digests)
+    with suppress(OSError, LabelerError):  # without it the next export just takes longer
+        _forget_the_gone(memory.parent)
+        write_ledger(memory / "files.tsv", target.resolve(), made)
+        write_split(memory, _extended(split, kept))
+        (memory / "folder").write_bytes(os.fsencode(target.resolve()))
+    return ExportReport(
+        clips=tuple(row.name for row in rows),
+        frames=frames,
+        masks=masks,
+        left_out=left_out,
+        written=written,
+        mended=tuple(mended),
+        parted=tuple(parted_sources(rows, split)),
+    )
+
+
+def _memory(workspace: Workspace, target: Path) -> Path:
+    """Where the workspace remembers what it exported to a folder."""
+    place = hashlib.sha256(os.fsencode(target)).hexdigest()[:16]
+    return workspace.root / "exports" / place
+
+
+def _forget_the_gone(memories: Path) -> None:
+    """Remove what is remembered of exports whose folder is no longer there."""
+    for folder in memories.glob("*/folder"):
+        if not Path(os.fsdecode(folder.read_bytes())).exists():
+            shutil.rmtree(folder.parent, ignore_errors=True)
+
+
+def _kept_lists(target: Path, memory: Path, lists: Path | None) -> Split:
+    """The lists to be extended: those named, or those of the export that is to be replaced.
+
+    The latter also with the clips that were in an export before and are not now: one whose masks
+    are not accepted any more comes back to where it was.
+
+    Raises:
+        LabelerError: there are none where they were named, or a clip is in both.
+    """
+    if lists is not None:
+        named = read_split(lists)
+        if named is None:
+            raise LabelerError(
+                f"{lists} has no ImageSets/train.txt or test.txt; name the folder of a dataset."
+            )
+        return named
+    there = read_split(target)
+    return Split() if there is None else _extended(there, read_split(memory) or Split())
+
+
+def _extended(split: Split, older: Split) -> Split:
+    """A split, with the clips of an older one that it does not have."""
+    known = {*split.train, *split.test}
+    return Split(
+        train=tuple(sorted({*split.train, *set(older.train) - known})),
+        test=tuple(sorted({*split.test, *set(older.test) - known})),
+    )
 
 
 def _choose(
     workspace: Workspace, clips: Sequence[Clip], include_unreviewed: bool
-) -> tuple[list[_Part], tuple[tuple[str, str], ...]]:
+) -> tuple[list[Part], tuple[tuple[str, str], ...]]:
     """The clips that have masks to export, and for each other one the reason."""
     parts, left_out = [], []
     for clip in clips:
@@ -114,7 +192,7 @@ def _choose(
             if include_unreviewed or revision.provenance is Provenance.ACCEPTED
         )
         if revisions:
-            parts.append(_Part(clip, revisions))
+            parts.append(Part(clip, revisions))
         elif current:
             left_out.append((clip.name, f"none of its {len(current)} masks is accepted"))
         else:
@@ -168,56 +246,7 @@ def refuse_foreign(target: Path, ours: Collection[str] = OURS) -> None:
         )
 
 
-def _write_full(
-    workspace: Workspace,
-    parts: Sequence[_Part],
-    folder: Path,
-    progress: Callable[[int, int], None] | None,
-) -> None:
-    """Write the full resolution: the workspace's pictures byte for byte, and the masks anew."""
-    total = 2 * sum(part.clip.frame_count + len(part.revisions) for part in parts)
-    for done, _ in enumerate(call_all(_jobs(workspace, parts, folder)), start=1):
-        if progress is not None:
-            progress(done, total)
-
-
-def _jobs(
-    workspace: Workspace, parts: Sequence[_Part], folder: Path
-) -> Iterator[Callable[[], None]]:
-    for part in parts:
-        pictures = picture_tree(folder, FULL) / part.clip.name
-        masks = mask_tree(folder, FULL) / part.clip.name
-        pictures.mkdir(parents=True)
-        masks.mkdir(parents=True)
-        source = workspace.frames(part.clip).folder
-        for index in range(part.clip.frame_count):
-            name = f"{frame_name(index)}.jpg"
-            yield partial(_copy_picture, source / name, pictures / name)
-        for revision in part.revisions:
-            target = masks / f"{frame_name(revision.frame)}.png"
-            yield partial(_write_mask, workspace, revision, target)
-
-
-def _copy_picture(source: Path, target: Path) -> None:
-    try:
-        shutil.copyfile(source, target)  # never a link: a dataset must outlive the workspace
-    except FileNotFoundError:
-        raise LabelerError(
-            f"{source} is missing; run `mvps doctor` to see what else is damaged."
-        ) from None
-
-
-def _write_mask(workspace: Workspace, revision: Revision, target: Path) -> None:
-    mask = workspace.read(revision)
-    if mask_digest(mask) != revision.digest:
-        raise LabelerError(
-            f"{workspace.mask_path(revision)} was changed after it was recorded; "
-            "run `mvps doctor` and bring back a copy."
-        )
-    target.write_bytes(encode_mask(mask))
-
-
-def _row(part: _Part) -> ClipRow:
+def _row(part: Part) -> ClipRow:
     clip = part.clip
     return ClipRow(
         name=clip.name,

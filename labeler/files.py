@@ -43,11 +43,12 @@ def sha256_of(path: Path) -> str:
 
 
 @contextmanager
-def scratch_folder(parent: Path) -> Iterator[Path]:
+def scratch_folder(parent: Path, *, keep_unfinished: bool = False) -> Iterator[Path]:
     """Give a new folder below `parent`, locked while in use and removed afterwards.
 
     Whoever is killed leaves the folder behind but not the lock, so `lock_if_dead` can tell it
-    from a folder in use. Moving the folder away inside the block is how its content is kept.
+    from a folder in use. Moving the folder away inside the block is how its content is kept;
+    with `keep_unfinished` it is also left as after a kill if the block fails.
     """
     parent.mkdir(parents=True, exist_ok=True)
     while True:
@@ -57,10 +58,13 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
         if folder.exists():  # else a sweep came between the two lines above
             break
         os.close(handle)
+    finished = False
     try:
         yield folder
+        finished = True
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if finished or not keep_unfinished:
+            shutil.rmtree(folder, ignore_errors=True)
         os.close(handle)
 
 

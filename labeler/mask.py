@@ -3,6 +3,7 @@
 import hashlib
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,13 +64,14 @@ def read_mask(path: Path, size: tuple[int, int] | None = None) -> Mask:
         raise LabelerError(
             f"{path} is not a readable mask ({error}); save it again as PNG."
         ) from None
-    values = np.unique(pixels)
-    if len(values) > 2 or (len(values) == 2 and values[0] != 0):
+    foreground: Mask = np.not_equal(pixels, 0)
+    highest = pixels.max()
+    if pixels.min() != highest and not np.equal(foreground, pixels == highest).all():
         raise LabelerError(
-            f"{path} has {len(values)} values where a mask has two, 0 for background and one for "
-            "the portrait; cut it at a threshold and save it again without smoothing."
+            f"{path} has {len(np.unique(pixels))} values where a mask has two, 0 for background "
+            "and one for the portrait; cut it at a threshold and save it again without smoothing."
         )
-    return np.not_equal(pixels, 0)
+    return foreground
 
 
 def read_note(path: Path) -> str | None:
@@ -88,11 +90,13 @@ def mask_digest(mask: Mask) -> str:
     return hashlib.sha256(b"%d %d " % (height, width) + np.packbits(mask).tobytes()).hexdigest()
 
 
-def _values(picture: Pillow.Image) -> NDArray[np.int64]:
+def _values(picture: Pillow.Image) -> NDArray[np.integer[Any]]:
     """One number per pixel: the value of a palette or grey picture, the colour of another."""
-    if picture.mode in {"1", "L", "P", "I", "I;16"}:
-        return np.asarray(picture).astype(np.int64)
+    if picture.mode == "1":
+        return np.asarray(picture).view(np.uint8)
+    if picture.mode in {"L", "P", "I", "I;16"}:
+        return np.asarray(picture)
     if "A" in picture.getbands() and picture.getextrema()[-1] != (255, 255):
         raise ValueError("it has transparent pixels")
-    colours: NDArray[np.int64] = np.asarray(picture.convert("RGB")).astype(np.int64)
+    colours = np.asarray(picture.convert("RGB")).astype(np.int64)
     return np.asarray(colours @ (1 << 16, 1 << 8, 1), dtype=np.int64)

@@ -6,6 +6,7 @@ On disk::
     Annotations/{Full-Resolution,480p}/<clip>/00000.png    every fifth frame; 0 or 1
     ImageSets/train.txt  ImageSets/test.txt                clip names, one a line
     clips.csv                                              one line a clip
+    SHA256SUMS                                             one line a file (see labeler.manifest)
 
 DAVIS, which MVPS follows, has no clips.csv, keeps its lists in ImageSets/2016 and 2017, masks
 every frame, and numbers several objects in one mask.

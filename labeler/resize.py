@@ -1,16 +1,21 @@
 """The 480p copy of a dataset: sizes, pictures and masks."""
 
-import shutil
-from collections.abc import Callable, Iterable, Iterator
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
-from itertools import chain
+from io import FileIO
 from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import ExifTags
+from PIL import Image as Pillow
 
 from labeler.clip import Image, encode_jpeg, read_image
 from labeler.errors import LabelerError
+from labeler.ledger import RECIPE, Ledger, Made, line, state_of
+from labeler.manifest import MANIFEST, files, read_manifest, renew_manifest
 from labeler.mask import Mask, encode_mask, read_mask
 from labeler.mvps import (
     FULL,
@@ -26,6 +31,8 @@ from labeler.threads import call_all
 
 SHORT_SIDE = 480
 """The shorter side of a 480p picture, in pixels."""
+
+ORIENTATION = ExifTags.Base.Orientation
 
 
 def size_480p(width: int, height: int) -> tuple[int, int]:
@@ -63,14 +70,15 @@ def resize_dataset(folder: Path, progress: Callable[[int, int], None] | None = N
     """Make the 480p pictures and masks of a dataset from its full resolution, anew.
 
     A picture that has its 480p size already is copied as it is. The old 480p trees are replaced
-    only once the new ones are whole.
+    only once the new ones are whole; what a run made that failed or was killed is not made again.
+    A manifest is brought up to date.
 
     Args:
         folder: a dataset in the MVPS layout; its masks have two values.
         progress: called with (files made, files to make).
 
     Returns:
-        The number of pictures and masks made.
+        The number of pictures and masks at 480p.
 
     Raises:
         LabelerError: there is no full resolution, a file is unreadable, or nothing can be written.
@@ -81,38 +89,66 @@ def resize_dataset(folder: Path, progress: Callable[[int, int], None] | None = N
             raise LabelerError(
                 f"{tree} is missing and 480p is made from it; give the folder that holds it."
             )
-    done = 0
-    total = sum(1 for tree, suffix in trees for _ in _files(tree, suffix))
+    if (folder / MANIFEST).exists():
+        read_manifest(folder)  # a damaged one is refused before the work, not after it
+    pictures, masks = ([*_files(tree, suffix)] for tree, suffix in trees)
+    total = len(pictures) + len(masks)
+    targets = picture_tree(folder, SMALL), mask_tree(folder, SMALL)
+    made: dict[str, str] = {}
     with (
-        replacing(picture_tree(folder, SMALL)) as new_pictures,
-        replacing(mask_tree(folder, SMALL)) as new_masks,
+        replacing(targets[0], resume=True) as new_pictures,
+        replacing(targets[1], resume=True) as new_masks,
     ):
-        jobs = chain(
-            _jobs(shrink_picture, _files(*trees[0]), new_pictures),
-            _jobs(shrink_mask, _files(*trees[1]), new_masks),
-        )
-        for done, _ in enumerate(call_all(jobs), start=1):
-            if progress is not None:
-                progress(done, total)
-    return done
+        for sources, shrunk, new, target in (
+            (pictures, shrunk_picture, new_pictures, targets[0]),
+            (masks, shrunk_mask, new_masks, targets[1]),
+        ):
+            below = target.relative_to(folder).as_posix()
+            for name, sha256 in _shrink_all(sources, shrunk, new):
+                made[f"{below}/{name}"] = sha256
+                if progress is not None:
+                    progress(len(made), total)
+    renew_manifest(folder, [target.relative_to(folder).as_posix() for target in targets], made)
+    return total
 
 
-def shrink_picture(source: Path, target: Path) -> None:
-    """Write the 480p copy of a picture; its very bytes where it has that size already."""
+def shrunk_picture(source: Path) -> bytes:
+    """The 480p copy of a picture; its very bytes where it has that size already.
+
+    The pixels keep the place they are stored in, and an EXIF tag that says how to turn them is
+    kept with them, so that every reader sees both resolutions alike.
+
+    Raises:
+        LabelerError: the file is missing or is no picture.
+    """
     full = picture_size(source)
     size = size_480p(*full)
     if size == full:
-        shutil.copyfile(source, target)
-        return
-    image = resize_image(read_image(source), size)
-    target.write_bytes(encode_jpeg(image))
+        return source.read_bytes()
+    return with_orientation(encode_jpeg(resize_image(read_image(source), size)), source)
 
 
-def shrink_mask(source: Path, target: Path) -> None:
-    """Write the 480p copy of a mask; its bytes depend on the pixels alone."""
+def shrunk_mask(source: Path) -> bytes:
+    """The 480p copy of a mask; its bytes depend on the pixels alone.
+
+    Raises:
+        LabelerError: the file is missing or is no mask.
+    """
     mask = read_mask(source)
     size = size_480p(mask.shape[1], mask.shape[0])
-    target.write_bytes(encode_mask(resize_mask(mask, size)))
+    return encode_mask(resize_mask(mask, size))
+
+
+def with_orientation(jpeg: bytes, source: Path) -> bytes:
+    """A JPEG with the EXIF orientation of another one, where that has one to be told."""
+    with Pillow.open(source) as picture:
+        orientation = picture.getexif().get(ORIENTATION) if "exif" in picture.info else None
+    if orientation not in range(2, 9):
+        return jpeg
+    exif = Pillow.Exif()
+    exif[ORIENTATION] = orientation
+    segment = exif.tobytes()
+    return jpeg[:2] + b"\xff\xe1" + (len(segment) + 2).to_bytes(2, "big") + segment + jpeg[2:]
 
 
 def _files(tree: Path, suffix: str) -> Iterator[Path]:
@@ -120,10 +156,37 @@ def _files(tree: Path, suffix: str) -> Iterator[Path]:
         yield from numbered_files(tree / clip, suffix).values()
 
 
-def _jobs(
-    shrink: Callable[[Path, Path], None], sources: Iterable[Path], tree: Path
-) -> Iterator[Callable[[], None]]:
-    for source in sources:
-        folder = tree / source.parent.name
-        folder.mkdir(exist_ok=True)
-        yield partial(shrink, source, folder / source.name)
+def _shrink_all(
+    sources: Sequence[Path], shrunk: Callable[[Path], bytes], new: Path
+) -> Iterator[tuple[str, str]]:
+    """Fill a 480p tree that an earlier run may have begun; yield each file's path and SHA-256."""
+    journal = new.with_name("journal")
+    earlier = Ledger.read(journal)
+    names = [f"{source.parent.name}/{source.name}" for source in sources]
+    for leftover in set(files(new, [""])) - set(names):
+        (new / leftover).unlink()
+        with suppress(OSError):  # others may be left in it
+            (new / leftover).parent.rmdir()
+    with journal.open("ab", buffering=0) as file:  # a line is one call, from whichever thread
+        if not earlier:
+            file.truncate(0)
+            file.write(f"{RECIPE}\n".encode())
+        shrink = partial(_shrink, shrunk=shrunk, new=new, earlier=earlier, journal=file)
+        jobs = (partial(shrink, source) for source in sources)
+        yield from zip(names, call_all(jobs), strict=True)
+
+
+def _shrink(
+    source: Path, shrunk: Callable[[Path], bytes], new: Path, earlier: Ledger, journal: FileIO
+) -> str:
+    """Make one file of a 480p tree, unless an earlier run has made it of the same source."""
+    name = f"{source.parent.name}/{source.name}"
+    stamp = state_of(source)
+    sha256 = earlier.still(new, name, stamp)
+    if sha256 is None:
+        data = shrunk(source)
+        (new / name).parent.mkdir(exist_ok=True)
+        (new / name).write_bytes(data)
+        sha256 = hashlib.sha256(data).hexdigest()
+        journal.write(line(name, Made(stamp, sha256)).encode(errors="surrogateescape"))
+    return sha256

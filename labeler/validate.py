@@ -1,30 +1,38 @@
 """What is wrong in a dataset in the MVPS layout, each fault by name."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 from labeler.clip import KEY_FRAME_STRIDE
 from labeler.clip_faults import ClipFolders, Fault, Rule
 from labeler.clips_table import COLUMNS, ClipRow, has_clips_table, read_clips
 from labeler.errors import LabelerError
+from labeler.manifest_faults import manifest_faults
 from labeler.mvps import FULL, SMALL, clip_folders, mask_tree, picture_tree, read_list
-from labeler.split import SPLITS
+from labeler.split import SPLITS, parted_sources, read_split
 
 __all__ = ["Fault", "Rule", "validate"]
 
 
-def validate(folder: Path, stride: int = KEY_FRAME_STRIDE) -> list[Fault]:
+def validate(
+    folder: Path,
+    stride: int = KEY_FRAME_STRIDE,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Fault]:
     """Name every fault of a dataset in the MVPS layout; nothing is changed.
 
-    Of the pictures only the headers are read; masks are decoded.
+    Of the pictures only the headers are looked at; masks are decoded. Where there is a manifest,
+    every file is compared with it.
 
     Args:
         folder: the dataset.
         stride: every which frame has a mask.
+        progress: called with (files compared with the manifest, files to compare).
 
     Returns:
-        The faults of the folder as a whole, then those of each clip by name; none if all is well.
+        The faults of the folder as a whole, those of each clip by name, then where it is not what
+        its manifest says; none if all is well.
 
     Raises:
         LabelerError: there is no such folder.
@@ -41,9 +49,11 @@ def validate(folder: Path, stride: int = KEY_FRAME_STRIDE) -> list[Fault]:
         except LabelerError as error:
             faults.append(Fault(Rule.CLIPS_TABLE, folder / "clips.csv", str(error)))
     faults += _splits(folder, present)
+    faults += _sources(folder, rows.values())
     clips = {clip for tree in _trees(folder) for clip in clip_folders(tree)}
     for clip in sorted(clips):
         faults += ClipFolders(folder, clip, rows.get(clip), stride).faults()
+    faults += manifest_faults(folder, progress)
     return faults
 
 
@@ -91,3 +101,17 @@ def _splits(folder: Path, present: Collection[str]) -> Iterator[Fault]:
         for clip in sorted(set(present) - set(listed)):
             message = f"The clip {clip} is in no list of {folder / 'ImageSets'}."
             yield Fault(Rule.SPLIT_MISSING, folder / "ImageSets", message)
+
+
+def _sources(folder: Path, rows: Iterable[ClipRow]) -> Iterator[Fault]:
+    try:
+        split = read_split(folder)
+    except LabelerError:
+        return  # a clip is in both, which was said
+    if split is not None:
+        for group in parted_sources(rows, split):
+            message = (
+                f"{', '.join(group)} are of one source video by clips.csv, but are not in one "
+                "list: what is tested on was trained on."
+            )
+            yield Fault(Rule.SPLIT_SOURCE, folder / "ImageSets", message)

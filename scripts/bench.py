@@ -8,7 +8,6 @@ figure is the median of the rounds. Without `--video` a 1080p clip is made for t
 
 import argparse
 import itertools
-import json
 import resource
 import statistics
 import subprocess
@@ -16,7 +15,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -24,8 +22,7 @@ import av
 import cv2
 import numpy as np
 import torch
-from rich.console import Console
-from rich.table import Table
+from figures import Figure, in_turns, show
 from skimage import morphology
 
 from labeler.brush import decode_brush, encode_brush
@@ -37,17 +34,6 @@ from labeler.video import extract_frames
 from model.pdnet import CONFIGURATIONS, PDNet
 from model.pdnet_segmenter import PDNetSegmenter
 from model.segmenter import Segmenter
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One measured number; `goal` is what it should stay below, where there is one."""
-
-    section: str
-    name: str
-    value: float
-    unit: str
-    goal: float | None = None
 
 
 def main() -> None:
@@ -70,26 +56,7 @@ def main() -> None:
         arguments.folder = Path(folder)
         for section in arguments.sections:
             figures += sections[section](arguments)
-    table = Table(box=None, header_style="bold")
-    for column in ("", "figure", "value", "unit", "goal"):
-        table.add_column(column, justify="right" if column in {"value", "goal"} else "left")
-    for each in figures:
-        goal = "" if each.goal is None else f"<= {each.goal:g}"
-        table.add_row(each.section, each.name, f"{each.value:.3g}", each.unit, goal)
-    Console().print(table)
-    arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    arguments.json.write_text(json.dumps([asdict(each) for each in figures], indent=2) + "\n")
-
-
-def in_turns(rounds: int, **actions: Callable[[], object]) -> dict[str, float]:
-    """The median seconds of each action, measured in turns so that noise hits all alike."""
-    seconds: dict[str, list[float]] = {name: [] for name in actions}
-    for _ in range(rounds):
-        for name, action in actions.items():
-            started = time.perf_counter()
-            action()
-            seconds[name].append(time.perf_counter() - started)
-    return {name: statistics.median(values) for name, values in seconds.items()}
+    show(figures, arguments.json)
 
 
 # Video

@@ -84,7 +84,12 @@ def test_from_a_video_to_a_dataset(mvps, video, tmp_path):
     assert "--include-unreviewed" in err
     assert not (tmp_path / "dataset").exists()
     out, _ = mvps.run("export", tmp_path / "dataset", "--include-unreviewed")
-    assert "1 clips, 22 frames, 5 masks" in out
+    assert "1 clips, 22 frames, 5 masks; 54 of 54 files were new" in out
+    out, _ = mvps.run("export", tmp_path / "dataset", "--include-unreviewed")
+    assert "0 of 54 files were new" in out
+    assert "27 pictures and masks at 480p" in mvps.run("resize", tmp_path / "dataset")[0]
+    counts = json.loads(mvps.run("split", tmp_path / "dataset", "--anew", "--json")[0])["counts"]
+    assert counts["train"] == {"clips": 1, "frames": 22, "masks": 5}
     assert "no faults" in mvps.run("validate", tmp_path / "dataset")[0]
     dataset = open_dataset(tmp_path / "dataset")
     workspace = mvps.workspace()

@@ -1,6 +1,7 @@
 """Small datasets, made for a test file by file and not by an export."""
 
 from fractions import Fraction
+from hashlib import sha256
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,7 @@ from PIL import Image as Pillow
 
 from labeler.clip import Image, Scenario, frame_name
 from labeler.clips_table import ClipRow, format_clips
+from labeler.manifest import files, write_manifest
 from labeler.mask import Mask, encode_mask
 from labeler.resize import size_480p
 
@@ -60,11 +62,17 @@ def made_dataset(folder: Path, frames: int = 12, size: tuple[int, int] = (648, 4
                     path = folder / "Annotations" / resolution / name / f"{frame_name(index)}.png"
                     write_mask(path, made_mask(index, shape))
         masks = len(range(0, frames, 5))
-        rows.append(
-            ClipRow(name, Scenario.NEWS, frames, masks, Fraction(25), *size, "a.mp4", "0" * 64)
-        )
+        source = (f"{name}.mp4", sha256(name.encode()).hexdigest())
+        rows.append(ClipRow(name, Scenario.NEWS, frames, masks, Fraction(25), *size, *source))
     (folder / "ImageSets").mkdir()
     (folder / "ImageSets" / "train.txt").write_text("hike\n")
     (folder / "ImageSets" / "test.txt").write_text("lucia\n")
     (folder / "clips.csv").write_text(format_clips(rows))
     return folder
+
+
+def write_whole_manifest(dataset: Path) -> None:
+    """A manifest of just what is there."""
+    names = [name for name in files(dataset, [""]) if name != "SHA256SUMS"]
+    digests = {name: sha256((dataset / name).read_bytes()).hexdigest() for name in names}
+    write_manifest(dataset, digests)

@@ -1,5 +1,9 @@
 """The 480p copy: sizes, interpolation, whole trees."""
 
+import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -7,14 +11,26 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image as Pillow
 
+import labeler.resize
 from labeler.clip import read_image
 from labeler.errors import LabelerError
 from labeler.mask import encode_mask, read_mask
 from labeler.mvps import picture_size
 from labeler.resize import resize_dataset, resize_image, resize_mask, size_480p
-from tests.labeler.made_datasets import made_dataset, made_mask, write_picture
+from labeler.threads import THREADS
+from labeler.validate import validate
+from tests.labeler.kill_while_resizing import noted
+from tests.labeler.made_datasets import (
+    made_dataset,
+    made_mask,
+    write_picture,
+    write_whole_manifest,
+)
 from tests.workspaces import file_bytes
+
+ROOT = Path(__file__).resolve().parents[2]
 
 SIDES = st.integers(1, 8000)
 
@@ -111,12 +127,93 @@ def test_pictures_of_480p_size_are_copied_byte_for_byte(tmp_path: Path) -> None:
 
 def test_an_unreadable_picture_leaves_the_old_480p(tmp_path: Path) -> None:
     dataset = made_dataset(tmp_path / "set", frames=6)
-    (dataset / "JPEGImages" / "Full-Resolution" / "lucia" / "00004.jpg").write_bytes(b"no picture")
-    before = file_bytes(dataset)
-    with pytest.raises(LabelerError, match=r"00004\.jpg is not a readable picture"):
-        resize_dataset(dataset)
-    assert file_bytes(dataset) == before
-    assert not list(dataset.rglob("*partial*"))
+    broken = dataset / "JPEGImages" / "Full-Resolution" / "lucia" / "00004.jpg"
+    whole = broken.read_bytes()
+    for data in (b"no picture", whole[: len(whole) // 2]):
+        broken.write_bytes(data)
+        before = seen(dataset)
+        with pytest.raises(LabelerError, match=r"00004\.jpg is not a readable picture"):
+            resize_dataset(dataset)
+        assert seen(dataset) == before
+    broken.write_bytes(whole)
+    resize_dataset(dataset)
+    assert file_bytes(dataset) == seen(dataset)
+    assert validate(dataset) == []
+
+
+def seen(dataset: Path) -> dict[str, bytes]:
+    """The files of a dataset without hidden ones."""
+    return {name: data for name, data in file_bytes(dataset).items() if "/." not in name}
+
+
+def test_what_a_killed_run_has_made_is_not_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = made_dataset(tmp_path / "set", frames=20)
+    write_whole_manifest(dataset)
+    resize_dataset(dataset)
+    expected, before = file_bytes(dataset), {}
+    for tree in ("JPEGImages", "Annotations"):
+        for path in (dataset / tree / "480p").rglob("*.*"):
+            path.write_bytes(b"old")
+    made: list[str] = []
+    steps = []
+    for step in (12, 30, 45):  # of 48; the last one is killed amid the masks
+        before = seen(dataset)
+        command = [sys.executable, "-m", "tests.labeler.kill_while_resizing", dataset, str(step)]
+        killed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        assert seen(dataset) == before
+        made += killed.stdout.split()
+        steps.append(len(made))
+    assert 12 <= steps[0] < 30
+    assert len(made) - len(set(made)) <= 3 * THREADS  # at most those that were in work
+    partial = next((dataset / "JPEGImages").glob(".480p.partial/*/new"))
+    torn = partial / "hike" / "00003.jpg"
+    torn.write_bytes(torn.read_bytes()[:-9])
+    (partial / "gone").mkdir()
+    (partial / "gone" / "00000.jpg").write_bytes(b"of a clip that was removed")
+    again = dataset / "JPEGImages" / "Full-Resolution" / "lucia" / "00001.jpg"
+    again.write_bytes(again.read_bytes())  # another time, so perhaps another picture
+    anew = []
+    for name in ("shrunk_picture", "shrunk_mask"):
+        monkeypatch.setattr(labeler.resize, name, noted(getattr(labeler.resize, name), anew))
+    resize_dataset(dataset)
+    assert {"JPEGImages/hike/00003.jpg", "JPEGImages/lucia/00001.jpg"} <= set(anew)
+    assert len(anew) <= 2 + 3 + THREADS
+    assert file_bytes(dataset) == expected
+    assert validate(dataset) == []
+
+
+def test_an_orientation_tag_stays_with_the_stored_pixels(tmp_path: Path) -> None:
+    dataset = made_dataset(tmp_path / "set", frames=1)
+    full = dataset / "JPEGImages" / "Full-Resolution" / "hike" / "00000.jpg"
+    exif = Pillow.Exif()
+    exif[274] = 6
+    with Pillow.open(full) as picture:
+        picture.save(full, exif=exif, quality=95)
+    resize_dataset(dataset)
+    small = dataset / "JPEGImages" / "480p" / "hike" / "00000.jpg"
+    assert picture_size(small) == (640, 480)
+    for path in (full, small):
+        with Pillow.open(path) as picture:
+            assert picture.getexif()[274] == 6
+    # A reader that turns pictures turns both, and one that does not turns neither.
+    for flag in (cv2.IMREAD_COLOR, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION):
+        large = cv2.imread(str(full), flag)
+        turned = cv2.resize(large, size_480p(large.shape[1], large.shape[0]))
+        assert abs(cv2.imread(str(small), flag).astype(int) - turned).mean() < 3
+
+
+def test_the_script_does_the_same(tmp_path: Path) -> None:
+    dataset = made_dataset(tmp_path / "set", frames=2)
+    for tree in ("JPEGImages", "Annotations"):
+        shutil.rmtree(dataset / tree / "480p")
+    command = [sys.executable, ROOT / "scripts" / "convert_480p.py", dataset]
+    done = subprocess.run(command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert b"6 pictures and masks at 480p" in done.stdout
+    assert validate(dataset) == []
 
 
 def test_without_a_full_resolution_nothing_is_made(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Every rule: a dataset that breaks only it has just that fault; a clean one has none."""
 
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image as Pillow
 
 from labeler.errors import LabelerError
+from labeler.manifest import read_manifest
 from labeler.validate import Rule, validate
 from tests.labeler.made_datasets import (
     made_dataset,
@@ -17,6 +19,7 @@ from tests.labeler.made_datasets import (
     write_indexed,
     write_mask,
     write_picture,
+    write_whole_manifest,
 )
 from tests.workspaces import file_bytes
 
@@ -35,7 +38,9 @@ TREES = (
 
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return made_dataset(tmp_path_factory.mktemp("clean") / "set")
+    dataset = made_dataset(tmp_path_factory.mktemp("clean") / "set")
+    write_whole_manifest(dataset)
+    return dataset
 
 
 def edit_table(dataset: Path, old: str, new: str) -> None:
@@ -102,8 +107,8 @@ def table_counts_masks_wrongly(dataset: Path) -> None:
 
 def table_has_another_size(dataset: Path) -> None:
     text = (dataset / "clips.csv").read_text()
-    head, lucia = text.split("lucia")
-    (dataset / "clips.csv").write_text(head + "lucia" + lucia.replace("648,486", "486,648"))
+    head, lucia = text.split("\nlucia")
+    (dataset / "clips.csv").write_text(head + "\nlucia" + lucia.replace("648,486", "486,648"))
 
 
 def table_is_damaged(dataset: Path) -> None:
@@ -178,6 +183,53 @@ def clip_in_no_list(dataset: Path) -> None:
     (dataset / "ImageSets" / "test.txt").write_text("")
 
 
+def source_in_both_lists(dataset: Path) -> None:
+    text = (dataset / "clips.csv").read_text()
+    (dataset / "clips.csv").write_text(text.replace("lucia.mp4", "hike.mp4"))
+
+
+def digest_in_both_lists(dataset: Path) -> None:
+    text = (dataset / "clips.csv").read_text()
+    digests = [line.rsplit(",", 1)[1] for line in text.splitlines()[1:]]
+    (dataset / "clips.csv").write_text(text.replace(digests[0], digests[1]))
+
+
+def changed_picture(dataset: Path) -> None:
+    path = dataset / FULL_PICTURE.format(3)
+    path.write_bytes(path.read_bytes() + b"\0")
+
+
+def changed_masks(dataset: Path) -> None:
+    for index in (0, 10):
+        write_mask(dataset / SMALL_MASK.format(index), made_mask(index + 1, SMALL_SIZE))
+
+
+def changed_lists(dataset: Path) -> None:
+    (dataset / "ImageSets" / "train.txt").write_text("lucia\n")
+    (dataset / "ImageSets" / "test.txt").write_text("hike\n")
+
+
+def list_not_in_the_manifest(dataset: Path) -> None:
+    (dataset / "ImageSets" / "val.txt").write_text("hike\n")
+
+
+def listed_file_missing(dataset: Path) -> None:
+    (dataset / "LICENSE").write_text("CC BY 4.0")
+    write_whole_manifest(dataset)
+    (dataset / "LICENSE").unlink()
+
+
+def manifest_of_something_else(dataset: Path) -> None:
+    with (dataset / "SHA256SUMS").open("a") as file:
+        file.write(f"{'0' * 64}  ../secret\n")
+
+
+def manifest_cut_short(dataset: Path) -> None:
+    path = dataset / "SHA256SUMS"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines[:9], lines[9][:40]]))
+
+
 def no_list(dataset: Path) -> None:
     (dataset / "ImageSets" / "test.txt").unlink()
 
@@ -221,6 +273,15 @@ def no_small_masks(dataset: Path) -> None:
         (clip_twice_in_a_list, Rule.SPLIT_TWICE, "listed 2 times, in test.txt"),
         (listed_clip_not_there, Rule.SPLIT_UNKNOWN, "train.txt lists swing"),
         (clip_in_no_list, Rule.SPLIT_MISSING, "lucia is in no list"),
+        (source_in_both_lists, Rule.SPLIT_SOURCE, "hike, lucia are of one source video"),
+        (digest_in_both_lists, Rule.SPLIT_SOURCE, "hike, lucia are of one source video"),
+        (changed_picture, Rule.MANIFEST_CHANGED, "00003.jpg has been changed since, by SHA256SUMS"),
+        (changed_masks, Rule.MANIFEST_CHANGED, "00000.png (and 1 more in "),
+        (changed_lists, Rule.MANIFEST_CHANGED, "test.txt (and 1 more in "),
+        (list_not_in_the_manifest, Rule.MANIFEST_EXTRA, "val.txt is there and stands not in"),
+        (listed_file_missing, Rule.MANIFEST_MISSING, "LICENSE is missing and stands in"),
+        (manifest_of_something_else, Rule.MANIFEST, "Line 64 of"),
+        (manifest_cut_short, Rule.MANIFEST, "is not the SHA-256 of a file in"),
         (no_list, Rule.LAYOUT, "test.txt is missing"),
         (no_table, Rule.LAYOUT, "clips.csv is missing or does not begin with clip,scenario"),
         (no_small_masks, Rule.LAYOUT, "Annotations/480p is missing"),
@@ -233,6 +294,8 @@ def test_each_fault_is_found_and_nothing_else(
     dataset = tmp_path / "set"
     shutil.copytree(clean, dataset)
     damage(dataset)
+    if not rule.startswith("manifest"):
+        write_whole_manifest(dataset)
     faults = validate(dataset)
     assert [fault.rule for fault in faults] == [rule], faults
     assert said in faults[0].message
@@ -256,7 +319,34 @@ def test_a_key_frame_may_lack_its_mask_where_clips_csv_says_so(tmp_path: Path, c
     shutil.copytree(clean, dataset)
     missing_mask(dataset)
     table_counts_masks_wrongly(dataset)
+    write_whole_manifest(dataset)
     assert validate(dataset) == []
+
+
+def test_a_dataset_needs_no_manifest_and_may_have_a_readme(tmp_path: Path, clean: Path) -> None:
+    dataset = tmp_path / "set"
+    shutil.copytree(clean, dataset)
+    (dataset / "README.md").write_text("What this is.")
+    assert validate(dataset) == []
+    (dataset / "SHA256SUMS").unlink()
+    assert validate(dataset) == []
+
+
+def test_what_sha256sum_writes_is_a_manifest_and_ours_satisfies_it(
+    tmp_path: Path, clean: Path
+) -> None:
+    dataset = tmp_path / "set"
+    shutil.copytree(clean, dataset)
+    check = ["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"]
+    subprocess.run(check, cwd=dataset, check=True)
+    ours = read_manifest(dataset)
+    (dataset / "SHA256SUMS").unlink()
+    command = "find . -type f -exec sha256sum {} + > ../sums && mv ../sums SHA256SUMS"
+    subprocess.run(["sh", "-c", command], cwd=dataset, check=True)
+    assert read_manifest(dataset) == ours
+    assert validate(dataset) == []
+    changed_picture(dataset)
+    assert subprocess.run(check, cwd=dataset, capture_output=True).returncode == 1
 
 
 def test_hidden_files_are_nobodys_fault(tmp_path: Path, clean: Path) -> None:
