@@ -6,7 +6,13 @@ from typing import Annotated
 
 import typer
 
-from backend import dataset_commands, labeling_commands, start_commands, studio_commands
+from backend import (
+    collect_command,
+    dataset_commands,
+    labeling_commands,
+    start_commands,
+    studio_commands,
+)
 from backend.settings import Settings
 from labeler.console import say, spoken_errors
 from model import network_commands
@@ -20,7 +26,7 @@ app = typer.Typer(
 )
 for command in (
     start_commands.demo,
-    labeling_commands.add,
+    collect_command.add,
     labeling_commands.preannotate,
     labeling_commands.preview,
     labeling_commands.correct,

@@ -27,7 +27,7 @@ def status_of(service: Service) -> dict[str, Any]:
         "model": NO_MODEL if model is None else model[0],
         "worker": heard is not None and now - heard[1] < ALIVE,
         "studio": None if studio is None else studio[0],
-        "clips": overview(service.workspace),
+        "clips": overview(service.workspace, judged=True),
         "waiting": Counter(job.kind.value for job in service.queue.waiting()),
         "jobs": JobLog(service.workspace.database).latest(SHOWN_JOBS),
         "asking": service.inbox.listed(EventState.ASKING),

@@ -225,4 +225,5 @@ def _row(part: _Part) -> ClipRow:
         height=clip.height,
         source=clip.source,
         sha256=clip.sha256,
+        licence=clip.licence,
     )
