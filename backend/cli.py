@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from backend import (
-    collect_command,
+    collect_commands,
     dataset_commands,
     labeling_commands,
     start_commands,
@@ -26,7 +26,8 @@ app = typer.Typer(
 )
 for command in (
     start_commands.demo,
-    collect_command.add,
+    collect_commands.add,
+    collect_commands.judge,
     labeling_commands.preannotate,
     labeling_commands.preview,
     labeling_commands.correct,

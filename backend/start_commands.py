@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from backend.check import State
-from backend.collect_command import add_clip
+from backend.collect_commands import add_clip
 from backend.credentials import FILE
 from backend.dataset_commands import export_dataset
 from backend.doctor import examine

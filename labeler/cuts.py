@@ -68,12 +68,12 @@ class CutFinder:
             elif cut > dark_again:
                 hard.append(cut)
         other = changes > _OTHER_COLOURS
-        for cut in self._hard:
+        for cut in hard:
             other[cut : cut + self._gap + self._flash] = False  # seen already
         soft = [
             max(1, (start + end - self._gap) // 2)
             for start, end in _runs(other)
-            if end - start > self._flash
+            if end - start > self._flash and end not in hard  # else the same change
         ]
         return tuple(sorted({*hard, *soft}))
 

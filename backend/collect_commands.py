@@ -1,15 +1,16 @@
-"""The command that takes videos in: one, a folder, or those of a table."""
+"""The commands of collecting: videos come in, and are judged by the rules of MVPS."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backend.options import opened
+from backend.options import ClipNames, chosen, opened
 from labeler.candidates import Candidate, read_candidates, videos_below, write_template
 from labeler.clip import KEY_FRAME_STRIDE, Clip, Scenario
 from labeler.console import bars, err, note, progress, say
 from labeler.rules import broken, judge_video
+from labeler.rules import judge as judge_clip
 from labeler.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -88,6 +89,22 @@ def add(
         err.print(f"mvps: {sentence}", markup=False, style="red")
     if failures:
         raise typer.Exit(1)
+
+
+def judge(context: typer.Context, names: ClipNames = None) -> None:
+    """Say how clips keep the collection rules of MVPS, rule by rule; look for cuts not looked for.
+
+    That is for clips that came in by `mvps import`, or before there was this rule.
+    """
+    from labeler.look_for_cuts import look_for_cuts
+
+    with opened(context) as workspace:
+        for clip in chosen(workspace, names):
+            if clip.cuts is None:
+                with progress(f"looking for cuts in {clip.name}") as update:
+                    clip = look_for_cuts(workspace, clip, update)
+            for verdict in judge_clip(clip, workspace.current(clip), workspace.mask_path):
+                say(f"{clip.name}: {verdict.rule} {verdict.word}: {verdict.found}")
 
 
 def add_clip(workspace: Workspace, video: Path, scenario: Scenario) -> Clip:
