@@ -84,7 +84,7 @@ def add(
         raise typer.BadParameter("name a video, a folder or a table.", context)
     candidates, failures = _candidates(context, videos, scenario, name)
     with opened(context) as workspace:
-        failures += _add_all(workspace, candidates, strict, split_cuts, stride, jobs)
+        failures += _add_all(workspace, candidates, strict, split_cuts, stride, jobs, len(failures))
     for sentence in failures:
         err.print(f"mvps: {sentence}", markup=False, style="red")
     if failures:
@@ -152,8 +152,12 @@ def _add_all(
     split_cuts: bool,
     stride: int,
     jobs: int | None,
+    failed: int,
 ) -> list[str]:
-    """Add videos, say what comes of each, and return a sentence for each failure in their order."""
+    """Add videos, say what comes of each, and return a sentence for each failure in their order.
+
+    `failed` is the number of those that failed before.
+    """
     from labeler.collect import JOBS, add_all
     from labeler.ingest import Policy
 
@@ -176,8 +180,9 @@ def _add_all(
             clips, skipped = clips + len(outcome.clips), skipped + bool(outcome.known)
             _say_added(candidate, outcome)
     found = [sentence for each in candidates for sentence in failures.pop(each, [])]
-    if len(candidates) > 1:
-        say(f"clips added: {clips}; videos in already: {skipped}; failures: {len(found)}")
+    failed += len(found)
+    if len(candidates) > 1 or failed > 1:
+        say(f"clips added: {clips}; videos in already: {skipped}; failures: {failed}")
     return found
 
 

@@ -1,6 +1,6 @@
 """Made shots: pictures of two colours with things on them, seen by a camera that moves."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -27,9 +27,7 @@ def shot(seed: int, count: int, speed: int = 2, size: tuple[int, int] = SIZE) ->
     scene = np.concatenate([scene, scene], axis=1)
     starts = [speed * n % (3 * width) for n in range(count)]
     grain = [random.integers(0, 6, (height, width, 3), dtype=np.uint8) for _ in starts]
-    return [
-        cv2.add(scene[:, x : x + width], noise) for x, noise in zip(starts, grain, strict=True)
-    ]
+    return [cv2.add(scene[:, x : x + width], noise) for x, noise in zip(starts, grain, strict=True)]
 
 
 def dissolve(one: Sequence[Image], other: Sequence[Image], length: int) -> list[Image]:
@@ -41,13 +39,13 @@ def dissolve(one: Sequence[Image], other: Sequence[Image], length: int) -> list[
     return [*one[:-length], *mixed, *other[length:]]
 
 
-def write_pictures(path: Path, pictures: Iterable[Image], rate: Fraction | int = 30) -> Path:
+def write_pictures(path: Path, pictures: Sequence[Image], rate: Fraction | int = 30) -> Path:
     with av.open(path, "w") as container:
         stream = container.add_stream("libx264", rate=rate, options={"preset": "ultrafast"})
         assert isinstance(stream, av.VideoStream)
         stream.pix_fmt = "yuv420p"
+        stream.height, stream.width = pictures[0].shape[:2]
         for picture in pictures:
-            stream.height, stream.width = picture.shape[:2]
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="bgr24")
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
