@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from backend import (
+    collect_commands,
     dataset_commands,
     import_command,
     labeling_commands,
@@ -28,7 +29,8 @@ app = typer.Typer(
 )
 for command in (
     start_commands.demo,
-    labeling_commands.add,
+    collect_commands.add,
+    collect_commands.judge,
     labeling_commands.preannotate,
     labeling_commands.preview,
     labeling_commands.correct,

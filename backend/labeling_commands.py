@@ -1,4 +1,4 @@
-"""The commands of labeling: a clip comes in, is masked, corrected, looked at."""
+"""The commands of labeling: a clip is masked, corrected, looked at."""
 
 from dataclasses import asdict
 from getpass import getuser
@@ -20,32 +20,11 @@ from backend.options import (
 )
 from backend.preannotate import Refresh, refresh
 from backend.propagate import record_correction
-from labeler.clip import KEY_FRAME_STRIDE, Clip, Scenario
 from labeler.console import note, out, progress, say, say_json, table
 from labeler.mask import read_mask
 from labeler.overview import overview
 from labeler.preview import write_preview
 from labeler.revision import Provenance
-from labeler.workspace import Workspace
-
-
-def add(
-    context: typer.Context,
-    videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", show_default=False)],
-    scenario: Annotated[Scenario, typer.Option(help="Which of MVPS's seven it belongs to.")],
-    name: Annotated[
-        str | None, typer.Option(help="The clip's name, for one video. Default: the file's.")
-    ] = None,
-    stride: Annotated[int, typer.Option(min=1, help="A key frame every so many frames.")] = (
-        KEY_FRAME_STRIDE
-    ),
-) -> None:
-    """Decode videos into clips, at up to 30 frames per second."""
-    if name is not None and len(videos) > 1:
-        raise typer.BadParameter("it names one clip, but several videos are given.", context)
-    with opened(context) as workspace:
-        for video in videos:
-            add_clip(workspace, video, scenario, name, stride)
 
 
 def preannotate(
@@ -111,13 +90,15 @@ def preview(
 def status(context: typer.Context, as_json: Json = False) -> None:
     """Show the clips and how far their key frames have come."""
     with opened(context) as workspace:
-        clips = overview(workspace)
+        clips = overview(workspace, judged=True)
     if as_json:
         say_json(
             [
                 asdict(each.clip)
+                | {"orientation": each.clip.orientation}
                 | {"key_frames": len(each.clip.key_frames), "missing": each.missing}
                 | {provenance.name.lower(): n for provenance, n in each.masks.items()}
+                | {"rules": [asdict(verdict) for verdict in each.verdicts]}
                 for each in clips
             ]
         )
@@ -125,31 +106,12 @@ def status(context: typer.Context, as_json: Json = False) -> None:
     provenances = [provenance.name.lower() for provenance in Provenance]
     columns = ["clip", "scenario", "frames", "key frames", "missing", *provenances]
     shown = table(*columns, right=2)
+    shown.add_column("rules")
     for each in clips:
         numbers = [each.clip.frame_count, len(each.clip.key_frames), each.missing]
         cells = map(str, [*numbers, *each.masks.values()])
-        shown.add_row(each.clip.name, each.clip.scenario.value, *cells)
+        shown.add_row(each.clip.name, each.clip.scenario.value, *cells, each.rules)
     out.print(shown)
-
-
-def add_clip(
-    workspace: Workspace,
-    video: Path,
-    scenario: Scenario,
-    name: str | None = None,
-    stride: int = KEY_FRAME_STRIDE,
-) -> Clip:
-    """Decode a video into a clip, with a progress bar, and say what came of it."""
-    from labeler.ingest import add_video
-    from labeler.video import probe_video
-
-    with progress(f"decoding {video.name}", probe_video(video).frame_estimate) as update:
-        clip = add_video(workspace, video, scenario, name=name, stride=stride, progress=update)
-    say(
-        f"{clip.name}: {clip.frame_count} frames at {float(clip.fps):.4g} per second, "
-        f"{clip.width}x{clip.height}, {len(clip.key_frames)} key frames"
-    )
-    return clip
 
 
 def say_refresh(done: Refresh) -> None:

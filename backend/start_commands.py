@@ -10,17 +10,17 @@ from typing import Annotated
 import typer
 
 from backend.check import State
+from backend.collect_commands import add_clip
 from backend.credentials import FILE
 from backend.dataset_commands import export_dataset
 from backend.doctor import examine
-from backend.labeling_commands import add_clip, say_refresh
+from backend.labeling_commands import say_refresh
 from backend.options import Device, Json, Model, load, opened
 from backend.preannotate import refresh
 from backend.settings import Settings
 from backend.stack import running
 from labeler.clip import Scenario
 from labeler.console import note, out, progress, say, say_json
-from labeler.files import sha256_of
 from labeler.preview import write_preview
 from labeler.validate import validate
 
@@ -74,9 +74,7 @@ def _make_dataset(
                 "No VIDEO was given, so this clip is made from a photograph of a person that "
                 "comes with scikit-image, panned and zoomed."
             )
-        digest = sha256_of(video) if video.is_file() else ""
-        known = [clip for clip in workspace.clips() if clip.sha256 == digest]
-        clip = known[0] if known else add_clip(workspace, video, scenario)
+        clip = add_clip(workspace, video, scenario)
         segmenter = load(context, workspace, model, device)
         with progress(f"masking {clip.name}") as update:
             say_refresh(refresh(workspace, clip, segmenter, progress=update))

@@ -24,7 +24,7 @@ def status_of(service: Service) -> dict[str, Any]:
         "model": NO_MODEL if model is None else model[0],
         "worker": service.facts.worker_alive,
         "studio": None if studio is None else studio[0],
-        "clips": overview(service.workspace),
+        "clips": overview(service.workspace, judged=True),
         "review": review_of(service),
         "waiting": Counter(job.kind.value for job in service.queue.waiting()),
         "jobs": JobLog(service.workspace.database).latest(SHOWN_JOBS),

@@ -41,8 +41,12 @@ class Clip:
     """One video's sampled frames, as the workspace or a dataset knows them.
 
     `width` and `height` are in pixels, upright. `fps` is the true rate of the sampled frames.
-    `source` is the file the clip was made from, and `sha256` the digest of that file; of an
-    imported clip, of its pictures as they were found, one after the other.
+    `source` says where the video is from, the file's name where nothing else is known, `licence`
+    under which terms, and `sha256` is the digest of the file; of an imported clip, of its pictures
+    as they were found, one after the other. A clip that is one shot of its source begins at the
+    source's sampled frame `first_frame`, of `source_frames` in all; None says that the clip is all
+    of it. `cuts` are the frames at which a new shot begins; None says that nobody has looked for
+    any.
     """
 
     name: str
@@ -54,6 +58,22 @@ class Clip:
     source: str
     sha256: str
     stride: int = KEY_FRAME_STRIDE
+    licence: str = ""
+    first_frame: int = 0
+    source_frames: int | None = None
+    cuts: tuple[int, ...] | None = None
+
+    @property
+    def orientation(self) -> str:
+        """How the video was held: landscape, portrait, or square."""
+        if self.width == self.height:
+            return "square"
+        return "landscape" if self.width > self.height else "portrait"
+
+    @property
+    def part(self) -> range:
+        """Which of its source's sampled frames it has."""
+        return range(self.first_frame, self.first_frame + self.frame_count)
 
     @property
     def key_frames(self) -> range:
@@ -74,6 +94,8 @@ class Clip:
         fields = json.loads(text)
         fields["fps"] = Fraction(fields["fps"])
         fields["scenario"] = Scenario(fields["scenario"])
+        if fields.get("cuts") is not None:
+            fields["cuts"] = tuple(map(int, fields["cuts"]))
         return cls(**fields)
 
 

@@ -20,8 +20,9 @@ COLUMNS = (
     "height",
     "source",
     "sha256",
+    "licence",
 )
-"""The columns of clips.csv."""
+"""The columns of clips.csv; a table from before there was `licence` is read, too."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class ClipRow:
 
     `frames` and `annotated` are numbers of pictures and masks, `width` and `height` the size of
     the largest pictures there are. Where there is no clips.csv, `scenario` and `fps` are None,
-    `source` and `sha256` "", and the rest is counted.
+    `source`, `sha256` and `licence` "", and the rest is counted.
     """
 
     name: str
@@ -42,6 +43,7 @@ class ClipRow:
     height: int
     source: str = ""
     sha256: str = ""
+    licence: str = ""
 
 
 def format_clips(rows: Iterable[ClipRow]) -> str:
@@ -58,7 +60,8 @@ def has_clips_table(dataset: Path) -> bool:
     """Whether the folder holds a clips.csv of this layout, by its first line."""
     try:
         with (dataset / "clips.csv").open(encoding="utf-8-sig", errors="replace") as file:
-            return file.readline().rstrip("\r\n") == ",".join(COLUMNS)
+            columns = tuple(file.readline().rstrip("\r\n").split(","))
+            return columns in (COLUMNS, COLUMNS[:-1])
     except OSError:
         return False
 
@@ -85,6 +88,7 @@ def read_clips(path: Path) -> tuple[ClipRow, ...]:
                     height=int(line["height"]),
                     source=line["source"],
                     sha256=line["sha256"],
+                    licence=line.get("licence", ""),
                 )
                 if row.name in rows:
                     raise ValueError(f"{row.name!r} is there twice")

@@ -7,7 +7,15 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from labeler.errors import LabelerError
@@ -52,19 +60,53 @@ def table(*columns: str, right: int = 1) -> Table:
     return made
 
 
+class Bars:
+    """Bars for several things at once, and one for all of them; see `bars`."""
+
+    def __init__(self, shown: Progress, all_of_them: TaskID) -> None:
+        self._shown, self._all = shown, all_of_them
+        self._tasks: dict[str, TaskID] = {}
+
+    def begin(self, name: str) -> Callable[[int, int | None], None]:
+        """Show a bar for one; gives a function of (done, total)."""
+        task = self._tasks[name] = self._shown.add_task(name, total=None)
+        return lambda done, total: self._shown.update(task, completed=done, total=total)
+
+    def end(self, name: str) -> None:
+        """Take the bar of one away: it is done."""
+        if (task := self._tasks.pop(name, None)) is not None:
+            self._shown.remove_task(task)
+        self._shown.advance(self._all)
+
+
+@contextmanager
+def bars(description: str, total: int) -> Iterator[Bars]:
+    """Show the progress of `total` things, some at a time; what is said meanwhile stands above."""
+    with Progress(
+        *_columns(),
+        console=err,
+        disable=not err.is_terminal,
+        redirect_stdout=out.is_terminal,  # text for a pipe must not end up above the bars
+    ) as shown:
+        yield Bars(shown, shown.add_task(description, total=total))
+
+
 @contextmanager
 def progress(description: str, total: int | None = None) -> Iterator[Callable[..., None]]:
     """Show a bar with the time left on a terminal; gives a function of (done) or (done, total)."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(compact=True, elapsed_when_finished=True),
-    )
-    with Progress(*columns, console=err, disable=not err.is_terminal) as bar:
+    with Progress(*_columns(), console=err, disable=not err.is_terminal) as bar:
         task = bar.add_task(description, total=total)
 
         def update(done: int, of: int | None = total) -> None:
             bar.update(task, completed=done, total=of)
 
         yield update
+
+
+def _columns() -> tuple[ProgressColumn, ...]:
+    return (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+    )

@@ -258,4 +258,5 @@ def _row(part: Part) -> ClipRow:
         height=clip.height,
         source=clip.source,
         sha256=clip.sha256,
+        licence=clip.licence,
     )

@@ -1,55 +1,158 @@
-"""From a video file to a clip in the workspace."""
+"""From a video file to its clip in the workspace, or to one clip for each shot."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
-from labeler.clip import KEY_FRAME_STRIDE, Clip, Scenario, check_clip_name, clip_name_from
-from labeler.errors import LabelerError
+from labeler.candidates import Candidate
+from labeler.clip import KEY_FRAME_STRIDE, Clip, check_clip_name, frame_name
+from labeler.cuts import CutFinder
+from labeler.errors import AlreadyInError, LabelerError
 from labeler.files import sha256_of
-from labeler.video import extract_frames
+from labeler.rules import SHORTEST_SIDE, broken, judge_video
+from labeler.video import extract_frames, probe_video
 from labeler.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How videos are taken in.
+
+    Every `stride`-th frame, at least 1, is a key frame. `strict` refuses what breaks a collection
+    rule that can be judged without masks; `split_cuts` makes one clip of each shot.
+    """
+
+    stride: int = KEY_FRAME_STRIDE
+    strict: bool = False
+    split_cuts: bool = False
+
+
+@dataclass(frozen=True)
+class Added:
+    """What came of a video: its new clips, those that were in already, and what was refused.
+
+    `refused` has a sentence for each clip that a strict policy did not take in.
+    """
+
+    clips: tuple[Clip, ...] = ()
+    known: tuple[Clip, ...] = ()
+    refused: tuple[str, ...] = ()
 
 
 def add_video(
     workspace: Workspace,
-    path: Path,
-    scenario: Scenario,
-    *,
-    name: str | None = None,
-    stride: int = KEY_FRAME_STRIDE,
-    progress: Callable[[int], None] | None = None,
-) -> Clip:
-    """Decode a video into a new clip: wholly, or leaving nothing behind.
+    candidate: Candidate,
+    policy: Policy | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> Added:
+    """Decode a video, once, into new clips: each wholly, or leaving nothing behind.
+
+    What is in already is left as it is, so an interrupted splitting goes on where it was.
 
     Args:
-        workspace: where the clip goes.
-        path: any video that FFmpeg reads.
-        scenario: one of the seven of MVPS.
-        name: the clip's name; by default the file's stem, made safe.
-        stride: every how many frames there is a key frame, at least 1.
-        progress: called with the number of frames written so far.
+        workspace: where the clips go.
+        candidate: the video, and what is known of it.
+        policy: how it is taken in; the default one if None.
+        progress: called with the number of frames written so far, and the expected one.
 
     Raises:
-        LabelerError: the file is no usable video, or the source or the name is known already.
+        LabelerError: the file is no usable video, or a clip of another source has the name.
     """
+    policy = policy or Policy()
+    path, name = candidate.path, check_clip_name(candidate.name)
+    if policy.split_cuts:
+        check_clip_name(_shot_name(name, 999))  # else a long name fails only after the decoding
     if not path.is_file():
         raise LabelerError(f"{path} is not a file; give the path of a video.")
-    clip_name = check_clip_name(name or clip_name_from(path))
     digest = sha256_of(path)
-    workspace.refuse_known(clip_name, digest)
+    known = workspace.clips_of(digest)
+    if known and not (policy.split_cuts and _shots_are_missing(known)):
+        return Added(known=tuple(known))
+    if not known:
+        workspace.refuse_known(name, digest)
+    info = probe_video(path)
+    if policy.strict and min(info.width, info.height) < SHORTEST_SIDE:
+        why = f"the picture is {info.width}x{info.height}, of at least {SHORTEST_SIDE}"
+        return Added(refused=(f"{path}: it was not added: it breaks short-side, {why}.",))
+    finder = CutFinder(info.rate)
     with workspace.scratch() as folder:
         (folder / "frames").mkdir()
-        video = extract_frames(path, folder / "frames", progress)
-        clip = Clip(
-            name=clip_name,
-            scenario=scenario,
+        video = extract_frames(
+            path,
+            folder / "frames",
+            None if progress is None else lambda done: progress(done, info.frame_estimate),
+            finder.see,
+        )
+        whole = Clip(
+            name=name,
+            scenario=candidate.scenario,
             frame_count=video.frame_count,
             fps=video.fps,
             width=video.width,
             height=video.height,
-            source=path.name,
+            source=candidate.source,
             sha256=digest,
-            stride=stride,
+            stride=policy.stride,
+            licence=candidate.licence,
+            cuts=finder.cuts(),
         )
+        clips, refused = [], []
+        for clip in _shots(whole) if policy.split_cuts else [whole]:
+            if policy.strict and (faults := broken(judge_video(clip))):
+                what = "it" if clip is whole else f"its shot {clip.name}"
+                why = "; ".join(f"it breaks {fault.rule}, {fault.found}" for fault in faults)
+                refused.append(f"{path}: {what} was not added: {why}.")
+                continue
+            try:
+                _take(workspace, clip, folder)
+                clips.append(clip)
+            except AlreadyInError:
+                continue
+            except LabelerError as error:
+                if clip is whole:
+                    raise
+                refused.append(f"{path}: its shot {clip.name} was not added: {error}")
+        known = [clip for clip in workspace.clips_of(digest) if clip not in clips]
+        return Added(tuple(clips), tuple(known), tuple(refused))
+
+
+def _shots_are_missing(known: list[Clip]) -> bool:
+    """Whether these clips of one source are shots of it, but not all."""
+    total = known[0].source_frames
+    return total is not None and sum(clip.frame_count for clip in known) < total
+
+
+def _shot_name(name: str, number: int) -> str:
+    return f"{name}-{number}"
+
+
+def _shots(whole: Clip) -> list[Clip]:
+    """One clip for each stretch between two cuts; a clip without cuts is its own only shot."""
+    bounds = [0, *(whole.cuts or ()), whole.frame_count]
+    if len(bounds) == 2:
+        return [whole]
+    return [
+        replace(
+            whole,
+            name=_shot_name(whole.name, number),
+            frame_count=end - start,
+            first_frame=start,
+            source_frames=whole.frame_count,
+            cuts=(),
+        )
+        for number, (start, end) in enumerate(pairwise(bounds), start=1)
+    ]
+
+
+def _take(workspace: Workspace, clip: Clip, folder: Path) -> None:
+    """Make a clip known whose frames lie in `folder`, numbered as in the source."""
+    if clip.source_frames is None:
         workspace.add_clip(clip, folder)
-    return clip
+        return
+    with workspace.scratch() as own:
+        (own / "frames").mkdir()
+        for number, place in enumerate(clip.part):
+            name = f"{frame_name(place)}.jpg"
+            (folder / "frames" / name).rename(own / "frames" / f"{frame_name(number)}.jpg")
+        workspace.add_clip(clip, own)

@@ -5,16 +5,31 @@ from dataclasses import dataclass
 
 from labeler.clip import Clip
 from labeler.revision import Provenance
+from labeler.rules import Verdict, judge
 from labeler.workspace import Workspace
 
 
 @dataclass(frozen=True)
 class ClipOverview:
-    """A clip and the number of its key frames by what counts for them; `missing` have no mask."""
+    """A clip and the number of its key frames by what counts for them; `missing` have no mask.
+
+    `verdicts` say how it keeps the collection rules, where that was asked for.
+    """
 
     clip: Clip
     missing: int
     masks: dict[Provenance, int]
+    verdicts: tuple[Verdict, ...] = ()
+
+    @property
+    def rules(self) -> str:
+        """Which collection rules are broken or not judged yet; "" where nobody asked for them."""
+        told = [
+            f"{word}: {', '.join(rules)}"
+            for word in ("broken", "not judged yet")
+            if (rules := [verdict.rule for verdict in self.verdicts if verdict.word == word])
+        ]
+        return "; ".join(told) or ("all kept" if self.verdicts else "")
 
     @property
     def predicted(self) -> int:
@@ -32,11 +47,13 @@ class ClipOverview:
         return self.masks[Provenance.ACCEPTED]
 
 
-def overview(workspace: Workspace) -> list[ClipOverview]:
-    """How far each clip has come, by clip name."""
+def overview(workspace: Workspace, *, judged: bool = False) -> list[ClipOverview]:
+    """How far each clip has come, by clip name; `judged` also by the collection rules."""
     found = []
     for clip in workspace.clips():
-        counts = Counter(revision.provenance for revision in workspace.current(clip).values())
+        current = workspace.current(clip)
+        counts = Counter(revision.provenance for revision in current.values())
         missing = len(clip.key_frames) - counts.total()
-        found.append(ClipOverview(clip, missing, {p: counts[p] for p in Provenance}))
+        verdicts = judge(clip, current, workspace.mask_path) if judged else ()
+        found.append(ClipOverview(clip, missing, {p: counts[p] for p in Provenance}, verdicts))
     return found

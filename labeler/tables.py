@@ -1,5 +1,6 @@
 """The database: its tables, and how it is opened for several processes at once."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -25,6 +26,19 @@ class _FractionText(sa.TypeDecorator[Fraction]):
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Fraction | None:
         return None if value is None else Fraction(value)
+
+
+class _Integers(sa.TypeDecorator[tuple[int, ...]]):
+    """A few integers, stored as a JSON list; None stays None."""
+
+    impl = sa.String
+    cache_ok = True
+
+    def process_bind_param(self, value: tuple[int, ...] | None, dialect: Dialect) -> Any:
+        return None if value is None else json.dumps(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> tuple[int, ...] | None:
+        return None if value is None else tuple(json.loads(value))
 
 
 class UtcTime(sa.TypeDecorator[datetime]):
@@ -73,6 +87,10 @@ clips = sa.Table(
     sa.Column("source", sa.String, nullable=False),
     sa.Column("sha256", sa.String(64), nullable=False, index=True),
     sa.Column("stride", sa.Integer, nullable=False),
+    sa.Column("licence", sa.String, nullable=False, server_default=""),
+    sa.Column("first_frame", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("source_frames", sa.Integer),
+    sa.Column("cuts", _Integers),
 )
 
 revisions = sa.Table(

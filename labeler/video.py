@@ -82,13 +82,17 @@ def sample_frames(path: Path, rate: Fraction = SAMPLING_RATE) -> Iterator[Sample
 
 
 def extract_frames(
-    path: Path, folder: Path, progress: Callable[[int], None] | None = None
+    path: Path,
+    folder: Path,
+    progress: Callable[[int], None] | None = None,
+    look: Callable[[Image], None] | None = None,
 ) -> ExtractedVideo:
     """Write a video's frames at 30 a second as `folder/00000.jpg`, ..., at JPEG quality 95.
 
     `folder` exists; whoever made it removes it when this raises. `progress` is told how many
-    frames there are so far. The resulting `fps` is 30 where a faster source was thinned, else
-    the rate the source states, or the measured one where that is more than 1 % off.
+    frames there are so far, `look` is shown each, in order. The resulting `fps` is 30 where a
+    faster source was thinned, else the rate the source states, or the measured one where that is
+    more than 1 % off.
 
     Raises:
         LabelerError: as for `sample_frames`; or a frame could not be written.
@@ -99,6 +103,8 @@ def extract_frames(
         for count, frame in enumerate(_sample(video, SAMPLING_RATE), start=1):
             target = folder / f"{frame_name(count - 1)}.jpg"
             waiting.append(pool.submit(_write_jpeg, target, frame.image))
+            if look is not None:
+                look(frame.image)
             if len(waiting) > 2 * _JPEG_THREADS:
                 waiting.popleft().result()
             if progress is not None:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from labeler import tables
 from labeler.clip import Clip, FrameFolder, frame_name
-from labeler.errors import LabelerError
+from labeler.errors import AlreadyInError, LabelerError
 from labeler.files import hold, scratch_folder, sync_folder, write_atomically
 from labeler.mask import Mask, encode_mask, mask_digest, read_mask
 from labeler.reference import Reference, ReferenceBook
@@ -101,22 +101,30 @@ class Workspace:
             clips = [Clip(**row._mapping) for row in connection.execute(query)]
         return sorted(clips, key=lambda clip: clip.sha256 != sha256)
 
-    def refuse_known(self, name: str, sha256: str) -> None:
-        """Refuse a clip whose name is taken or whose source is in already.
+    def clips_of(self, sha256: str) -> list[Clip]:
+        """The clips that were made from one source, by name."""
+        return [clip for clip in self.clips() if clip.sha256 == sha256]
+
+    def refuse_known(self, name: str, sha256: str, part: range | None = None) -> None:
+        """Refuse a clip whose name is taken, or whose `part` of its source is in already.
+
+        `part` are the sampled frames of the source that it has; all of them where it is None.
 
         Raises:
-            LabelerError: naming the clip that holds the source or the name.
+            AlreadyInError: a clip has some of these frames; the message names it.
+            LabelerError: a clip of another source or part has the name; the message says which.
         """
         for clip in self.known(name, sha256):
-            if clip.sha256 == sha256:
-                raise LabelerError(
+            if clip.sha256 == sha256 and (part is None or _overlap(clip.part, part)):
+                raise AlreadyInError(
                     f"This video is in the workspace already, as clip {clip.name!r} "
                     f"(from {clip.source}); nothing was added."
                 )
-            raise LabelerError(
-                f"There is already a clip {name!r} (from {clip.source}); "
-                "give this one another name with --name."
-            )
+            if clip.name == name:
+                raise LabelerError(
+                    f"There is already a clip {name!r} (from {clip.source}); "
+                    "give this one another with --name, or in the table's column `name`."
+                )
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -133,12 +141,13 @@ class Workspace:
             revisions: its masks, of key frames; each lies where `mask_path` has it, with its note.
 
         Raises:
-            LabelerError: the name or the source is known already.
+            AlreadyInError: these frames of its source are.
+            LabelerError: the name is taken.
         """
         write_atomically(folder / "clip.json", clip.to_json().encode())
         os.sync()  # thousands of frames: one call for all of them
         with self.database.writing() as connection:
-            self.refuse_known(clip.name, clip.sha256)
+            self.refuse_known(clip.name, clip.sha256, clip.part)
             target = self.clip_folder(clip.name)
             if target.exists():
                 raise LabelerError(
@@ -154,7 +163,8 @@ class Workspace:
 
     def frames(self, clip: Clip) -> FrameFolder:
         """The clip's pictures, read when asked for."""
-        return FrameFolder(self.clip_folder(clip.name) / "frames", clip.frame_count, clip.sha256)
+        folder = self.clip_folder(clip.name) / "frames"
+        return FrameFolder(folder, clip.frame_count, f"{clip.sha256}:{clip.first_frame}")
 
     # Masks
 
@@ -376,6 +386,10 @@ class Workspace:
             for revision in self.current(clip).values()
             if revision.provenance.human
         )
+
+
+def _overlap(one: range, other: range) -> bool:
+    return one.start < other.stop and other.start < one.stop
 
 
 def insert_clip(connection: sa.Connection, clip: Clip, revisions: Sequence[Revision]) -> None:

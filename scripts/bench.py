@@ -282,10 +282,11 @@ def network_figures(arguments: argparse.Namespace) -> list[Figure]:
 ADD = """
 import sys
 from pathlib import Path
+from labeler.candidates import Candidate
 from labeler.clip import Scenario
 from labeler.ingest import add_video
 from labeler.workspace import Workspace
-add_video(Workspace(Path(sys.argv[1])), Path(sys.argv[2]), Scenario.NEWS)
+add_video(Workspace(Path(sys.argv[1])), Candidate.of(Path(sys.argv[2]), Scenario.NEWS))
 """
 
 

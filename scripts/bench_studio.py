@@ -32,6 +32,7 @@ from backend.stack import Stack, running
 from backend.studio import Studio
 from backend.studio_projects import connected_project
 from backend.task_data import shown_revision
+from labeler.candidates import Candidate
 from labeler.clip import Clip, Scenario, frame_name
 from labeler.ingest import add_video
 from labeler.mask import Mask
@@ -78,7 +79,8 @@ def main() -> None:
 
 def own(workspace: Workspace, video: Path) -> Clip:
     """A clip of one's own video."""
-    return add_video(workspace, video, Scenario.ENTERTAINMENT)
+    added = add_video(workspace, Candidate.of(video, Scenario.ENTERTAINMENT))
+    return (*added.clips, *added.known)[0]
 
 
 def made_clip(workspace: Workspace) -> Clip:

@@ -16,7 +16,15 @@ MAY_USE = {
     "backend": {"labeler", "model", "backend"},
 }
 NOT_IN_LABELER = {"torch", "flask", "requests", "httpx", "label_studio_sdk"}
-NOT_ON_A_BARE_GPU_BOX = ("sqlalchemy", "av", "huey", "pydantic_settings", "jinja2", "matplotlib")
+NOT_ON_A_BARE_GPU_BOX = (
+    "sqlalchemy",
+    "av",
+    "huey",
+    "pydantic_settings",
+    "jinja2",
+    "matplotlib",
+    "scenedetect",
+)
 
 
 def imports_of(path: Path) -> set[str]:

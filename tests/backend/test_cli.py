@@ -1,11 +1,8 @@
 """The commands as a person types them, each in a process of its own."""
 
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,44 +11,13 @@ import numpy as np
 import pytest
 
 from labeler.clip import Scenario
-from labeler.integrity import faults, open_workspace
+from labeler.integrity import faults
 from labeler.mask import encode_mask, read_mask
 from labeler.mvps import open_dataset
 from labeler.revision import Provenance
-from labeler.workspace import Workspace
+from tests.backend.terminal import Terminal
 from tests.labeler.videos import write_video
 from tests.workspaces import file_bytes, make_clip, square
-
-MVPS = [sys.executable, "-m", "backend"]
-
-
-class Terminal:
-    """`mvps` in one workspace."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.environment = {k: v for k, v in os.environ.items() if not k.startswith("MVPS_")}
-
-    def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [*MVPS, "-w", str(self.root), *map(str, arguments)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=self.environment,
-            # Whoever runs the tests in the background may have had Ctrl-C ignored.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-        )
-
-    def run(self, *arguments: str | Path, expect: int = 0) -> tuple[str, str]:
-        process = self.start(*arguments)
-        out, err = process.communicate()
-        assert process.returncode == expect, out + err
-        assert "Traceback" not in err
-        return out, err
-
-    def workspace(self) -> Workspace:
-        return open_workspace(self.root)[0]
 
 
 @pytest.fixture
@@ -135,12 +101,12 @@ def test_a_correction_from_the_command_line(mvps, video, tmp_path):
     workspace.close()
 
 
-def test_the_same_video_twice_is_refused_by_name(mvps, video, tmp_path):
+def test_the_same_video_twice_is_skipped_by_name(mvps, video, tmp_path):
     mvps.run("add", video, "--scenario", "news", "--name", "first")
     copy = tmp_path / "other.mp4"
     copy.write_bytes(video.read_bytes())
-    _, err = mvps.run("add", copy, "--scenario", "news", expect=1)
-    assert "as clip 'first'" in err
+    out, _ = mvps.run("add", copy, "--scenario", "news")
+    assert "other.mp4: in already, as first; skipped" in out
 
 
 def test_wrong_use_exits_with_2(mvps, video):

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image as Pillow
 
 from labeler.clip import Scenario
-from labeler.clips_table import ClipRow, format_clips, read_clips
+from labeler.clips_table import ClipRow, format_clips, has_clips_table, read_clips
 from labeler.errors import LabelerError
 from labeler.mvps import open_dataset
 from tests.labeler.made_datasets import (
@@ -83,6 +83,15 @@ def test_clips_csv_keeps_every_value(tmp_path: Path) -> None:
     path.write_text(format_clips(rows), encoding="utf-8-sig", newline="")  # a spreadsheet was here
     assert read_clips(path) == rows
     assert ",lecture,7,2,30000/1001,1080,1920," in path.read_text()
+
+
+def test_a_clips_csv_from_before_there_was_a_licence_is_read(tmp_path: Path) -> None:
+    rows = (ClipRow("hike", Scenario.NEWS, 12, 3, Fraction(24), 648, 486, "a.mp4", "0" * 64),)
+    path = tmp_path / "clips.csv"
+    path.write_text(format_clips(rows).replace(",licence", "").replace(",\n", "\n"))
+    assert path.read_text().splitlines()[0].endswith("source,sha256")
+    assert has_clips_table(tmp_path)
+    assert read_clips(path) == rows
 
 
 @pytest.mark.parametrize(

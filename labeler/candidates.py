@@ -1,0 +1,154 @@
+"""Which videos to take in: the files of a folder, or the lines of a table."""
+
+import csv
+import io
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from labeler.clip import Scenario, check_clip_name, clip_name_from
+from labeler.errors import LabelerError
+
+COLUMNS = ("path", "scenario", "source", "licence", "name")
+"""The columns of a table of videos; `name` may be absent."""
+
+_VIDEO_SUFFIX = re.compile(
+    r"\.(3gp|asf|avi|dv|flv|gif|h264|hevc|ivf|m2ts|m4v|mjpe?g|mkv|mov|mp4|mpe?g|mts|mxf|og[gv]|ts"
+    r"|webm|wmv|y4m)",
+    re.IGNORECASE,
+)
+
+_EXAMPLE = ("https://example.org/walk", "CC BY 4.0")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A video that may become a clip.
+
+    `name` is the clip's name. `source` says where the video is from, and `licence` under which
+    terms.
+    """
+
+    path: Path
+    scenario: Scenario
+    name: str
+    source: str
+    licence: str = ""
+
+    @classmethod
+    def of(cls, path: Path, scenario: Scenario, name: str = "") -> "Candidate":
+        """A video of which nothing but its file is known; the file's stem, made safe, names it."""
+        return cls(path, scenario, name or clip_name_from(path), path.name)
+
+
+def videos_below(folder: Path) -> list[Path]:
+    """The videos in a folder and its subfolders, by the end of their names, sorted.
+
+    Raises:
+        LabelerError: there is none.
+    """
+    found = sorted(
+        path
+        for path in folder.rglob("*")
+        if _VIDEO_SUFFIX.fullmatch(path.suffix)
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+    if not found:
+        raise LabelerError(f"{folder} holds no video; name a folder with .mp4 or .mov files, say.")
+    return found
+
+
+def read_candidates(
+    table: Path, scenario: Scenario | None = None
+) -> tuple[list[Candidate], list[str]]:
+    """The videos that a table names, and a sentence for each line that cannot be used.
+
+    The first line has the columns' names, of `COLUMNS`; values stand between commas, semicolons
+    or tabs. Paths are relative to the table's folder.
+
+    Args:
+        table: a CSV file.
+        scenario: of the lines that say none.
+
+    Raises:
+        LabelerError: it cannot be read, or has other columns.
+    """
+    try:
+        text = table.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise LabelerError(f"{table} cannot be read ({error}); save it as CSV in UTF-8.") from None
+    first = text.partition("\n")[0]
+    separator = max(",;\t", key=first.count)
+    lines = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    columns = [column.strip().lower() for column in lines.fieldnames or ()]
+    unknown = [column for column in columns if column not in COLUMNS]
+    if unknown or "path" not in columns or len(set(columns)) < len(columns):
+        wrong = f"an unknown column {unknown[0]!r}" if unknown else f"the columns {columns}"
+        raise LabelerError(
+            f"{table} has {wrong}; its first line must be {','.join(COLUMNS[:-1])}, and may have "
+            "name besides (`mvps add --template` writes one)."
+        )
+    lines.fieldnames = columns
+    candidates, faults = [], []
+    try:
+        for line in lines:
+            try:
+                candidates.append(_candidate(line, table.parent, scenario))
+            except ValueError as error:
+                faults.append(f"{table}, line {lines.line_num}: {error}.")
+    except csv.Error as error:
+        raise LabelerError(
+            f"{table}, line {lines.line_num}, is no line of a table ({error}); correct it."
+        ) from None
+    return candidates, faults
+
+
+def _candidate(
+    line: dict[str | None, str | list[str] | None], folder: Path, scenario: Scenario | None
+) -> Candidate:
+    """The video of one line.
+
+    Raises:
+        ValueError: a value is missing or wrong.
+    """
+    values = {key: value.strip() for key, value in line.items() if key and isinstance(value, str)}
+    if None in line or len(values) < len(line):
+        raise ValueError("it has not one value for each column")
+    if not values["path"]:
+        raise ValueError("it names no video; write its path")
+    said = values.get("scenario") or (scenario.value if scenario else "")
+    if said not in set(Scenario):
+        known = ", ".join(each.value for each in Scenario)
+        raise ValueError(f"{said!r} is no scenario; write one of {known}")
+    path = folder / values["path"]
+    try:
+        name = check_clip_name(values.get("name") or clip_name_from(path))
+    except LabelerError as error:
+        raise ValueError(str(error).rstrip(".")) from None
+    source = values.get("source") or path.name
+    return Candidate(path, Scenario(said), name, source, values.get("licence", ""))
+
+
+def write_template(table: Path, videos: Sequence[Path], scenario: Scenario | None) -> None:
+    """Write a table to fill in, with a line for each video, or an example where there is none.
+
+    Raises:
+        LabelerError: there is such a file already, or it cannot be written.
+    """
+    said = scenario.value if scenario else ""
+    try:
+        with table.open("x", encoding="utf-8", newline="") as file:
+            lines = csv.writer(file, lineterminator="\n")
+            lines.writerow(COLUMNS[:-1])
+            for video in videos:
+                path = os.path.relpath(video.resolve(), table.parent.resolve())
+                lines.writerow([path, said, "", ""])
+            if not videos:
+                lines.writerow(["walk.mp4", said or "outdoor-activity", *_EXAMPLE])
+    except FileExistsError:
+        raise LabelerError(f"{table} is there already; name another file.") from None
+    except OSError as error:
+        raise LabelerError(f"{table} cannot be written ({error.strerror}).") from None

@@ -1,0 +1,110 @@
+"""Where the camera cuts: hard cuts as PySceneDetect finds them, and dissolves and fades."""
+
+from collections import deque
+from fractions import Fraction
+
+import cv2
+import numpy as np
+from cv2.typing import MatLike
+from numpy.typing import NDArray
+from scenedetect.common import FrameTimecode
+from scenedetect.detectors import AdaptiveDetector
+
+from labeler.clip import Image
+
+_SIDE = 256  # pixels; PySceneDetect, too, looks at pictures of this size
+_FLASH = Fraction(1, 6)  # seconds; a flash is over by then
+_DISSOLVE = Fraction(1, 2)  # seconds; between the pictures whose colours are compared
+
+# Of PySceneDetect, whose own are 3 and 15: these also find cuts within one scene.
+_ADAPTIVE_RATIO = 2.0
+_LEAST_CHANGE = 8.0
+
+# 0 to 1: half a second of one shot stays below, two shots come above.
+_OTHER_COLOURS = 0.4
+
+
+class CutFinder:
+    """Finds the camera cuts of a video whose frames it sees once, in order.
+
+    Hard cuts are those of PySceneDetect's AdaptiveDetector. It takes a flash for a cut, and sees
+    no dissolve, because no two neighbours differ. So the colours of each frame are compared with
+    those half a second before: they are other ones after a dissolve or a fade, and the same again
+    after a flash. A frame costs about a millisecond and leaves one number in memory.
+
+    A cut in the first or last two frames, or less than half a second after another, is not found.
+    """
+
+    def __init__(self, rate: Fraction) -> None:
+        """Expect frames at `rate` a second."""
+        self._gap = max(3, round(min(rate, Fraction(30)) * _DISSOLVE))
+        self._flash = max(1, round(min(rate, Fraction(30)) * _FLASH))
+        self._detector = AdaptiveDetector(
+            adaptive_threshold=_ADAPTIVE_RATIO,
+            min_content_val=_LEAST_CHANGE,
+            min_scene_len=self._flash,
+        )
+        self._recent: deque[MatLike] = deque(maxlen=self._gap + 1)
+        self._hard: list[int] = []
+        self._changes: list[float] = []
+
+    def see(self, image: Image) -> None:
+        """Look at the next frame, H x W x 3 uint8 BGR."""
+        small = _shrunk(image)
+        place = FrameTimecode(len(self._changes), Fraction(30))  # only its number is used
+        self._hard += [found.frame_num for found in self._detector.process_frame(place, small)]
+        self._recent.append(_colours(small))
+        self._changes.append(
+            cv2.compareHist(self._recent[0], self._recent[-1], cv2.HISTCMP_BHATTACHARYYA)
+        )
+
+    def cuts(self) -> tuple[int, ...]:
+        """The frames that begin a new shot, in order; the first frame of all is none of them."""
+        changes = np.array(self._changes)
+        hard, dark_again = [], -1
+        for cut in self._hard:
+            if self._is_flash(changes, cut):
+                dark_again = cut + self._flash
+            elif cut > dark_again:
+                hard.append(cut)
+        other = changes > _OTHER_COLOURS
+        for cut in hard:
+            other[cut : cut + self._gap + self._flash] = False  # seen already
+        soft = [
+            max(1, (start + end - self._gap) // 2)
+            for start, end in _runs(other)
+            if end - start > self._flash and end not in hard  # else the same change
+        ]
+        return tuple(sorted({*hard, *soft}))
+
+    def _is_flash(self, changes: NDArray[np.float64], cut: int) -> bool:
+        """Whether the colours of before are back while the frame before is still compared with."""
+        after = changes[cut + self._flash : cut + self._gap]
+        return bool(
+            len(after) and changes[cut] > _OTHER_COLOURS / 2 and after.min() < changes[cut] / 2
+        )
+
+
+def _shrunk(image: MatLike) -> MatLike:
+    """At most 256 pixels long; by halves first, which costs a tenth of averaging at once."""
+    while max(image.shape) >= 2 * _SIDE:
+        size = (image.shape[1] // 2, image.shape[0] // 2)
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    scale = _SIDE / max(image.shape)
+    if scale >= 1:
+        return image
+    size = (max(1, round(scale * image.shape[1])), max(1, round(scale * image.shape[0])))
+    return cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
+
+
+def _colours(image: MatLike) -> MatLike:
+    """The shares of 8 x 16 x 16 colours of the Lab space."""
+    lab = cv2.cvtColor(image, cv2.COLOR_BGR2Lab)
+    counts = cv2.calcHist([lab], [0, 1, 2], None, [8, 16, 16], [0, 256, 64, 192, 64, 192])
+    return counts.ravel() / lab[..., 0].size
+
+
+def _runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """The stretches of True, each as (first, behind the last)."""
+    edges = np.flatnonzero(np.diff(np.r_[False, flags, False]))
+    return [(int(start), int(end)) for start, end in edges.reshape(-1, 2)]

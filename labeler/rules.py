@@ -1,0 +1,166 @@
+"""The collection rules of MVPS (PDNet paper, section 3.1), and whether a clip keeps them.
+
+What can be told without masks follows from the clip alone. The portrait and its motion are judged
+from the masks that count at the moment, so the verdicts change as the masks do; none is stored.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from labeler.clip import Clip
+from labeler.errors import LabelerError
+from labeler.mask import read_mask
+from labeler.revision import Revision
+
+SHORTEST_SIDE = 720
+"""Pixels."""
+
+SHORTEST_TIME = 6
+"""Seconds."""
+
+SMALLEST_PORTRAIT = 0.005
+"""Of the frame; less is a bystander, or what a network takes for a person."""
+
+OBVIOUS_MOTION = 0.12
+"""The part of the portrait that is elsewhere a second later, 1 - J.
+
+It is up to .09 for a network's masks of a photograph with the noise of a camera, and at least .33
+in nine of ten places of each of nine DAVIS clips of people who move.
+"""
+
+_MOVING_PLACES = 3  # one bad mask makes two
+_STEPS = 7  # the clip is gone through in so many rounds, so that motion anywhere is met early
+
+
+class Rule(StrEnum):
+    """A collection rule; the value is its name for a script."""
+
+    PORTRAIT = "portrait"
+    SHORT_SIDE = "short-side"
+    DURATION = "duration"
+    NO_CUT = "no-cut"
+    MOTION = "motion"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a clip keeps a rule, None where that cannot be told yet, and what was found."""
+
+    rule: Rule
+    kept: bool | None
+    found: str
+
+    @property
+    def word(self) -> str:
+        """The verdict in a word or three."""
+        return {True: "kept", False: "broken", None: "not judged yet"}[self.kept]
+
+
+def judge_video(clip: Clip) -> tuple[Verdict, ...]:
+    """The verdicts that need no masks: on size, length and cuts."""
+    side, seconds = min(clip.width, clip.height), clip.frame_count / clip.fps
+    return (
+        Verdict(
+            Rule.SHORT_SIDE,
+            side >= SHORTEST_SIDE,
+            f"the short side is {side} pixels, of at least {SHORTEST_SIDE}",
+        ),
+        Verdict(
+            Rule.DURATION,
+            seconds >= SHORTEST_TIME,
+            f"it lasts {float(seconds):.1f} s, of at least {SHORTEST_TIME}",
+        ),
+        _judge_cuts(clip),
+    )
+
+
+def judge(
+    clip: Clip, masks: Mapping[int, Revision], path_of: Callable[[Revision], Path]
+) -> tuple[Verdict, ...]:
+    """The verdict on every rule; reads about six masks of a clip whose portrait moves.
+
+    Args:
+        clip: the clip.
+        masks: the mask that counts for each key frame that has one.
+        path_of: says where a revision's mask is.
+    """
+    complete = len(masks) >= len(clip.key_frames)
+    return (
+        _judge_portrait(clip, masks, complete),
+        *judge_video(clip),
+        _judge_motion(clip, masks, path_of, complete),
+    )
+
+
+def broken(verdicts: tuple[Verdict, ...]) -> list[Verdict]:
+    """Those that say no."""
+    return [verdict for verdict in verdicts if verdict.kept is False]
+
+
+def _judge_cuts(clip: Clip) -> Verdict:
+    if clip.cuts is None:
+        return Verdict(
+            Rule.NO_CUT, None, "nobody has looked for camera cuts yet; `mvps judge` does"
+        )
+    if not clip.cuts:
+        return Verdict(Rule.NO_CUT, True, "no camera cut was found")
+    places = ", ".join(f"{float(cut / clip.fps):.1f} s" for cut in clip.cuts[:5])
+    more = f" and {len(clip.cuts) - 5} more" if len(clip.cuts) > 5 else ""
+    number = "a camera cut" if len(clip.cuts) == 1 else f"{len(clip.cuts)} camera cuts"
+    return Verdict(Rule.NO_CUT, False, f"{number} at {places}{more}")
+
+
+def _judge_portrait(clip: Clip, masks: Mapping[int, Revision], complete: bool) -> Verdict:
+    if not masks:
+        return Verdict(Rule.PORTRAIT, None, "it has no masks yet")
+    shares = [mask.area / (clip.width * clip.height) for mask in masks.values()]
+    there = sum(share >= SMALLEST_PORTRAIT for share in shares)
+    found = f"somebody is in {there} of {len(masks)} masked key frames"
+    if there:
+        return Verdict(Rule.PORTRAIT, True, f"{found}, filling up to {max(shares):.0%}")
+    return Verdict(Rule.PORTRAIT, False if complete else None, found)
+
+
+def _judge_motion(
+    clip: Clip,
+    masks: Mapping[int, Revision],
+    path_of: Callable[[Revision], Path],
+    complete: bool,
+) -> Verdict:
+    """Compare masks a second apart, until there is enough motion or no pair is left."""
+    if not masks:
+        return Verdict(Rule.MOTION, None, "it has no masks yet")
+    second = max(1, round(clip.fps / clip.stride)) * clip.stride
+    pairs = [(frame, frame + second) for frame in sorted(masks) if frame + second in masks]
+    if not pairs:
+        return Verdict(Rule.MOTION, None, "no two of its masks are a second apart")
+    wanted, moving, most = min(_MOVING_PLACES, len(pairs)), 0, 0.0
+    for start in range(_STEPS):
+        for one, other in ((masks[a], masks[b]) for a, b in pairs[start::_STEPS]):
+            if not one.area or not other.area:
+                continue  # coming and going is no motion of a portrait
+            try:
+                change = _change(path_of(one), path_of(other), (one.digest, other.digest))
+            except LabelerError as error:  # the doctor deals with it
+                return Verdict(Rule.MOTION, None, str(error))
+            most = max(most, change)
+            moving += change >= OBVIOUS_MOTION
+            if moving >= wanted:
+                found = f"{most:.0%} of it is elsewhere a second later"
+                return Verdict(Rule.MOTION, True, found)
+    found = f"at most {most:.0%} of it is elsewhere a second later, of {OBVIOUS_MOTION:.0%}"
+    return Verdict(Rule.MOTION, False if complete else None, found)
+
+
+@lru_cache(maxsize=1 << 14)  # of a status page that is asked for every few seconds
+def _change(one: Path, other: Path, _digests: tuple[str, str]) -> float:
+    """1 - J, 0 to 1, of masks that are not both empty; the digests tell a replaced file."""
+    first, second = read_mask(one), read_mask(other)
+    if first.shape != second.shape:
+        raise LabelerError(f"{one} and {other} differ in size; run `mvps doctor --deep`.")
+    return 1 - np.count_nonzero(first & second) / np.count_nonzero(first | second)
