@@ -10,7 +10,8 @@ from labeler.errors import LabelerError
 from labeler.files import lock_if_dead
 from labeler.mask import mask_digest, read_mask, read_note
 from labeler.revision import Revision
-from labeler.workspace import WITHDRAWN, Workspace, insert_clip, insert_revision
+from labeler.rows import insert_clip, insert_revision
+from labeler.workspace import WITHDRAWN, Workspace
 
 
 def open_workspace(root: Path, database_url: str | None = None) -> tuple[Workspace, list[str]]:

@@ -18,6 +18,7 @@ from labeler.files import hold, scratch_folder, sync_folder, write_atomically
 from labeler.mask import Mask, encode_mask, mask_digest, read_mask
 from labeler.reference import Reference, ReferenceBook
 from labeler.revision import Look, Provenance, Revision, counting, recorded
+from labeler.rows import insert_clip, insert_revision, revisions_of
 
 WITHDRAWN = ".withdrawn"
 """Ends the name of the empty file beside a mask that its maker took back."""
@@ -301,7 +302,7 @@ class Workspace:
         person's mask, and no mask of a person is recorded twice.
         """
         with self.database.writing() as connection:
-            rows = connection.execute(_revisions_of(draft.clip, draft.frame)).all()
+            rows = connection.execute(revisions_of(draft.clip, draft.frame)).all()
             earlier = [Revision(**row._mapping) for row in rows]
             latest = counting(earlier)
             if not draft.provenance.human and latest is not None and latest.provenance.human:
@@ -330,7 +331,7 @@ class Workspace:
         with self.database.writing() as connection:
             taken_back = [
                 Revision(**row._mapping)
-                for row in connection.execute(_revisions_of(clip.name, frame))
+                for row in connection.execute(revisions_of(clip.name, frame))
                 if row.annotation == annotation and not row.withdrawn
             ]
             for revision in taken_back:
@@ -361,7 +362,7 @@ class Workspace:
     def revisions(self, clip: Clip, frame: int | None = None) -> list[Revision]:
         """Every revision of a clip, or of one of its frames, by frame and number."""
         with self.database.reading() as connection:
-            rows = connection.execute(_revisions_of(clip.name, frame))
+            rows = connection.execute(revisions_of(clip.name, frame))
             return [Revision(**row._mapping) for row in rows]
 
     def revisions_by_frame(self, clip: Clip) -> dict[int, list[Revision]]:
@@ -390,21 +391,3 @@ class Workspace:
 
 def _overlap(one: range, other: range) -> bool:
     return one.start < other.stop and other.start < one.stop
-
-
-def insert_clip(connection: sa.Connection, clip: Clip, revisions: Sequence[Revision]) -> None:
-    """Make a clip known whose folder is in place, and its masks with it."""
-    connection.execute(sa.insert(tables.clips).values(**vars(clip)))
-    if revisions:
-        connection.execute(sa.insert(tables.revisions), [vars(each) for each in revisions])
-
-
-def insert_revision(connection: sa.Connection, revision: Revision) -> None:
-    """Make a mask known whose file is in place."""
-    connection.execute(sa.insert(tables.revisions).values(**vars(revision)))
-
-
-def _revisions_of(clip: str, frame: int | None) -> sa.Select[tuple[object, ...]]:
-    table = tables.revisions
-    query = sa.select(table).where(table.c.clip == clip).order_by(table.c.frame, table.c.number)
-    return query if frame is None else query.where(table.c.frame == frame)
