@@ -143,6 +143,7 @@ def _take(workspace: Workspace, dataset: FoundDataset, name: str, wanted: Wanted
             source=row.source if row and row.source else f"{dataset.name}/{name}",
             sha256=digest,
             stride=stride,
+            licence=row.licence if row else "",
         )
         workspace.add_clip(clip, folder, [each.revision for each in kept])
     return Taken(name, clip, True, len(kept), _remarks(seen, stride))

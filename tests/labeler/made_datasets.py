@@ -63,7 +63,9 @@ def made_dataset(folder: Path, frames: int = 12, size: tuple[int, int] = (648, 4
                     write_mask(path, made_mask(index, shape))
         masks = len(range(0, frames, 5))
         source = (f"{name}.mp4", sha256(name.encode()).hexdigest())
-        rows.append(ClipRow(name, Scenario.NEWS, frames, masks, Fraction(25), *size, *source))
+        rows.append(
+            ClipRow(name, Scenario.NEWS, frames, masks, Fraction(25), *size, *source, "CC BY 4.0")
+        )
     (folder / "ImageSets").mkdir()
     (folder / "ImageSets" / "train.txt").write_text("hike\n")
     (folder / "ImageSets" / "test.txt").write_text("lucia\n")

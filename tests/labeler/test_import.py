@@ -89,7 +89,8 @@ def test_mvps_says_itself_what_its_clips_are(workspace: Workspace, tmp_path: Pat
     taken = take(workspace, folder, Wanted(Scenario.LECTURE, rate=Fraction(7)))
     assert [each.masks for each in taken.values()] == [3, 3]
     clip = workspace.clip("hike")
-    assert (clip.scenario, clip.fps, clip.source) == (Scenario.NEWS, 25, "a.mp4")
+    assert (clip.scenario, clip.fps, clip.source) == (Scenario.NEWS, 25, "hike.mp4")
+    assert clip.licence == "CC BY 4.0"
     assert (clip.width, clip.height) == (648, 486)
     small = Workspace(tmp_path / "small")
     take(small, folder, Wanted(), resolution="480p")
