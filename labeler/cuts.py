@@ -12,7 +12,7 @@ from scenedetect.detectors import AdaptiveDetector
 
 from labeler.clip import Image
 
-_SIDE = 256  # pixels; PySceneDetect, too, looks at pictures of this size
+_SIDE = 192  # pixels; noise, and the mending of each key frame, are averaged away
 _FLASH = Fraction(1, 6)  # seconds; a flash is over by then
 _DISSOLVE = Fraction(1, 2)  # seconds; between the pictures whose colours are compared
 
@@ -86,7 +86,7 @@ class CutFinder:
 
 
 def _shrunk(image: MatLike) -> MatLike:
-    """At most 256 pixels long; by halves first, which costs a tenth of averaging at once."""
+    """At most 192 pixels long; by halves first, which costs a tenth of averaging at once."""
     while max(image.shape) >= 2 * _SIDE:
         size = (image.shape[1] // 2, image.shape[0] // 2)
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)

@@ -27,9 +27,11 @@ from skimage import morphology
 
 from labeler.brush import decode_brush, encode_brush
 from labeler.clip import JPEG_QUALITY, Image, frame_name
+from labeler.cuts import CutFinder
 from labeler.mask import Mask
 from labeler.metrics import boundary, boundary_measure, boundary_radius
 from labeler.reference import ReferenceBook
+from labeler.sampling import SAMPLING_RATE
 from labeler.video import extract_frames
 from model.pdnet import CONFIGURATIONS, PDNet
 from model.pdnet_segmenter import PDNetSegmenter
@@ -63,23 +65,27 @@ def main() -> None:
 
 
 def video_figures(arguments: argparse.Namespace) -> list[Figure]:
-    """Decode, sample and write, against decoding alone and writing alone."""
+    """Decode, sample, look for cuts and write, against decoding alone and writing alone."""
     path = arguments.video or made_video(arguments.folder / "made.mp4", seconds=4)
     target = arguments.folder / "frames"
     target.mkdir()
     images = decoded(path)
     median = in_turns(
         arguments.rounds,
-        extract=lambda: extract_frames(path, target),
+        extract=lambda: extract_frames(path, target, look=CutFinder(SAMPLING_RATE).see),
+        look=lambda: seen(images),
         decode=lambda: decoded(path, keep=0),
         write=lambda: written(images, target),
     )
     section = f"video {images[0].shape[1]}x{images[0].shape[0]}"
     larger = max(median["decode"], median["write"])
     return [
-        Figure(section, "decode + sample + write", len(images) / median["extract"], "frames/s"),
+        Figure(
+            section, "decode + sample + cuts + write", len(images) / median["extract"], "frames/s"
+        ),
         Figure(section, "PyAV decoding alone", len(images) / median["decode"], "frames/s"),
         Figure(section, "cv2 JPEG writing alone", len(images) / median["write"], "frames/s"),
+        Figure(section, "looking for cuts alone", 1000 * median["look"] / len(images), "ms/frame"),
         Figure(section, "time over the larger of the two", median["extract"] / larger, "", 1.3),
     ]
 
@@ -94,6 +100,13 @@ def decoded(path: Path, keep: int = 240) -> list[Image]:
             if len(kept) < keep:
                 kept.append(image)
     return kept
+
+
+def seen(images: list[Image]) -> None:
+    """Look for cuts."""
+    finder = CutFinder(SAMPLING_RATE)
+    for image in images:
+        finder.see(image)
 
 
 def written(images: list[Image], folder: Path) -> None:

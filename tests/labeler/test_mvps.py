@@ -102,7 +102,7 @@ def test_a_clips_csv_from_before_there_was_a_licence_is_read(tmp_path: Path) -> 
         ("news", "opera"),
         (",12,", ",twelve,"),
         (",25,", ",1/0,"),
-        ("," + "0" * 64, ""),
+        (",25,", ","),
     ],
 )
 def test_a_damaged_clips_csv_is_refused(tmp_path: Path, old: str, new: str) -> None:

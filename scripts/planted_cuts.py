@@ -1,0 +1,142 @@
+"""How well camera cuts are found, on real clips without cuts and on cuts planted between them.
+
+    python scripts/planted_cuts.py ../shared/data
+
+The folder holds clips of one shot each: video/JPEGImages/480p/<clip>/*.jpg, and clips/*.mp4.
+"""
+
+import argparse
+import itertools
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from scenedetect.common import FrameTimecode
+from scenedetect.detectors import AdaptiveDetector, ContentDetector
+
+from labeler.clip import Image, read_image
+from labeler.cuts import CutFinder
+from labeler.video import sample_frames
+
+SIZE = (192, 108)
+RATE = 24
+Finder = Callable[[Sequence[Image]], Sequence[int]]
+
+
+def main() -> None:
+    """Print what each finder finds of what was planted."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    clips = read_clips(parser.parse_args().data)
+    finders: dict[str, Finder] = {
+        "ours": ours,
+        "AdaptiveDetector()": lambda pictures: theirs(AdaptiveDetector(), pictures),
+        "ContentDetector()": lambda pictures: theirs(ContentDetector(), pictures),
+    }
+    table = Table("planted", "of", *finders, box=None, header_style="bold")
+    for name, trials in planted(clips).items():
+        counts = [
+            sum(hit(find(p), at, reach) for p, at, reach in trials) for find in finders.values()
+        ]
+        table.add_row(name, str(len(trials)), *map(str, counts))
+    false = [sum(len(find(clip)) for clip in clips.values()) for find in finders.values()]
+    table.add_row("cuts in the clips themselves", "0", *map(str, false))
+    Console().print(table)
+
+
+def read_clips(data: Path) -> dict[str, list[Image]]:
+    """Every clip's frames, small."""
+    clips = {
+        folder.name: [small(read_image(path)) for path in sorted(folder.glob("*.jpg"))]
+        for folder in sorted((data / "video" / "JPEGImages" / "480p").iterdir())
+    }
+    for path in sorted((data / "clips").glob("*.mp4")):
+        clips[path.stem] = [small(frame.image) for frame in sample_frames(path)]
+    return clips
+
+
+def small(image: Image) -> Image:
+    """The picture at one size for all."""
+    return np.asarray(cv2.resize(image, SIZE, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+Trial = tuple[list[Image], float, float]
+"""Pictures, where the cut is, and how far off it may be found; a flash is at -1."""
+
+
+def planted(clips: dict[str, list[Image]]) -> dict[str, list[Trial]]:
+    """What is planted, by kind."""
+    random = np.random.default_rng(1)
+
+    def part(name: str, length: int = 30) -> list[Image]:
+        start = int(random.integers(0, len(clips[name]) - length + 1))
+        return clips[name][start : start + length]
+
+    trials: dict[str, list[Trial]] = {}
+    for length in (0, 2, 6, 12, 20, 30):
+        kind = f"dissolves of {length} frames" if length else "hard cuts between clips"
+        trials[kind] = [
+            (dissolve(part(a), part(b), length), 30 - length / 2, 3 + length / 2)
+            for a, b in itertools.permutations(clips, 2)
+        ]
+    for skipped in (12, 24, 48, 96, 240):
+        trials[f"{skipped} frames cut out"] = [
+            (pictures[at - 16 : at] + pictures[at + skipped : at + skipped + 16], 16, 1)
+            for pictures in clips.values()
+            if len(pictures) >= skipped + 34
+            for at in np.linspace(16, len(pictures) - skipped - 17, 8).astype(int)
+        ]
+    for length in (1, 2, 4):
+        trials[f"flashes of {length} frames, taken for a cut"] = [
+            (flash(part(name, 35), length, gain), -1, 0)
+            for name in clips
+            for gain in (60, 120, 200)
+        ]
+    return trials
+
+
+def dissolve(one: list[Image], other: list[Image], length: int) -> list[Image]:
+    """One after the other, the end of the first fading into the beginning of the second."""
+    weights = [(n + 0.5) / length for n in range(length)]
+    faded = zip(one[len(one) - length :], other[:length], weights, strict=True)
+    mixed = [np.uint8((1 - weight) * a + weight * b) for a, b, weight in faded]
+    return [*one[: len(one) - length], *mixed, *other[length:]]
+
+
+def flash(pictures: list[Image], length: int, gain: int) -> list[Image]:
+    """The pictures, some of them brighter."""
+    light = (gain, gain, gain, 0)
+    return [
+        np.asarray(cv2.add(picture, light), np.uint8) if 15 <= n < 15 + length else picture
+        for n, picture in enumerate(pictures)
+    ]
+
+
+def hit(found: Sequence[int], place: float, reach: float) -> bool:
+    """Whether a planted cut was found, or a flash was taken for one."""
+    return bool(found) if place < 0 else any(abs(cut - place) <= reach for cut in found)
+
+
+def ours(pictures: Sequence[Image]) -> Sequence[int]:
+    """By this tool."""
+    finder = CutFinder(Fraction(RATE))
+    for picture in pictures:
+        finder.see(picture)
+    return finder.cuts()
+
+
+def theirs(detector: AdaptiveDetector | ContentDetector, pictures: Sequence[Image]) -> list[int]:
+    """By PySceneDetect, with its own thresholds."""
+    return [
+        cut.frame_num
+        for number, picture in enumerate(pictures)
+        for cut in detector.process_frame(FrameTimecode(number, Fraction(RATE)), picture)
+    ]
+
+
+if __name__ == "__main__":
+    main()
