@@ -11,7 +11,7 @@ from backend.facts import WORKER_ALIVE, Facts
 from backend.inbox import DELETED, SUBMITTED
 from backend.settings import Settings
 from backend.studio import Studio
-from backend.studio_projects import connected_project
+from backend.studio_projects import Role, connected_projects
 from labeler.errors import LabelerError
 from labeler.workspace import Workspace
 
@@ -41,14 +41,15 @@ def _checks(settings: Settings, workspace: Workspace) -> Iterator[Check]:
         yield Check("studio", State.FAULT, str(error), "see the message")
         return
     yield Check("studio", State.FINE, f"{studio.url}, as {user}")
-    project = connected_project(workspace, studio.url)
+    projects = connected_projects(workspace, studio.url)
+    project = projects.get(Role.LABELING)
     if project is None:
         yield Check("project", State.FAULT, "the workspace has no project there", CONNECT)
         return
     looks: list[Callable[[], Check]] = [
         lambda: _files(studio, project),
         lambda: _backend(studio, project, settings.backend_url.rstrip("/")),
-        lambda: _webhook(studio, project, settings.backend_url.rstrip("/"), known),
+        lambda: _webhooks(studio, projects, settings.backend_url.rstrip("/"), known),
     ]
     for look in looks:
         try:
@@ -113,6 +114,12 @@ def _backend(studio: Studio, project: int, url: str) -> Check:
         "if that address is private or on this machine, start Label Studio with "
         f"ML_BLOCK_LOCAL_IP=false and SSRF_PROTECTION_ENABLED=false; then {CONNECT}",
     )
+
+
+def _webhooks(studio: Studio, projects: dict[Role, int], url: str, known: Credentials) -> Check:
+    """The first webhook that is at fault, or that all are fine."""
+    found = [_webhook(studio, project, url, known) for project in projects.values()]
+    return next((each for each in found if each.state is State.FAULT), found[0])
 
 
 def _webhook(studio: Studio, project: int, url: str, known: Credentials) -> Check:

@@ -186,7 +186,7 @@ def _joined(whole: Probability, close: Probability, window: Window | None) -> Pr
     return joined
 
 
-WHOLE_SHARE = 0.3
+WHOLE_SHARE = 0.6
 """How much the first look counts where there is a second one."""
 
 

@@ -190,7 +190,7 @@ def source_in_both_lists(dataset: Path) -> None:
 
 def digest_in_both_lists(dataset: Path) -> None:
     text = (dataset / "clips.csv").read_text()
-    digests = [line.rsplit(",", 1)[1] for line in text.splitlines()[1:]]
+    digests = [line.split(",")[8] for line in text.splitlines()[1:]]
     (dataset / "clips.csv").write_text(text.replace(digests[0], digests[1]))
 
 

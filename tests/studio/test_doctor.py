@@ -48,7 +48,7 @@ def test_a_webhook_that_lost_its_secret_is_mended_by_connecting(annotator: Annot
     [hook] = annotator.api.webhooks.list(project=str(annotator.project))
     annotator.api.webhooks.update(hook.id, url=hook.url, headers={})
     assert found(annotator)["webhook"]["state"] == "fault"
-    assert "Set the secret" in annotator.stack.run("studio", "connect")
+    assert "set the secret" in annotator.stack.run("studio", "connect")
     [hook] = annotator.api.webhooks.list(project=str(annotator.project))
     assert SECRET_HEADER in (hook.headers or {})
     assert found(annotator)["webhook"]["state"] == "fine"
