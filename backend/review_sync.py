@@ -1,5 +1,7 @@
 """The projects of the cross-check in Label Studio: a task for whatever waits for another person."""
 
+from collections.abc import Mapping, Sequence
+
 from backend.inbox import Inbox
 from backend.label_config import DONE, OUTDATED, WANTED
 from backend.studio import Studio
@@ -41,10 +43,8 @@ class CheckSync(ProjectTasks):
     def publish(self, clip: Clip) -> int:
         """Add a task, with the mask, for each that waits for its check; return how many."""
         rows = self._rows(clip.name)
-        now = {
-            frame: standing(revisions)
-            for frame, revisions in self._workspace.revisions_by_frame(clip).items()
-        }
+        by_frame = self._workspace.revisions_by_frame(clip)
+        now = {frame: standing(revisions) for frame, revisions in by_frame.items()}
         wanted = {
             frame: each.first
             for frame, each in now.items()
@@ -53,7 +53,7 @@ class CheckSync(ProjectTasks):
         added = [
             first
             for frame, first in wanted.items()
-            if frame not in rows or not self._is_of(clip, rows[frame].fields, first)
+            if frame not in rows or not _shows(rows[frame].fields, first, by_frame[frame])
         ]
         outdated = [rows[each.frame].task for each in added if each.frame in rows]
         if outdated:
@@ -75,19 +75,12 @@ class CheckSync(ProjectTasks):
             clip.name,
             rows,
             {
-                frame: dict(row.fields) | {"stage": now[frame].stage.value}
+                frame: dict(row.fields)
+                | ({"stage": now[frame].stage.value} if frame in now else {})
                 for frame, row in rows.items()
-                if frame in now
-            }
-            | {frame: dict(row.fields) for frame, row in rows.items() if frame not in now},
+            },
         )
         return len(added)
-
-    def _is_of(self, clip: Clip, fields: dict[str, object], first: Revision) -> bool:
-        """Whether a task shows these very pixels."""
-        number = fields.get("revision")
-        revisions = self._workspace.revisions(clip, first.frame)
-        return any(r.number == number and r.digest == first.digest for r in revisions)
 
 
 class BlindSync(ProjectTasks):
@@ -151,3 +144,9 @@ class BlindSync(ProjectTasks):
             },
         )
         return len(frames)
+
+
+def _shows(fields: Mapping[str, object], first: Revision, revisions: Sequence[Revision]) -> bool:
+    """Whether a task shows the very pixels of a mask, by its number among the frame's revisions."""
+    number = fields.get("revision")
+    return any(each.number == number and each.digest == first.digest for each in revisions)

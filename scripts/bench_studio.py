@@ -200,11 +200,14 @@ def wait_until_published(
     published since a time, where one is given: a submission is not taken up at once.
     """
     queue, deadline = JobQueue(workspace.root), time.monotonic() + seconds
+    project = connected_project(workspace, stack.studio.url)  # others have tasks of the clip, too
     while time.monotonic() < deadline:
         by_frame = workspace.revisions_by_frame(clip)
         with workspace.database.reading() as connection:
             rows = connection.execute(
-                sa.select(tables.tasks.c.frame, tables.tasks.c.shown).filter_by(clip=clip.name)
+                sa.select(tables.tasks.c.frame, tables.tasks.c.shown).filter_by(
+                    project=project, clip=clip.name
+                )
             )
             shown = {row.frame: row.shown for row in rows}
         wanted = {f: shown_revision(r).number for f, r in by_frame.items()}
