@@ -9,7 +9,6 @@ that are compared are measured in turns, and each figure is the median of the ro
 
 import argparse
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from figures import in_turns
 from rich.console import Console
 from rich.table import Table
 from skimage.feature import graycomatrix, graycoprops
@@ -211,17 +211,6 @@ def figure(size: tuple[int, int], step: int) -> np.ndarray:
     centre = (width // 4 + step * width // 250, height // 2)
     cv2.ellipse(mask, centre, (width // 14, height // 3), 0, 0, 360, 1, cv2.FILLED)
     return mask > 0
-
-
-def in_turns(rounds: int, **actions: Callable[[], object]) -> dict[str, float]:
-    """The median seconds of each action, measured in turns so that noise hits all alike."""
-    seconds: dict[str, list[float]] = {name: [] for name in actions}
-    for _ in range(rounds):
-        for name, action in actions.items():
-            started = time.perf_counter()
-            action()
-            seconds[name].append(time.perf_counter() - started)
-    return {name: statistics.median(values) for name, values in seconds.items()}
 
 
 if __name__ == "__main__":
