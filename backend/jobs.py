@@ -29,13 +29,14 @@ RECONCILED_MINUTES = 3
 class Kind(StrEnum):
     """What there is to do; each kind may be done twice or in vain without harm.
 
-    TAKE records what annotators submitted, MASK a frame that somebody waits for, REFRESH the
-    frames of a clip that have no mask or that a correction can help, PUBLISH brings a clip's
-    predictions to Label Studio, RECONCILE compares everything.
+    TAKE records what annotators submitted, MASK a frame that somebody waits for, SHOW brings the
+    newest masks of a clip to Label Studio, REFRESH masks its frames that have no mask or that a
+    correction can help, PUBLISH brings all its news to Label Studio, RECONCILE compares everything.
     """
 
     TAKE = "take"
     MASK = "mask"
+    SHOW = "show"
     REFRESH = "refresh"
     PUBLISH = "publish"
     RECONCILE = "reconcile"

@@ -36,11 +36,16 @@ class StudioSync:
 
     def __init__(self, labeling: "LabelingSync", others: Sequence[ProjectSync] = ()) -> None:
         self.project = labeling.project
+        self._labeling = labeling
         self._all: list[ProjectSync] = [labeling, *others]
 
     def add_missing_tasks(self) -> int:
         """Add the tasks that the projects should have by now; return how many."""
         return sum(each.add_missing_tasks() for each in self._all)
+
+    def show(self, clip: Clip) -> int:
+        """Bring a clip's newest predictions to Label Studio; return how many."""
+        return self._labeling.show(clip)
 
     def publish(self, clip: Clip) -> int:
         """Bring what is new of a clip to Label Studio; return how many masks."""
@@ -94,12 +99,8 @@ class LabelingSync(ProjectTasks):
             added += len(data)
         return added
 
-    def publish(self, clip: Clip) -> int:
-        """Bring a clip's newest predictions, and what is said of its frames, to Label Studio.
-
-        Returns:
-            How many predictions were replaced.
-        """
+    def show(self, clip: Clip) -> int:
+        """Bring a clip's newest predictions to Label Studio; return how many were replaced."""
         rows = self._rows(clip.name)
         by_frame = self._workspace.revisions_by_frame(clip)
         news: dict[str, list[Revision]] = defaultdict(list)
@@ -115,9 +116,18 @@ class LabelingSync(ProjectTasks):
             self._studio.replace_predictions(self.project, predictions, model)
             for each in changed:
                 self._note(clip.name, each.frame, shown=each.number)
-        fields = changing_fields(clip, self._workspace.current(clip))
-        self._set_fields(clip.name, rows, fields)
         return sum(map(len, news.values()))
+
+    def publish(self, clip: Clip) -> int:
+        """Bring a clip's newest predictions, then what is said of its frames, to Label Studio.
+
+        Returns:
+            How many predictions were replaced.
+        """
+        shown = self.show(clip)
+        fields = changing_fields(clip, self._workspace.current(clip))
+        self._set_fields(clip.name, self._rows(clip.name), fields)
+        return shown
 
     def fetch(self, *, full: bool = True) -> int:
         """Add the tasks that are missing, and see `ProjectTasks.fetch`."""

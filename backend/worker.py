@@ -1,6 +1,7 @@
 """The worker: the one process that owns the network, and does one job after another."""
 
 import logging
+import time
 from collections.abc import Callable
 
 from backend.facts import STUDIO, Facts
@@ -17,6 +18,9 @@ logger = logging.getLogger(__name__)
 
 SLICE = 8
 """Key frames masked in one go: nobody who submits or waits has to wait for more."""
+
+SLOW = 2.0
+"""Seconds; a slice that took longer is shown before the next, instead of all of them at the end."""
 
 LONGEST_PAUSE = 60.0
 """Seconds between two attempts while Label Studio is away, at most."""
@@ -56,6 +60,7 @@ class Worker:
         self._jobs: dict[Kind, Callable[[Job], None]] = {
             Kind.TAKE: self._take,
             Kind.MASK: self._mask,
+            Kind.SHOW: self._show,
             Kind.REFRESH: self._refresh,
             Kind.PUBLISH: self._publish,
             Kind.RECONCILE: self._reconcile,
@@ -91,6 +96,7 @@ class Worker:
 
     def _refresh(self, job: Job) -> None:
         """Mask some of the frames that a correction can help; the rest comes next."""
+        began = time.monotonic()
         done = refresh(
             self._workspace,
             self._workspace.clip(job.clip),
@@ -99,7 +105,12 @@ class Worker:
             limit=SLICE,
             progress=self._log.progress,
         )
+        if done.left and time.monotonic() - began > SLOW:
+            self._queue.ask(Job(Kind.SHOW, job.clip))
         self._queue.ask(job if done.left else Job(Kind.PUBLISH, job.clip))
+
+    def _show(self, job: Job) -> None:
+        self._with_patience(job, lambda sync: sync.show(self._workspace.clip(job.clip)))
 
     def _publish(self, job: Job) -> None:
         self._with_patience(job, lambda sync: sync.publish(self._workspace.clip(job.clip)))
@@ -130,7 +141,7 @@ class Worker:
             pause = min(2.0 ** min(job.attempt, 10), LONGEST_PAUSE)
             logger.warning("%s Trying again in %.0f s.", error, pause)
             waiting = {(each.kind, each.clip) for each in self._queue.waiting()}
-            waiting.add((Kind.RECONCILE, ""))  # that one comes again by itself
+            waiting |= {(Kind.RECONCILE, ""), (Kind.SHOW, job.clip)}  # these come again anyway
             if (job.kind, job.clip) not in waiting:
                 self._queue.ask(Job(job.kind, job.clip, job.frame, job.attempt + 1), pause)
             return False

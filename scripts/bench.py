@@ -48,7 +48,10 @@ def main() -> None:
         "memory": memory_figures,
     }
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("sections", nargs="*", choices=[*sections, []], default=[*sections])
+    every = [*sections]
+    parser.add_argument(
+        "sections", nargs="*", metavar="|".join(every), choices=[*every, every], default=every
+    )
     parser.add_argument("--video", type=Path, help="a video to decode instead of the made one")
     parser.add_argument("--json", type=Path, default=Path("runs/bench.json"))
     parser.add_argument("--rounds", type=int, default=5)

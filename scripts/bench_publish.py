@@ -37,7 +37,10 @@ def main() -> None:
     """Measure what was asked for, print it, and write it as JSON."""
     sections = {"convert": convert_figures, "export": export_figures, "memory": memory_figures}
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("sections", nargs="*", choices=[*sections, []], default=[*sections])
+    every = [*sections]
+    parser.add_argument(
+        "sections", nargs="*", metavar="|".join(every), choices=[*every, every], default=every
+    )
     parser.add_argument("--frames", type=Path, help="a folder of pictures instead of made ones")
     parser.add_argument("--json", type=Path, default=Path("runs/bench_publish.json"))
     parser.add_argument("--rounds", type=int, default=5)

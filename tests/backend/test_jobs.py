@@ -177,6 +177,7 @@ def test_every_kind_has_its_own_urgency(queue):
     assert [job.kind for job in queue.waiting()] == [
         Kind.TAKE,
         Kind.MASK,
+        Kind.SHOW,
         Kind.REFRESH,
         Kind.PUBLISH,
         Kind.RECONCILE,

@@ -145,6 +145,28 @@ def test_a_submission_waits_for_one_slice_at_most(workspace, service, make_worke
         assert workspace.current(clip)[frame].references == book.digest_for(frame)
 
 
+def test_a_slow_engines_masks_are_shown_slice_by_slice(
+    workspace, service, make_worker, monkeypatch
+):
+    """A submission is not followed by half a minute without any news."""
+    clip = make_clip(workspace, frame_count=101)
+    shown = []
+
+    class Recording:
+        def show(self, clip):
+            shown.append(len(workspace.current(clip)))
+
+        def publish(self, clip):
+            shown.append("all")
+
+    monkeypatch.setattr("backend.worker.SLOW", 0.0)
+    worker = make_worker(Scripted(), Recording)
+    service.queue.ask(Job(Kind.REFRESH, clip.name))
+    kinds = [job.kind for job in work_off(worker, service.queue)]
+    assert kinds == ["refresh", "show", "refresh", "show", "refresh", "publish"]
+    assert shown == [SLICE, 2 * SLICE, "all"]
+
+
 def test_a_frame_that_somebody_waits_for_comes_first_with_its_neighbours(
     workspace, service, make_worker
 ):
@@ -279,6 +301,8 @@ class Away:
         self.asked.append(clip.name)
         raise self.error
 
+    show = publish
+
     def fetch(self, *, full):
         self.asked.append("fetch")
         raise self.error
@@ -311,6 +335,15 @@ def test_the_pauses_grow_to_a_minute(workspace, service, make_worker, attempt, p
     worker = make_worker(NearestCopy(), lambda: Away(StudioAwayError("It does not answer.")))
     worker.perform(Job(Kind.PUBLISH, "walk", attempt=attempt))
     assert asked == [(Job(Kind.PUBLISH, "walk", attempt=attempt + 1), pause)]
+
+
+def test_what_could_not_be_shown_waits_for_all_of_it_to_be_published(
+    workspace, service, make_worker
+):
+    make_clip(workspace)
+    worker = make_worker(NearestCopy(), lambda: Away(StudioAwayError("It does not answer.")))
+    worker.perform(Job(Kind.SHOW, "walk"))
+    assert service.queue.waiting() == []
 
 
 def test_what_label_studio_refuses_is_told_and_not_tried_again(workspace, service, make_worker):
