@@ -12,6 +12,7 @@ import torch
 from labeler.clip import Frames, Image
 from model.features import Features, to_input
 from model.pdnet import PDNet
+from model.precision import precision
 from model.window import Window
 
 
@@ -37,7 +38,7 @@ class Encoder:
 
     Args:
         network: PDNet, on the device.
-        device: where to compute; on CUDA in bfloat16.
+        device: where to compute, see `model.precision`.
         cache_bytes: how much of the features to keep.
     """
 
@@ -83,11 +84,6 @@ class Encoder:
         while self._size > self._limit:
             _, oldest = self._kept.popitem(last=False)
             self._size -= oldest.features.nbytes
-
-
-def precision(device: torch.device) -> torch.autocast:
-    """In which numbers to compute: in bfloat16 on CUDA."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
 
 
 def _seen(frames: Frames, view: View) -> Image:

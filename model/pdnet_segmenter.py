@@ -13,10 +13,11 @@ from torch.nn import functional as F
 from labeler.clip import Frames
 from labeler.mask import Mask
 from labeler.reference import Reference, ReferenceBook
-from model.encoder import Encoder, View, precision
+from model.encoder import Encoder, View
 from model.features import Features, ReferenceFeatures
 from model.fold import fold_norms
 from model.pdnet import PDNet
+from model.precision import precision
 from model.segmenter import THRESHOLD, Segmentation, uncertainty_of, verbatim
 from model.window import Window, close_up_of
 
@@ -30,7 +31,7 @@ class PDNetSegmenter:
     """Masks frames with PDNet.
 
     Not recurrent: each target looks at its own references and nothing drifts, so the result does
-    not depend on the order or the batching of the targets. On CUDA it computes in bfloat16.
+    not depend on the order or the batching of the targets.
 
     Args:
         network: PDNet with its weights; it becomes this engine's own: it is moved to `device`, and

@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from model.data.sample import Batch
 from model.data.training_data import Batches, one_thread
 from model.features import ReferenceFeatures, cell_average, to_input
 from model.pdnet import PDNet
+from model.precision import precision
 from model.training.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
 from model.training.log import TrainingLog
 from model.training.losses import Labelled, Losses, PDNetLoss
@@ -74,7 +74,7 @@ class Trainer:
         schedule: what on.
         folder: where checkpoint and log are. A training broken off there is gone on with.
         steps: how many there are in all.
-        device: where to compute; in bfloat16 on CUDA.
+        device: where to compute, see `model.precision`.
         processes: this process among those that train together.
     """
 
@@ -215,7 +215,7 @@ class Trainer:
     def _video_losses(self, batch: Batch) -> Losses:
         count = batch.given.shape[1]
         images = torch.cat([batch.images, batch.reference_images.flatten(0, 1)])
-        with self._precision():
+        with precision(self.device):
             pixels = to_input(images)
             # Together, so that batch statistics are of targets and references alike.
             features = self.network.encode(pixels, auxiliary=True)
@@ -239,18 +239,13 @@ class Trainer:
             )
 
     def _image_losses(self, batch: Batch) -> Losses:
-        with self._precision():
+        with precision(self.device):
             features = self.network.encode(to_input(batch.images), auxiliary=True)
             return self.loss.image_loss(features, batch.masks)
 
     @property
     def _ramp(self) -> float:
         return min(1.0, self.step / (self.recipe.ramp_epochs * self.schedule.steps_per_epoch))
-
-    def _precision(self) -> "torch.autocast | nullcontext[None]":
-        if self.device.type != "cuda":
-            return nullcontext()
-        return torch.autocast("cuda", torch.bfloat16)
 
     @torch.no_grad()
     def _follow(self) -> None:
