@@ -12,6 +12,7 @@ from backend import (
     import_command,
     labeling_commands,
     measure_commands,
+    models_commands,
     review_commands,
     start_commands,
     studio_commands,
@@ -45,12 +46,13 @@ for command in (
     dataset_commands.resize,
     measure_commands.quality,
     measure_commands.stats,
-    network_commands.train,
+    models_commands.train,
     network_commands.evaluate,
     network_commands.effort,
     start_commands.doctor,
 ):
     app.command(command.__name__.rstrip("_"))(command)
+app.add_typer(models_commands.models, name="models")
 app.add_typer(review_commands.review, name="review")
 app.add_typer(studio_commands.studio, name="studio")
 

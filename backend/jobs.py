@@ -39,6 +39,7 @@ class Kind(StrEnum):
     SHOW = "show"
     REFRESH = "refresh"
     PUBLISH = "publish"
+    TRAIN = "train"
     RECONCILE = "reconcile"
 
 

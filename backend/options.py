@@ -14,6 +14,7 @@ from labeler.integrity import open_workspace
 from labeler.workspace import Workspace
 
 if TYPE_CHECKING:
+    from backend.jobs import Job
     from model.segmenter import Segmenter
 
 # Whatever imports torch (2 s) or decodes video is imported by the function that needs it.
@@ -22,7 +23,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script to r
 Device = Annotated[str | None, typer.Option(help="auto (the default), cpu, cuda or cuda:N.")]
 Model = Annotated[
     str | None,
-    typer.Option(help="A folder with weights, a model's name, or copy. Default: pdnet-small."),
+    typer.Option(
+        help="A folder with weights, a model's name, or copy. Default: champion or pdnet-small."
+    ),
 ]
 ClipName = Annotated[str, typer.Argument(metavar="CLIP")]
 ClipNames = Annotated[list[str] | None, typer.Argument(metavar="[CLIP]...", show_default=False)]
@@ -53,18 +56,24 @@ def chosen(workspace: Workspace, names: list[str] | None) -> list[Clip]:
 
 def tell_worker(context: typer.Context, clip: Clip) -> None:
     """Let the worker, if there ever was one, bring to Label Studio what is new of a clip."""
-    from backend.jobs import Job, JobQueue, Kind
+    from backend.jobs import Job, Kind
+
+    ask_worker(context, Job(Kind.PUBLISH, clip.name))
+
+
+def ask_worker(context: typer.Context, job: "Job") -> None:
+    """Let the worker, if there ever was one, do a job."""
+    from backend.jobs import JobQueue
 
     settings: Settings = context.obj
     if settings.queue_url or (settings.workspace / "queue.db").exists():
-        queue = JobQueue(settings.workspace, settings.queue_url)
-        queue.ask(Job(Kind.PUBLISH, clip.name))
+        JobQueue(settings.workspace, settings.queue_url).ask(job)
 
 
 def load(
     context: typer.Context, workspace: Workspace, model: str | None, device: str | None
 ) -> "Segmenter":
-    """The engine that the command line, or the default, names."""
+    """The engine that the command line names, else the workspace's champion or the bundled one."""
     from model.engines import load_segmenter
 
     settings: Settings = context.obj

@@ -29,6 +29,9 @@ PATIENCE = 85.0
 
 POLL = 0.05
 
+START_TRAINING = "START_TRAINING"
+"""What Label Studio sends when somebody clicks Start training."""
+
 NO_MODEL = "none"
 """The version of the weights before a worker has ever run."""
 
@@ -63,7 +66,7 @@ class PortraitLabeler(LabelStudioMLBase):  # type: ignore[misc]
         kwargs: of the package's own class.
     """
 
-    TRAIN_EVENTS = (*sorted(SUBMITTED), DELETED)
+    TRAIN_EVENTS = (*sorted(SUBMITTED), DELETED, START_TRAINING)
     """What the package is to hand on to `fit`; its own list knows no deletions."""
 
     def __init__(self, *args: Any, service: Service | None = None, **kwargs: Any) -> None:
@@ -105,6 +108,9 @@ class PortraitLabeler(LabelStudioMLBase):  # type: ignore[misc]
         given = [*args, *kwargs.values()]
         action = kwargs.get("event", next((each for each in args if isinstance(each, str)), None))
         said = next((each for each in given if isinstance(each, Mapping)), {})
+        if START_TRAINING in (action, said.get("action")):
+            self._service.queue.ask(Job(Kind.TRAIN))
+            return {"events": 1}
         new = self._service.inbox.put({"action": action} | dict(said))
         if new:
             self._service.queue.ask(Job(Kind.TAKE))

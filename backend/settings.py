@@ -1,5 +1,6 @@
 """What can be set from outside: by the environment, and by the options that override it."""
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -7,6 +8,7 @@ from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from labeler.review import AUDIT_SHARE, STRICT, Thresholds
+from labeler.split import TEST_SHARE
 
 
 def _theirs(name: str) -> AliasChoices:
@@ -37,6 +39,18 @@ class Settings(BaseSettings):
             first one's mask), `blind` (they do not), or `none`.
         agreement_region, agreement_boundary: J and F from which two people agree.
         audit_share: of the key frames that are masked once more without any pre-label.
+        retrain_masks, retrain_hours: the network is retrained by itself once so many masks were
+            newly accepted and so many hours passed since it was last; 0 masks is never.
+        train_device: where it is retrained; `device`, where nothing is said.
+        train_pauses: whether masks wait as long as it is retrained, except those that somebody
+            waits for.
+        train_minutes: how long; or train_steps.
+        train_size, train_batch, train_rate: side of the input, samples a step, learning rate.
+        train_on: folders with other datasets of people to learn from beside the new masks,
+            separated as in PATH.
+        fresh_share: of the samples are of masks that are new since the champion.
+        test_share: of the clips are locked, for judging only.
+        judge_clips: with fewer locked clips nothing is promoted by itself.
     """
 
     model_config = SettingsConfigDict(env_prefix="MVPS_", extra="ignore", populate_by_name=True)
@@ -68,8 +82,26 @@ class Settings(BaseSettings):
     agreement_region: float = Field(default=STRICT.region, ge=0, le=1)
     agreement_boundary: float = Field(default=STRICT.boundary, ge=0, le=1)
     audit_share: float = Field(default=AUDIT_SHARE, ge=0, le=1)
+    retrain_masks: int = Field(default=300, ge=0)
+    retrain_hours: float = Field(default=12, ge=0)
+    train_device: str | None = None
+    train_pauses: bool = False
+    train_minutes: float = Field(default=60, gt=0)
+    train_steps: int | None = Field(default=None, ge=1)
+    train_size: int = Field(default=320, ge=32, multiple_of=32)
+    train_batch: int = Field(default=8, ge=1)
+    train_rate: float = Field(default=3e-4, gt=0)
+    train_on: str = ""
+    fresh_share: float = Field(default=0.5, ge=0, lt=1)
+    test_share: float = Field(default=TEST_SHARE, ge=0, le=1)
+    judge_clips: int = Field(default=5, ge=1)
 
     @property
     def thresholds(self) -> Thresholds:
         """From which agreement on a mask is accepted."""
         return Thresholds(self.agreement_region, self.agreement_boundary)
+
+    @property
+    def rehearsed(self) -> list[Path]:
+        """The folders of `train_on`."""
+        return [Path(each) for each in self.train_on.split(os.pathsep) if each]

@@ -7,6 +7,7 @@ from typing import Any
 from backend.facts import MODEL_VERSION, STUDIO
 from backend.inbox import EventState
 from backend.jobs import JobLog
+from backend.models_page import network_of
 from backend.plugin import NO_MODEL, Service
 from backend.review_page import review_of
 from labeler.overview import overview
@@ -26,6 +27,7 @@ def status_of(service: Service) -> dict[str, Any]:
         "studio": None if studio is None else studio[0],
         "clips": overview(service.workspace, judged=True),
         "review": review_of(service),
+        "network": network_of(service),
         "waiting": Counter(job.kind.value for job in service.queue.waiting()),
         "jobs": JobLog(service.workspace.database).latest(SHOWN_JOBS),
         "asking": service.inbox.listed(EventState.ASKING, limit=SHOWN_EVENTS),

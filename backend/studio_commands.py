@@ -57,18 +57,23 @@ def serve(
 
 def worker(context: typer.Context, model: Model = None, device: Device = None) -> None:
     """Do the work: record what is submitted, mask frames, bring masks to Label Studio."""
-    from backend.facts import MODEL_VERSION, WORKER_ALIVE, Facts
+    from backend.champion import Champion
+    from backend.facts import WORKER_ALIVE, Facts
     from backend.inbox import Inbox
     from backend.jobs import JobLog, JobQueue
+    from backend.retraining import Retrainer
     from backend.submissions import Submissions
     from backend.worker import Worker
 
     settings: Settings = context.obj
     _log()
     with opened(context) as workspace:
-        segmenter = load(context, workspace, model or settings.model, device)
+        champion = Champion(
+            workspace.root / "models",
+            lambda name: load(context, workspace, name, device),
+            model or settings.model,
+        )
         inbox, facts = Inbox(workspace.database), Facts(workspace.database)
-        facts.tell(MODEL_VERSION, segmenter.model_version)
         api = _api(settings) if settings.studio_key else None
         author_of = api.author if api else "user {}".format
         submissions = Submissions(workspace, inbox, author_of, settings.thresholds)
@@ -83,13 +88,15 @@ def worker(context: typer.Context, model: Model = None, device: Device = None) -
         queue, log = JobQueue(workspace.root, settings.queue_url), JobLog(workspace.database)
 
         def find_sync() -> "StudioSync | None":
-            version = segmenter.model_version
+            version = champion().model_version
             return None if api is None else _sync(workspace, settings, api, version)
 
         where = settings.studio_url if api else "no Label Studio"
-        say(f"worker: {segmenter.model_version}, {where}")
+        say(f"worker: {champion().model_version}, {where}")
         try:
-            Worker(workspace, segmenter, queue, log, submissions, facts, find_sync).run()
+            retrainer = Retrainer(workspace, settings)
+            common = queue, log, submissions, facts, find_sync, retrainer
+            Worker(workspace, champion, *common).run()
         finally:
             ended.set()
 

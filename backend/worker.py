@@ -4,9 +4,10 @@ import logging
 import time
 from collections.abc import Callable
 
-from backend.facts import STUDIO, Facts
+from backend.facts import MODEL_VERSION, STUDIO, Facts
 from backend.jobs import Job, JobLog, JobQueue, Kind
 from backend.preannotate import refresh
+from backend.retraining import Retrainer
 from backend.studio import StudioAwayError
 from backend.studio_sync import StudioSync
 from backend.submissions import Submissions
@@ -22,6 +23,9 @@ SLICE = 8
 SLOW = 2.0
 """Seconds; a slice that took longer is shown before the next, instead of all of them at the end."""
 
+PAUSE = 10.0
+"""Seconds until masks that wait for the network to be retrained are asked for again."""
+
 LONGEST_PAUSE = 60.0
 """Seconds between two attempts while Label Studio is away, at most."""
 
@@ -33,28 +37,31 @@ class Worker:
 
     Args:
         workspace: the clips and masks.
-        segmenter: the engine.
+        find_segmenter: the engine to mask with now; another one after a promotion.
         queue: where to ask for what follows.
         log: where progress is noted.
         submissions: takes up what annotators submit.
         facts: where it is told how Label Studio is.
         find_sync: what brings clips to Label Studio; None as long as there is no project.
+        retrainer: what starts to retrain the network; None for a worker that never does.
     """
 
     def __init__(
         self,
         workspace: Workspace,
-        segmenter: Segmenter,
+        find_segmenter: Callable[[], Segmenter],
         queue: JobQueue,
         log: JobLog,
         submissions: Submissions,
         facts: Facts,
         find_sync: Callable[[], StudioSync | None],
+        retrainer: Retrainer | None = None,
     ) -> None:
-        self._workspace, self._segmenter = workspace, segmenter
+        self._workspace, self._find_segmenter = workspace, find_segmenter
+        self._masking_with = ""
         self._queue, self._log = queue, log
         self._submissions, self._facts = submissions, facts
-        self._find_sync = find_sync
+        self._find_sync, self._retrainer = find_sync, retrainer
         self._sync: StudioSync | None = None
         self._fetched = False
         self._jobs: dict[Kind, Callable[[Job], None]] = {
@@ -63,6 +70,7 @@ class Worker:
             Kind.SHOW: self._show,
             Kind.REFRESH: self._refresh,
             Kind.PUBLISH: self._publish,
+            Kind.TRAIN: self._train,
             Kind.RECONCILE: self._reconcile,
         }
 
@@ -77,6 +85,16 @@ class Worker:
         """Do one job."""
         self._jobs[job.kind](job)
 
+    @property
+    def _segmenter(self) -> Segmenter:
+        """The engine to mask with now; everybody is told which weights that are."""
+        segmenter = self._find_segmenter()
+        if segmenter.model_version != self._masking_with:
+            self._masking_with = segmenter.model_version
+            self._facts.tell(MODEL_VERSION, self._masking_with)
+            self._sync = None  # masks are shown under these weights' name
+        return segmenter
+
     def _take(self, job: Job) -> None:
         for clip in self._submissions.take_all():
             self._queue.ask(Job(Kind.REFRESH, clip))
@@ -88,7 +106,6 @@ class Worker:
             self._workspace,
             clip,
             self._segmenter,
-            keep_other_weights=True,
             near=job.frame,
             limit=SLICE,
         )
@@ -96,12 +113,14 @@ class Worker:
 
     def _refresh(self, job: Job) -> None:
         """Mask some of the frames that a correction can help; the rest comes next."""
+        if self._retrainer is not None and self._retrainer.pauses_masking:
+            self._queue.ask(job, PAUSE)
+            return
         began = time.monotonic()
         done = refresh(
             self._workspace,
             self._workspace.clip(job.clip),
             self._segmenter,
-            keep_other_weights=True,
             limit=SLICE,
             progress=self._log.progress,
         )
@@ -115,8 +134,13 @@ class Worker:
     def _publish(self, job: Job) -> None:
         self._with_patience(job, lambda sync: sync.publish(self._workspace.clip(job.clip)))
 
+    def _train(self, job: Job) -> None:
+        if self._retrainer is not None:
+            self._retrainer.start()
+
     def _reconcile(self, job: Job) -> None:
         """Find whatever was missed: annotations, frames to mask, predictions to publish."""
+        _ = self._segmenter  # there may be a new champion
         full = not self._fetched
         if self._with_patience(job, lambda sync: sync.fetch(full=full)):
             self._fetched = True
@@ -126,6 +150,8 @@ class Worker:
             self._submissions.judge(clip)
             if (wish := Job(Kind.REFRESH, clip.name)) not in waiting:
                 self._queue.ask(wish)
+        if self._retrainer is not None:
+            self._retrainer.start_if_due()
 
     def _with_patience(self, job: Job, act: Callable[[StudioSync], object]) -> bool:
         """Do something with Label Studio; where it is away, try again later, ever more rarely."""

@@ -9,9 +9,11 @@ from safetensors.torch import save as save_tensors
 
 from labeler.errors import LabelerError
 from model.baselines import BASELINES
-from model.card import CARD_FILE, ModelCard, fill, load_model
+from model.card import CARD_FILE, ModelCard
 from model.pdnet import CONFIGURATIONS, PDNet
 from model.pdnet_segmenter import PDNetSegmenter
+from model.registry import ModelRegistry
+from model.saved import fill, load_model
 from model.segmenter import Segmenter
 
 DEFAULT_MODEL = "pdnet-small"
@@ -57,9 +59,10 @@ def load_segmenter(
     """Load an engine with its weights.
 
     Args:
-        model: a folder with weights and card, the name of one in `models`, the name of bundled
-            weights, or a baseline; None means the default. A configuration without any weights is
-            set up untrained (its card says so), so that everything around it can be tried.
+        model: a folder with weights and card, the version of some in `models`, the name of bundled
+            weights, or a baseline; None means the champion of `models`, or the default where there
+            is none. A configuration without any weights is set up untrained (its card says so), so
+            that everything around it can be tried.
         device: `auto` (CUDA where there is one), `cpu`, `cuda` or `cuda:N`.
         batch_size: how many frames the network takes at once.
         models: the workspace's own models, a folder each.
@@ -71,13 +74,19 @@ def load_segmenter(
         baseline = BASELINES[model]()
         return baseline, _card_of_baseline(model, baseline.model_version)
     where = find_device(device)
-    card, tensors = _find(model or DEFAULT_MODEL, models)
+    card, tensors = _find(model or default_model(models), models)
     if card.engine not in ENGINES:
         raise LabelerError(
             f"{card.model_version} is for the engine {card.engine!r}, which this version does not "
             f"have; it has {', '.join(ENGINES)}."
         )
     return ENGINES[card.engine](card, tensors, where, batch_size), card
+
+
+def default_model(models: Path | None) -> str:
+    """The name of the weights to use where none is given: the champion, else the bundled ones."""
+    champion = None if models is None else ModelRegistry(models).champion
+    return champion or DEFAULT_MODEL
 
 
 def find_device(name: str) -> torch.device:

@@ -30,9 +30,9 @@ RESEARCH = "research only: the licences of the training data apply"
 
 def train(
     portraits: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Option(help="A dataset of people, of any known layout; may be repeated."),
-    ],
+    ] = None,
     objects: Annotated[
         list[Path] | None,
         typer.Option(help="Clips of other things: they teach to carry a given mask."),
@@ -92,6 +92,8 @@ def train(
     from model.training.recipe import RECIPES
     from model.training.run import train as run
 
+    if not portraits:
+        raise typer.BadParameter("There is nothing to learn from; give a dataset with --portraits.")
     if recipe not in RECIPES:
         raise LabelerError(f"There is no recipe {recipe!r}; there are: {', '.join(RECIPES)}.")
     chosen = RECIPES[recipe]

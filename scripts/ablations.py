@@ -22,12 +22,12 @@ from rich.table import Table
 from labeler.files import write_atomically
 from labeler.metrics import clip_scores, dataset_scores
 from labeler.reference import Reference, ReferenceBook
-from model.card import load_model, save_model
 from model.data.layouts import portraits_from
 from model.data.sources import Sources, Take
 from model.engines import find_device, load_segmenter
 from model.measure.truth import truth_of_take
 from model.pdnet import CONFIGURATIONS, PDNet
+from model.saved import load_model, save_model
 from model.segmenter import Segmenter
 from model.training.losses import LossWeights
 from model.training.recipe import RECIPES

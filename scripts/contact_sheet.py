@@ -21,10 +21,10 @@ from labeler.files import write_atomically
 from labeler.preview import overlay
 from labeler.reference import ReferenceBook
 from labeler.video import sample_frames
-from model.card import load_model
 from model.engines import BUNDLED, DEFAULT_MODEL, load_segmenter
 from model.features import ReferenceFeatures, to_input
 from model.pdnet import CONFIGURATIONS, PDNet
+from model.saved import load_model
 
 PICTURES = {".jpg", ".jpeg", ".png"}
 HEIGHT = 180

@@ -35,7 +35,7 @@ class Catalogue:
 
     Attributes:
         store: all their pictures.
-        clips, objects: as in `Sources`; masked frames of objects that show nothing are left out.
+        clips, fresh, objects: as in `Sources`; frames of objects that show nothing are left out.
         stills, backgrounds: as in `Sources`.
         cutouts: whom one can cut out of a still.
 
@@ -53,7 +53,7 @@ class Catalogue:
         memory: int,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
-        takes = [*sources.clips, *sources.objects]
+        takes = [*sources.clips, *sources.fresh, *sources.objects]
         framed = [still for take in takes for still in take.stills]
         alone = [*sources.stills, *sources.backgrounds]
         self.store = store = Store([*framed, *alone], short_side, memory, progress)
@@ -61,11 +61,11 @@ class Catalogue:
         for take in takes:
             stored.append(_stored(take, start))
             start += len(take.stills)
+        people = len(sources.clips) + len(sources.fresh)
         self.clips = stored[: len(sources.clips)]
+        self.fresh = stored[len(sources.clips) : people]
         self.objects = [
-            kept
-            for take in stored[len(sources.clips) :]
-            if (kept := _with_something(take, store)).frames
+            kept for take in stored[people:] if (kept := _with_something(take, store)).frames
         ]
         self.stills = range(start, start + len(sources.stills))
         self.backgrounds = range(self.stills.stop, self.stills.stop + len(sources.backgrounds))

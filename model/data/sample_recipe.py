@@ -11,6 +11,7 @@ class Kind(StrEnum):
     STILL = "still"
     COMPOSITE = "composite"
     OBJECT = "object"
+    FRESH = "fresh"
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class SampleRecipe:
             engine's second look is (`model.window.close_up`); of the others `crop` says the part.
         clips, stills, composites, objects: weights of the kinds of samples; of objects only in
             guided batches, and never without a mask to go by.
+        fresh: share of the samples that are of clips with new labels, where there are any; the
+            weights of the other kinds share what is left.
         first_frame: share of clips whose first reference is the first frame that has a mask;
             every other reference is any frame.
         near: share of the other references that are close, within a range that is itself random.
@@ -60,6 +63,7 @@ class SampleRecipe:
     stills: float = 0.0
     composites: float = 0.0
     objects: float = 0.0
+    fresh: float = 0.5
     first_frame: float = 0.5
     near: float = 0.0
     motion: float = 0.0

@@ -82,12 +82,15 @@ class Sources:
         stills: pictures whose labels are of all people in them.
         objects: clips of anything, whose masks say nothing of where people are.
         backgrounds: pictures without people.
+        fresh: clips as in `clips` whose masks are new since the weights that training starts
+            from; how often they come up is set apart.
     """
 
     clips: tuple[Take, ...] = ()
     stills: tuple[Still, ...] = ()
     objects: tuple[Take, ...] = ()
     backgrounds: tuple[Still, ...] = ()
+    fresh: tuple[Take, ...] = ()
 
     def __add__(self, other: "Sources") -> "Sources":
         pairs = zip(vars(self).values(), vars(other).values(), strict=True)

@@ -89,6 +89,7 @@ class TrainingData:
             Kind.STILL: bool(found.stills),
             Kind.COMPOSITE: bool(found.cutouts),
             Kind.OBJECT: bool(found.objects),
+            Kind.FRESH: bool(found.fresh),
             None: bool(found.backgrounds),
         }
         weights = {
@@ -99,6 +100,9 @@ class TrainingData:
         }
         image_weights = {Kind.STILL: recipe.stills or 1.0, Kind.COMPOSITE: recipe.composites}
         self._weights = {kind: w for kind, w in weights.items() if w and able[kind]}
+        if able[Kind.FRESH] and recipe.fresh:
+            old = sum(self._weights.values()) or 1.0
+            self._weights[Kind.FRESH] = old * recipe.fresh / max(1 - recipe.fresh, 1e-6)
         self._image_weights = {kind: w for kind, w in image_weights.items() if w and able[kind]}
         self._bases = {base: w for base, w in _BASES.items() if able[base]}
         if not self._weights.keys() - {Kind.OBJECT}:
@@ -142,6 +146,7 @@ class TrainingData:
         """Batches of samples with references."""
         found, kinds = self._catalogue, self._weights.keys()
         targets = frames_of(found.clips) if Kind.CLIP in kinds else 0
+        targets += frames_of(found.fresh) if Kind.FRESH in kinds else 0
         targets += len(found.stills) if kinds & {Kind.STILL, Kind.COMPOSITE} else 0
         return Batches(self, "video", -(-targets // self.batch_size))
 
@@ -178,8 +183,9 @@ class TrainingData:
         """Make the views of a sample, and say which shots they are of."""
         found, recipe = self._catalogue, self.recipe
         base = _draw(rng, self._bases) if kind is Kind.COMPOSITE else kind
-        if base in (Kind.CLIP, Kind.OBJECT):
-            takes = found.clips if base is Kind.CLIP else found.objects
+        takes_of = {Kind.CLIP: found.clips, Kind.FRESH: found.fresh, Kind.OBJECT: found.objects}
+        if base in takes_of:
+            takes = takes_of[base]
             take, target = nth_frame(takes, self._turn(index, frames_of(takes)))
             shots = clip_shots(rng, recipe, take, target, count)
             scene = Scene(rng, found, recipe, shots, moving=False, show=base is Kind.OBJECT)

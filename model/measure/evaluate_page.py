@@ -37,6 +37,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; white-spa
 th, td { padding: 3px 10px; text-align: right; border-bottom: 1px solid var(--line); }
 th:first-child, td:first-child { text-align: left; }
 tbody tr:last-child { font-weight: 600; }
+.pair { margin-bottom: 14px; }
 .frames { display: grid; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); gap: 14px; }
 figure { margin: 0; background: var(--panel); border: 1px solid var(--line); border-radius: 6px;
   overflow: hidden; }
@@ -60,6 +61,24 @@ def evaluation_page(
         tables: heading, columns and rows of each; the last row is the sum of it.
         worst: the frames to show, in this order.
     """
+    return page(
+        title,
+        "\n".join(
+            [
+                *(f"<p>{escape(sentence)}</p>" for sentence in sentences),
+                *(table(*each) for each in tables),
+                "<p>J, F, recall and decay are in percent.</p>",
+                f"<h2>The {len(worst)} worst frames</h2>",
+                '<main class="frames">',
+                *(figure(frame) for frame in worst),
+                "</main>",
+            ]
+        ),
+    )
+
+
+def page(title: str, body: str) -> str:
+    """Put a body under a heading into a page in our style, with the key to its colours."""
     prediction, truth = (
         f'<span class="key" style="background:rgb{colour[::-1]}"></span>'
         for colour in (PREDICTION_COLOUR, TRUTH_COLOUR)
@@ -70,14 +89,9 @@ def evaluation_page(
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>",
             f"<h1>{escape(title)}</h1>",
-            *(f"<p>{escape(sentence)}</p>" for sentence in sentences),
-            *(_table(*table) for table in tables),
-            "<p>J, F, recall and decay are in percent.</p>",
-            f"<h2>The {len(worst)} worst frames</h2>",
-            f"<p>{prediction} prediction, tinted &emsp; {truth} outline of the truth</p>",
-            '<main class="frames">',
-            *(_figure(frame) for frame in worst),
-            "</main>\n</body>\n</html>\n",
+            f"<p>In pictures: {prediction} prediction &emsp; {truth} outline of the truth</p>",
+            body,
+            "</body>\n</html>\n",
         ]
     )
 
@@ -103,7 +117,8 @@ def drawn(image: Image, prediction: Mask, truth: Mask) -> Image:
     return picture
 
 
-def _table(heading: str, columns: Sequence[str], rows: Rows) -> str:
+def table(heading: str, columns: Sequence[str], rows: Rows) -> str:
+    """A table under a heading; its last row is the sum of it."""
     head = "".join(f"<th>{escape(column)}</th>" for column in columns)
     body = "\n".join(
         "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
@@ -114,11 +129,12 @@ def _table(heading: str, columns: Sequence[str], rows: Rows) -> str:
     )
 
 
-def _figure(worst: WorstFrame) -> str:
+def figure(worst: WorstFrame, whose: str = "") -> str:
+    """A frame with its prediction, its truth and its scores; `whose` prediction, if not said."""
     scores = worst.scores
     picture = drawn(worst.frames[scores.frame], worst.prediction, worst.truth)
     _, jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 80])
-    name = escape(f"{worst.clip}, frame {scores.frame}")
+    name = escape(f"{worst.clip}, frame {scores.frame}" + (f", {whose}" if whose else ""))
     return (
         f'<figure><img alt="{name}" loading="lazy" src="data:image/jpeg;base64,'
         f'{base64.b64encode(jpeg.tobytes()).decode()}">'

@@ -34,6 +34,7 @@ class Recipe:
         imagenet: start the backbone from ImageNet; else from random numbers.
         freeze_statistics: keep the backbone's batch statistics as they were loaded.
         average: decay per step of the running mean of the weights that is kept; 0 keeps the last.
+        fresh: share of the samples that are of clips with new labels, where there are any.
         ramp_epochs: epochs until the losses of parts count in full.
         losses: what each loss counts for.
     """
@@ -58,6 +59,7 @@ class Recipe:
     imagenet: bool = True
     freeze_statistics: bool = True
     average: float = 0.0
+    fresh: float = 0.5
     ramp_epochs: float = 2.0
     losses: LossWeights = field(default_factory=LossWeights)
 

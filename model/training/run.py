@@ -9,13 +9,14 @@ from pathlib import Path
 import torch
 
 from labeler.errors import LabelerError
-from model.card import ModelCard, add_scores, fill, load_model, read_card, save_model
+from model.card import ModelCard, add_scores, read_card
 from model.data.sources import Sources
 from model.data.training_data import SAMPLING, TrainingData
 from model.engines import load_segmenter
 from model.measure.validation import held_out_scores
 from model.pdnet import CONFIGURATIONS, PDNet
 from model.resnet import load_imagenet_weights
+from model.saved import fill, load_model, save_model
 from model.training.log import plot_losses
 from model.training.processes import Processes
 from model.training.recipe import Recipe
@@ -91,7 +92,7 @@ def train(
             f"{start} holds weights of {read_card(start).configuration!r}, but the recipe "
             f"{recipe.name!r} trains {recipe.configuration!r}; give another --recipe or --start."
         )
-    samples = replace(SAMPLING[recipe.samples], size=recipe.size)
+    samples = replace(SAMPLING[recipe.samples], size=recipe.size, fresh=recipe.fresh)
     data = TrainingData(sources, samples, seed, share, progress=reading)
     schedule = Schedule(recipe, data.video_batches, data.image_batches, processes)
 

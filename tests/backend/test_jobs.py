@@ -180,6 +180,7 @@ def test_every_kind_has_its_own_urgency(queue):
         Kind.SHOW,
         Kind.REFRESH,
         Kind.PUBLISH,
+        Kind.TRAIN,
         Kind.RECONCILE,
     ]
 

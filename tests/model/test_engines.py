@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from labeler.errors import LabelerError
-from model.card import CARD_FILE, WEIGHTS_FILE, ModelCard, load_model, save_model
+from model.card import CARD_FILE, WEIGHTS_FILE, ModelCard
 from model.engines import find_device, load_segmenter
 from model.pdnet import CONFIGURATIONS, PDNet
+from model.saved import load_model, save_model
 
 
 @pytest.fixture(scope="module")

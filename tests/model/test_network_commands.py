@@ -11,8 +11,9 @@ import pytest
 
 from labeler.mask import encode_mask
 from labeler.mvps import SMALL, mask_tree, picture_tree
-from model.card import load_model, read_card
+from model.card import read_card
 from model.engines import BUNDLED
+from model.saved import load_model
 from tests.model.made_sources import made_stills
 
 ROOT = Path(__file__).parents[2]

@@ -1,0 +1,75 @@
+"""Whether two pictures show the same moment, whatever their size, name or encoding."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from labeler.clip import read_image
+from labeler.threads import call_all
+
+SIDE = 16
+"""Of the thumbnails that are compared, in pixels."""
+
+ALIKE = 0.95
+"""From this correlation two thumbnails show the same.
+
+Of the DAVIS clips, a frame made half as large, saved at JPEG quality 60, brightened, squashed or
+cut by 5 % keeps .956 and more; the most alike frames of two different clips have .876.
+"""
+
+Looks = NDArray[np.float32]
+"""Thumbnails, N x 256, each with mean 0 and norm 1."""
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """A picture that shows what a frame of a clip shows."""
+
+    picture: Path
+    clip: str
+    frame: int
+
+
+def looks_of(pictures: Iterable[Path]) -> Looks:
+    """The thumbnails of pictures, in order, N x 256 float32.
+
+    Raises:
+        LabelerError: one of them is missing or damaged.
+    """
+    found = list(call_all(partial(_look, path) for path in pictures))
+    return np.stack(found) if found else np.zeros((0, SIDE * SIDE), np.float32)
+
+
+def alike(pictures: Iterable[Path], clips: Mapping[str, Looks]) -> list[Likeness]:
+    """Those pictures, in order, that show what a frame of some clip shows, and which.
+
+    Args:
+        pictures: the pictures.
+        clips: the thumbnails of all frames of each clip, by its name.
+
+    Raises:
+        LabelerError: a picture is missing or damaged.
+    """
+    paths = list(pictures)
+    if not clips:
+        return []
+    looks = looks_of(paths)
+    best = {name: looks @ frames.T.astype(np.float32) for name, frames in clips.items()}
+    found = []
+    for position, path in enumerate(paths):
+        name = max(best, key=lambda clip: best[clip][position].max())
+        if best[name][position].max() >= ALIKE:
+            found.append(Likeness(path, name, int(best[name][position].argmax())))
+    return found
+
+
+def _look(path: Path) -> NDArray[np.float32]:
+    grey = cv2.cvtColor(read_image(path), cv2.COLOR_BGR2GRAY)
+    small = cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
+    small -= small.mean()
+    return np.asarray(small.ravel() / max(float(np.linalg.norm(small)), 1e-6), np.float32)

@@ -1,0 +1,71 @@
+"""From a workspace's snapshot to what can be learnt from and measured by."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from labeler.clip import frame_name
+from labeler.errors import LabelerError
+from labeler.mask import mask_digest, read_mask
+from labeler.snapshot import Snapshot, SnapshotMask
+from model.data.sources import People, Sources, Still, Take
+
+
+@dataclass(frozen=True)
+class SnapshotLabels:
+    """A mask of a snapshot in its file; another mask than that in its place is refused."""
+
+    path: Path
+    sha256: str
+
+    def read(self) -> People:
+        """Read the mask, 1 where a person is.
+
+        Raises:
+            LabelerError: it is missing, damaged, or not the one of the snapshot.
+        """
+        mask = read_mask(self.path)
+        if mask_digest(mask) != self.sha256:
+            raise LabelerError(
+                f"{self.path} is not the mask that the snapshot has; run `mvps doctor --deep`."
+            )
+        return mask.astype(np.uint8)
+
+
+def sources_of(snapshot: Snapshot, workspace: Path, known: Snapshot | None = None) -> Sources:
+    """What a snapshot has to learn from; fresh are the masks that an earlier one did not have."""
+    masks = snapshot.masks_of(snapshot.train)
+    old = set() if known is None else {(each.clip, each.frame, each.sha256) for each in known.masks}
+    fresh = [each for each in masks if (each.clip, each.frame, each.sha256) not in old]
+    new = set(fresh)
+    return Sources(
+        clips=_takes(snapshot, [each for each in masks if each not in new], workspace),
+        fresh=_takes(snapshot, fresh, workspace),
+    )
+
+
+def held_out_takes(snapshot: Snapshot, workspace: Path) -> tuple[Take, ...]:
+    """The clips of a snapshot to test on, with their masks."""
+    return _takes(snapshot, snapshot.masks_of(snapshot.test), workspace)
+
+
+def _takes(
+    snapshot: Snapshot, masks: Collection[SnapshotMask], workspace: Path
+) -> tuple[Take, ...]:
+    takes = []
+    for name in dict.fromkeys(mask.clip for mask in masks):
+        of_clip = [mask for mask in masks if mask.clip == name]
+        frames = workspace / "clips" / name / "frames"
+        stills = tuple(
+            Still(
+                f"{name}/{frame_name(mask.frame)}",
+                frames / f"{frame_name(mask.frame)}.jpg",
+                SnapshotLabels(mask.path(workspace), mask.sha256),
+            )
+            for mask in of_clip
+        )
+        length = snapshot.clip(name).frame_count
+        takes.append(Take(name, tuple(mask.frame for mask in of_clip), stills, length))
+    return tuple(takes)

@@ -1,0 +1,230 @@
+"""Whether new weights are better than the champion, on clips that neither was trained on."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+from labeler.reference import ReferenceBook
+from model.data.sources import Take
+from model.measure.bootstrap import Difference, paired_bootstrap
+from model.measure.evaluate import ClipEvaluation, WorstFrame, evaluate_clip
+from model.measure.robot import Robot, worst_first
+from model.measure.truth import TruthClip, truth_of_take
+from model.segmenter import Segmenter
+
+QUALITY = 0.85
+"""The J&F from which a key frame is done, in the corrections that are counted (FC@q)."""
+
+FEWEST_CLIPS = 5
+"""With fewer clips chance decides, and nothing is promoted by itself."""
+
+SCENARIO_MARGIN = 0.02
+"""By so much J&F of no scenario may fall."""
+
+WORST_SHOWN = 12
+
+
+@dataclass(frozen=True)
+class ClipScores:
+    """What an engine reached on one clip.
+
+    `j_and_f` without any correction, 0 to 1, the mean over the measured frames; `corrected` is
+    FC@q, the share of the key frames that had to be corrected; `ms` a frame.
+    """
+
+    j_and_f: float
+    corrected: float
+    ms: float
+
+
+@dataclass(frozen=True)
+class JudgedClip:
+    """One locked clip under both engines."""
+
+    name: str
+    scenario: str
+    champion: ClipScores
+    candidate: ClipScores
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """One of the candidate's worst frames, and what the champion makes of it."""
+
+    champion: WorstFrame
+    candidate: WorstFrame
+
+
+class Outcome(StrEnum):
+    """What comes of it: BETTER is promoted, UNSURE only by a person, and WORSE by nobody."""
+
+    BETTER = "better"
+    UNSURE = "unsure"
+    WORSE = "worse"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was measured, clip by clip, and what follows from it in one sentence."""
+
+    champion: str
+    candidate: str
+    clips: tuple[JudgedClip, ...]
+    j_and_f: Difference | None
+    corrected: Difference | None
+    outcome: Outcome
+    sentence: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """The verdict as JSON takes it."""
+        return asdict(self)
+
+    def mean(self, who: str, what: str) -> float:
+        """The mean over the clips of a score by its name, of `champion` or `candidate`."""
+        return float(np.mean([getattr(getattr(clip, who), what) for clip in self.clips]))
+
+
+def judge(
+    takes: Sequence[Take],
+    scenarios: Sequence[str],
+    champion: Segmenter,
+    candidate: Segmenter,
+    *,
+    quality: float = QUALITY,
+    fewest: int = FEWEST_CLIPS,
+    margin: float = SCENARIO_MARGIN,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Verdict, list[SideBySide]]:
+    """Let both engines mask the same clips, and let a robot correct both, and compare.
+
+    Args:
+        takes: the locked clips with their masks.
+        scenarios: of each of them.
+        champion: the engine to be replaced.
+        candidate: the engine that may replace it.
+        quality: the q of FC@q.
+        fewest: clips, for a verdict that needs no person.
+        margin: by how much J&F of a scenario may fall.
+        progress: called with (clips done, clips), each clip counting once for each engine.
+
+    Returns:
+        The verdict, and the candidate's worst frames, the worst first.
+
+    Raises:
+        LabelerError: a picture or a mask is missing or damaged.
+    """
+    judged: list[JudgedClip] = []
+    worst: list[SideBySide] = []
+    for take, scenario in zip(takes, scenarios, strict=True):
+        truth = truth_of_take(take, stride=1)
+        scores = []
+        for engine in (champion, candidate):
+            clip, frames = evaluate_clip(truth, engine)
+            scores.append(_scores(clip, truth, engine, quality))
+            if progress is not None:
+                progress(2 * len(judged) + len(scores), 2 * len(takes))
+        judged.append(JudgedClip(take.name, scenario, *scores))
+        worst += [SideBySide(_masked(truth, each, champion), each) for each in frames]
+    worst.sort(key=lambda each: each.candidate.scores.j_and_f)
+    names = champion.model_version, candidate.model_version
+    return decide(*names, judged, fewest, margin), worst[:WORST_SHOWN]
+
+
+def decide(
+    champion: str,
+    candidate: str,
+    clips: Sequence[JudgedClip],
+    fewest: int = FEWEST_CLIPS,
+    margin: float = SCENARIO_MARGIN,
+) -> Verdict:
+    """Say what follows from the scores of each clip.
+
+    The candidate is better if its mean J&F is not lower, if J&F or FC@q is better beyond the 95 %
+    interval of the paired bootstrap over clips, and if no scenario's J&F falls by more than the
+    margin; with too few clips it is a person's to say.
+    """
+    gain = fewer = None
+    if clips:
+        gain = paired_bootstrap(
+            [clip.candidate.j_and_f for clip in clips], [clip.champion.j_and_f for clip in clips]
+        )
+        fewer = paired_bootstrap(
+            [clip.candidate.corrected for clip in clips],
+            [clip.champion.corrected for clip in clips],
+        )
+    outcome, sentence = _verdict(clips, gain, fewer, fewest, margin)
+    return Verdict(champion, candidate, tuple(clips), gain, fewer, outcome, sentence)
+
+
+def _verdict(
+    clips: Sequence[JudgedClip],
+    gain: Difference | None,
+    fewer: Difference | None,
+    fewest: int,
+    margin: float,
+) -> tuple[Outcome, str]:
+    if gain is None or fewer is None:
+        return Outcome.UNSURE, (
+            "Not promoted: there is no locked clip to judge on; have masks of more clips accepted."
+        )
+    if gain.difference < 0:
+        return Outcome.WORSE, f"Not promoted: J&F is lower by {-100 * gain.difference:.1f}."
+    for scenario in sorted({clip.scenario for clip in clips}):
+        of_it = [clip for clip in clips if clip.scenario == scenario]
+        fall = float(np.mean([c.champion.j_and_f - c.candidate.j_and_f for c in of_it]))
+        if fall > margin:
+            return Outcome.WORSE, (
+                f"Not promoted: in {scenario} J&F falls by {100 * fall:.1f}, more than "
+                f"{100 * margin:.1f}."
+            )
+    better = []
+    if gain.low > 0:
+        better.append(f"J&F is higher by {100 * gain.difference:.1f} ({_interval(gain)})")
+    if fewer.high < 0:
+        less = f"{-100 * fewer.difference:.1f} % fewer frames need a correction"
+        better.append(f"{less} ({_interval(fewer)})")
+    if not better:
+        return Outcome.WORSE, (
+            f"Not promoted: neither J&F ({_interval(gain)}) nor the frames to correct "
+            f"({_interval(fewer)}) are better beyond chance."
+        )
+    found = " and ".join(better)
+    if len(clips) < fewest:
+        return Outcome.UNSURE, (
+            f"Not promoted by itself: {found}, but on {len(clips)} locked clips only, and it "
+            f"takes {fewest}; look at it, then `mvps models promote`."
+        )
+    return Outcome.BETTER, f"Promoted: {found}."
+
+
+def _interval(difference: Difference) -> str:
+    return f"95 % within {100 * difference.low:+.1f} and {100 * difference.high:+.1f}"
+
+
+def _scores(
+    clip: ClipEvaluation, truth: TruthClip, engine: Segmenter, quality: float
+) -> ClipScores:
+    run = Robot(truth, engine).run(worst_first)
+    return ClipScores(
+        float(np.mean([frame.j_and_f for frame in clip.frames])),
+        run.corrections_until(quality) / len(run.frames),
+        1000 / clip.fps,
+    )
+
+
+def _masked(truth: TruthClip, frame: WorstFrame, engine: Segmenter) -> WorstFrame:
+    """The same frame as another engine masks it, without its scores at fine radii."""
+    index = frame.scores.frame
+    (answer,) = engine.segment(truth.frames, [index], ReferenceBook())
+    scores = type(frame.scores)(
+        index,
+        truth.region(index, answer.mask),
+        truth.boundary(index, answer.mask),
+        (),
+        answer.uncertainty,
+        False,
+    )
+    return WorstFrame(frame.clip, frame.frames, scores, answer.mask, frame.truth)

@@ -1,0 +1,154 @@
+"""The sets of weights of a workspace, and which of them is its champion."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from labeler.errors import LabelerError
+from labeler.files import scratch_folder, sync_folder, write_atomically
+from model.card import CARD_FILE, WEIGHTS_FILE, ModelCard, read_card
+
+CHAMPION_FILE = "champion.json"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One change of the champion: to which weights, when, and why."""
+
+    champion: str
+    at: datetime
+    reason: str
+
+
+class ModelRegistry:
+    """Weights in folders, each under its version, and one file that says which are the champion.
+
+    On disk::
+
+        <version>/{model.safetensors,card.json}   never changed but for the card's scores
+        champion.json                             the champions, the last one reigns; and all steps
+
+    The file is written whole or not at all, so there is always exactly one champion, or none yet.
+
+    Args:
+        folder: where they are; made when something is kept.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def champion(self) -> str | None:
+        """The `model_version` of the champion, None where none was ever made.
+
+        Raises:
+            LabelerError: the file that says so is damaged.
+        """
+        champions = self._read()[0]
+        return champions[-1] if champions else None
+
+    @property
+    def can_roll_back(self) -> bool:
+        """Whether there was a champion before the present one."""
+        return len(self._read()[0]) > 1
+
+    @property
+    def steps(self) -> list[Step]:
+        """Every promotion and rollback, oldest first."""
+        return self._read()[1]
+
+    def cards(self) -> list[ModelCard]:
+        """The cards of all weights kept, by version."""
+        return [read_card(path.parent) for path in sorted(self.folder.glob(f"*/{CARD_FILE}"))]
+
+    def path(self, version: str) -> Path:
+        """The folder of weights by their version, or by its beginning where that is enough.
+
+        Raises:
+            LabelerError: there are none, or several.
+        """
+        names = [card.model_version for card in self.cards()]
+        found = [n for n in names if n == version] or [n for n in names if n.startswith(version)]
+        if len(found) != 1:
+            known = ", ".join(found or names) or "none yet"
+            what = "There are several models" if found else "There is no model"
+            raise LabelerError(f"{what} {version!r} in {self.folder}; there are: {known}.")
+        return self.folder / found[0]
+
+    def keep(self, weights: Path) -> ModelCard:
+        """Take a copy of weights in, from a folder that holds them and their card; return it.
+
+        Those that are in already stay as they are.
+
+        Raises:
+            LabelerError: there is no card.
+        """
+        card = read_card(weights)
+        target = self.folder / card.model_version
+        if not (target / CARD_FILE).exists():
+            with scratch_folder(self.folder / ".pending") as folder:
+                new = folder / card.model_version
+                new.mkdir()
+                for name in (WEIGHTS_FILE, CARD_FILE):
+                    write_atomically(new / name, (weights / name).read_bytes())
+                new.rename(target)
+            sync_folder(self.folder)
+        return card
+
+    def promote(self, version: str, reason: str) -> str:
+        """Make weights the champion; return their version. The champion itself stays as it is.
+
+        Raises:
+            LabelerError: there are no such weights.
+        """
+        version = self.path(version).name
+        champions, steps = self._read()
+        if champions[-1:] != [version]:
+            self._write([*champions, version], [*steps, _step(version, reason)])
+        return version
+
+    def rollback(self, reason: str = "rolled back") -> str:
+        """Make the champion before the present one the champion again; return its version.
+
+        Raises:
+            LabelerError: there is none before it.
+        """
+        champions, steps = self._read()
+        if len(champions) < 2:
+            raise LabelerError(
+                "There is no champion before the present one; name one with `mvps models promote`."
+            )
+        version = self.path(champions[-2]).name
+        self._write(champions[:-1], [*steps, _step(version, reason)])
+        return version
+
+    def _read(self) -> tuple[list[str], list[Step]]:
+        path = self.folder / CHAMPION_FILE
+        try:
+            found = json.loads(path.read_text())
+            steps = [
+                Step(each["champion"], datetime.fromisoformat(each["at"]), each["reason"])
+                for each in found["steps"]
+            ]
+            return [str(version) for version in found["champions"]], steps
+        except FileNotFoundError:
+            return [], []
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise LabelerError(
+                f"{path} does not say which weights are the champion ({error}); put back a copy, "
+                "or remove it and promote one."
+            ) from None
+
+    def _write(self, champions: Sequence[str], steps: Sequence[Step]) -> None:
+        listed = [
+            {"champion": each.champion, "at": each.at.isoformat(), "reason": each.reason}
+            for each in steps
+        ]
+        content = json.dumps({"champions": list(champions), "steps": listed}, indent=2) + "\n"
+        write_atomically(self.folder / CHAMPION_FILE, content.encode())
+
+
+def _step(version: str, reason: str) -> Step:
+    return Step(version, datetime.now(UTC), reason)
