@@ -11,6 +11,7 @@ from backend.models_page import network_of
 from backend.plugin import NO_MODEL, Service
 from backend.review_page import review_of
 from labeler.overview import overview
+from labeler.priority import next_frames
 
 SHOWN_JOBS = 12
 SHOWN_EVENTS = 50
@@ -26,6 +27,7 @@ def status_of(service: Service) -> dict[str, Any]:
         "worker": service.facts.worker_alive,
         "studio": None if studio is None else studio[0],
         "clips": overview(service.workspace, judged=True),
+        "next": next_frames(service.workspace),
         "review": review_of(service),
         "network": network_of(service),
         "waiting": Counter(job.kind.value for job in service.queue.waiting()),

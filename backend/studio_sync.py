@@ -9,6 +9,7 @@ from backend.studio import Studio
 from backend.studio_tasks import ProjectTasks
 from backend.task_data import changing_fields, prediction, shown_revision, task_data
 from labeler.clip import Clip
+from labeler.priority import key_frame_looks
 from labeler.revision import Revision
 from labeler.workspace import Workspace
 
@@ -89,7 +90,9 @@ class LabelingSync(ProjectTasks):
         added = 0
         for clip in clips:
             known = self._rows(clip.name)
-            changing = changing_fields(clip, self._workspace.current(clip))
+            if len(known) == len(clip.key_frames):
+                continue
+            changing = self._changing(clip)
             data = [
                 task_data(clip, frame, self._prefix) | changing[frame]
                 for frame in clip.key_frames
@@ -125,14 +128,17 @@ class LabelingSync(ProjectTasks):
             How many predictions were replaced.
         """
         shown = self.show(clip)
-        fields = changing_fields(clip, self._workspace.current(clip))
-        self._set_fields(clip.name, self._rows(clip.name), fields)
+        self._set_fields(clip.name, self._rows(clip.name), self._changing(clip))
         return shown
 
     def fetch(self, *, full: bool = True) -> int:
         """Add the tasks that are missing, and see `ProjectTasks.fetch`."""
         self.add_missing_tasks()
         return super().fetch(full=full)
+
+    def _changing(self, clip: Clip) -> dict[int, dict[str, str | float]]:
+        looks = key_frame_looks(self._workspace, clip)
+        return changing_fields(clip, self._workspace.current(clip), looks)
 
     def _adopt_tasks(self) -> None:
         """Note tasks that the project has and the workspace does not know of."""

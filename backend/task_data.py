@@ -5,14 +5,13 @@ from typing import Any
 
 from backend.annotation import to_result
 from labeler.clip import Clip, frame_name
+from labeler.likeness import Looks
+from labeler.priority import clip_priorities
 from labeler.revision import Revision, counting, last_prediction
 from labeler.workspace import Workspace
 
 LEVELS = 10
 """Uncertainty and priority are told in so many steps, so that few calls bring them up to date."""
-
-FAR = 20
-"""So many key frames from the nearest corrected one, distance counts in full."""
 
 
 def prediction(workspace: Workspace, revision: Revision) -> dict[str, Any]:
@@ -53,28 +52,26 @@ def task_data(clip: Clip, frame: int, prefix: str) -> dict[str, Any]:
 
 
 def changing_fields(
-    clip: Clip, current: Mapping[int, Revision]
+    clip: Clip, current: Mapping[int, Revision], looks: Looks | None
 ) -> dict[int, dict[str, str | float]]:
     """What changes of a clip's tasks as masks come in, by key frame.
 
-    `provenance` of the mask that counts. `uncertainty`, 0 to 1. `priority`, 0 to 1: how much a
-    correction of this frame would help, by its uncertainty and by how far it is from the nearest
-    frame that a person masked; 0 once a person has masked it. Both in tenths.
+    `provenance` of the mask that counts; `uncertainty`, 0 to 1; `priority`, 0 to 1, how much a
+    correction of this frame would help (see `labeler.priority`), 0 once a person has masked it.
+    Both in tenths.
     """
-    human = [frame for frame, each in current.items() if each.provenance.human]
+    helps = clip_priorities(clip, current, looks)
     found: dict[int, dict[str, str | float]] = {}
     for frame in clip.key_frames:
-        revision = current.get(frame)
-        steps = min((abs(frame - other) / clip.stride for other in human), default=FAR)
         uncertainty, provenance = 1.0, "none"
-        if revision is not None:
+        if (revision := current.get(frame)) is not None:
             provenance = revision.provenance.name.lower()
             uncertainty = 0.0 if revision.provenance.human else revision.uncertainty or 0.0
-        priority = (uncertainty + min(steps / FAR, 1.0)) / 2
+        priority = helps[frame]
         found[frame] = {
             "provenance": provenance,
             "uncertainty": round(uncertainty * LEVELS) / LEVELS,
-            "priority": 0.0 if frame in human else max(round(priority * LEVELS), 1) / LEVELS,
+            "priority": max(round(priority * LEVELS), 1) / LEVELS if priority else 0.0,
         }
     return found
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from labeler.clip import read_image
+from labeler.clip import Image, read_image
 from labeler.threads import call_all
 
 SIDE = 16
@@ -45,6 +45,14 @@ def looks_of(pictures: Iterable[Path]) -> Looks:
     return np.stack(found) if found else np.zeros((0, SIDE * SIDE), np.float32)
 
 
+def look_of(image: Image) -> NDArray[np.float32]:
+    """The thumbnail of a picture, H x W x 3 uint8 BGR: 256 float32."""
+    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    small = cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
+    small -= small.mean()
+    return np.asarray(small.ravel() / max(float(np.linalg.norm(small)), 1e-6), np.float32)
+
+
 def alike(pictures: Iterable[Path], clips: Mapping[str, Looks]) -> list[Likeness]:
     """Those pictures, in order, that show what a frame of some clip shows, and which.
 
@@ -69,7 +77,4 @@ def alike(pictures: Iterable[Path], clips: Mapping[str, Looks]) -> list[Likeness
 
 
 def _look(path: Path) -> NDArray[np.float32]:
-    grey = cv2.cvtColor(read_image(path), cv2.COLOR_BGR2GRAY)
-    small = cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
-    small -= small.mean()
-    return np.asarray(small.ravel() / max(float(np.linalg.norm(small)), 1e-6), np.float32)
+    return look_of(read_image(path))

@@ -13,10 +13,21 @@ from numpy.typing import NDArray
 
 from labeler.clip import KEY_FRAME_STRIDE
 from labeler.errors import LabelerError
+from labeler.likeness import look_of
 from labeler.mvps import Dataset
 from model.measure.bootstrap import Difference, paired_bootstrap
 from model.measure.effort_curve import curve_of
-from model.measure.robot import Correction, Robot, Run, first_below, most_uncertain, worst_first
+from model.measure.robot import (
+    Correction,
+    Robot,
+    Run,
+    at_random,
+    by_priority,
+    first_below,
+    in_order,
+    most_uncertain,
+    worst_first,
+)
 from model.measure.truth import TruthClip, load_truth, measured_clips
 from model.segmenter import Segmenter
 
@@ -30,6 +41,9 @@ class Order(StrEnum):
     WORST_FIRST = "worst first"
     SEQUENTIAL = "first below q"
     UNCERTAINTY = "most uncertain"
+    PRIORITY = "by priority"
+    RANDOM = "at random"
+    IN_ORDER = "in order"
     NO_PROPAGATION = "worst first, no propagation"
 
 
@@ -225,11 +239,15 @@ def clip_effort(
 ) -> ClipEffort:
     """Let a robot correct one clip in every order (see `measure_effort`)."""
     robot = Robot(truth, segmenter)
+    looks = np.stack([look_of(truth.frames[frame]) for frame in truth.measured])
     return ClipEffort(
         clip=truth.name,
         complete={
             Order.WORST_FIRST: robot.run(worst_first),  # first: nothing is known, so it is timed
             Order.UNCERTAINTY: robot.run(most_uncertain),
+            Order.PRIORITY: robot.run(by_priority(looks)),
+            Order.RANDOM: robot.run(at_random(seed=0)),
+            Order.IN_ORDER: robot.run(in_order),
             Order.NO_PROPAGATION: robot.run_without_propagation(),
         },
         sequential={quality: robot.run(first_below(quality)) for quality in qualities},

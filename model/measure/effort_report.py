@@ -18,6 +18,9 @@ EXPLANATION = (
     "after each, the frames whose references changed are masked again."
 )
 
+COMPLETE = [order for order in Order if order is not Order.SEQUENTIAL]
+"""The orders in which every frame is corrected in the end."""
+
 
 def write_effort(effort: Effort, folder: Path) -> list[Path]:
     """Write effort.txt, effort.json and effort.png into a folder, and return their paths.
@@ -82,16 +85,16 @@ def _shares(effort: Effort) -> Table:
 def _curves(effort: Effort) -> Table:
     early = f"to {100 * EARLY:g} %"
     table = new_table(
-        "Mean J&F while frames are corrected worst first, %",
-        *("engine", "masks again", "at first", early, "to 100 %"),
+        "Mean J&F while frames are corrected, %",
+        *("engine", "order", "at first", early, "to 100 %"),
         *(f"others {early}", "others to 100 %"),
         names=2,
         caption="Mean height of the curve; others: over the frames not corrected themselves.",
     )
     for engine in effort.engines:
-        for order, again in ((Order.WORST_FIRST, "yes"), (Order.NO_PROPAGATION, "no")):
+        for order in COMPLETE:
             areas = _areas(engine, order)
-            table.add_row(engine.name, again, *(percent(value) for value in areas.values()))
+            table.add_row(engine.name, order, *(percent(value) for value in areas.values()))
     return table
 
 
@@ -150,7 +153,6 @@ def _areas(engine: EngineEffort, order: Order) -> dict[str, float]:
 
 
 def _engine_json(engine: EngineEffort, qualities: tuple[float, ...]) -> dict[str, Any]:
-    complete = [order for order in Order if order is not Order.SEQUENTIAL]
     return {
         "name": engine.name,
         "model_version": engine.model_version,
@@ -159,13 +161,13 @@ def _engine_json(engine: EngineEffort, qualities: tuple[float, ...]) -> dict[str
             for order in Order
         },
         "propagation_gain": {f"{q:g}": engine.propagation_gain(q) for q in qualities},
-        "area": {order.name.lower(): _areas(engine, order) for order in complete},
+        "area": {order.name.lower(): _areas(engine, order) for order in COMPLETE},
         "curve": {
             order.name.lower(): {
                 "all": engine.curve(order).tolist(),
                 "others": engine.curve(order, uncorrected_only=True).tolist(),
             }
-            for order in complete
+            for order in COMPLETE
         },
         "worse_share": engine.worse_share,
         "altered": engine.altered,
@@ -186,7 +188,7 @@ def _engine_json(engine: EngineEffort, qualities: tuple[float, ...]) -> dict[str
                 },
                 "corrected_in_order": {
                     order.name.lower(): [each.frame for each in clip.complete[order].corrections]
-                    for order in complete
+                    for order in COMPLETE
                 },
             }
             for clip in engine.clips

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from labeler.likeness import Looks
 from labeler.mask import Mask
 from labeler.metrics import boundary
+from labeler.priority import priorities
 from labeler.reference import Reference, ReferenceBook
 from model.measure.truth import MeasuredFrames, TruthClip, segment_in_order
 from model.segmenter import Segmenter
@@ -43,6 +45,33 @@ def worst_first(state: State) -> int | None:
 def most_uncertain(state: State) -> int | None:
     """The frame that the engine is least sure of: what a tool can suggest without the truth."""
     return max(state.uncorrected, key=lambda i: state.uncertainties[i], default=None)
+
+
+def in_order(state: State) -> int | None:
+    """The first frame that is not corrected yet."""
+    return next(iter(state.uncorrected), None)
+
+
+def at_random(seed: int) -> Choose:
+    """Any of the frames, each as probable as the others."""
+    rng = np.random.default_rng(seed)
+    return lambda state: int(rng.choice(left)) if (left := state.uncorrected) else None
+
+
+def by_priority(looks: Looks) -> Choose:
+    """The frame of the highest priority, see `labeler.priority`: what the tool suggests.
+
+    Args:
+        looks: the measured frames' thumbnails, N x 256.
+    """
+
+    def choose(state: State) -> int | None:
+        if not state.uncorrected:
+            return None
+        order = priorities(state.uncertainties.tolist(), state.corrected.tolist(), looks)
+        return max(state.uncorrected, key=lambda i: order[i])
+
+    return choose
 
 
 def first_below(quality: float) -> Choose:

@@ -33,9 +33,9 @@ def small(workspace, **changes):
     fields = {
         "workspace": workspace.root,
         "device": "cpu",
-        "train_steps": 40,
+        "train_steps": 12,
         "train_size": SIDE,
-        "train_batch": 4,
+        "train_batch": 2,
         "train_rate": 1e-3,
         "judge_clips": 2,
     }
@@ -88,7 +88,7 @@ def test_better_weights_become_the_champion(retrained):
     assert card.verdict == state.sentence == said[-1]
     assert card.scores["locked clips: J&F"] > 0.5
     assert "snapshot" in card.training_data[-1]
-    assert (40, 40) in steps
+    assert (12, 12) in steps
     assert "12 new and 0 known masks; 2 clips are locked" in said[0]
     page = run.report.read_text()
     assert state.sentence.split(" (")[0].replace("&", "&amp;") in page
@@ -111,7 +111,7 @@ def test_neither_damaged_labels_nor_nothing_is_promoted(retrained):
     # The split of the made clips sends these to training.
     for seed in range(20, 26):
         accepted_clip(workspace, f"wrong{seed}", seed, wrong=True)
-    damaged = small(workspace, test_share=0.0, fresh_share=0.9, train_steps=60)
+    damaged = small(workspace, test_share=0.0, fresh_share=0.9, train_steps=15)
     worse = retrain(workspace, damaged, said.append)
     assert worse.stage is Stage.KEPT
     assert "J&F is lower" in worse.sentence
@@ -120,17 +120,6 @@ def test_neither_damaged_labels_nor_nothing_is_promoted(retrained):
     assert card.verdict == worse.sentence
     assert card.parent == state.candidate
     assert card.scores["locked clips: J&F"] < 0.5
-
-
-def test_with_few_locked_clips_a_person_decides(tmp_path):
-    workspace = Workspace(tmp_path / "workspace")
-    registry = begin(workspace)
-    first = registry.champion
-    state = retrain(workspace, small(workspace, judge_clips=3), lambda _: None)
-    assert state.stage is Stage.KEPT
-    assert "on 2 locked clips only, and it takes 3" in state.sentence
-    assert registry.champion == first
-    workspace.close()
 
 
 @pytest.fixture

@@ -128,6 +128,17 @@ def test_only_frames_whose_references_changed_are_segmented_again():
     assert all((each.seconds is None) == (each.resegmented == 0) for each in run.corrections)
 
 
+def test_other_orders_to_compare_with(effort):
+    every = list(range(0, 45, 5))
+    assert corrected(effort.complete[Order.IN_ORDER]) == every
+    chance = corrected(effort.complete[Order.RANDOM])
+    assert sorted(chance) == every != chance
+    # All frames look alike here: what counts is how unsure the engine is, and the distance.
+    first, second, *_ = corrected(effort.complete[Order.PRIORITY])
+    assert (first, second) == (0, 40)
+    assert sorted(corrected(effort.complete[Order.PRIORITY])) == every
+
+
 def test_what_is_known_is_not_segmented_again_in_another_order():
     engine = Scripted(resting, by_distance)
     robot = Robot(key_frames(9), engine)
