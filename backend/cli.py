@@ -19,7 +19,7 @@ from backend import (
 )
 from backend.settings import Settings
 from labeler.console import say, spoken_errors
-from model import network_commands
+from model import network_commands, simulate_command
 
 app = typer.Typer(
     help="Turn raw clips of people into a video portrait segmentation dataset in the MVPS layout.",
@@ -49,6 +49,7 @@ for command in (
     models_commands.train,
     network_commands.evaluate,
     network_commands.effort,
+    simulate_command.simulate,
     start_commands.doctor,
 ):
     app.command(command.__name__.rstrip("_"))(command)

@@ -39,8 +39,7 @@ from model.measure.judge import Outcome, Verdict, judge
 from model.measure.judge_page import judge_page
 from model.registry import ModelRegistry
 from model.training.checkpoint import CHECKPOINT_FILE
-from model.training.recipe import RECIPES, Recipe
-from model.training.run import train
+from model.training.further import Budget, train_further
 from model.training.trainer import Progress
 
 TOLD_EVERY = 2.0
@@ -147,21 +146,23 @@ def _train(run: Run, workspace: Workspace, settings: Settings, note: Note, repor
             left = progress.seconds_left
             run.tell(done=progress.step, total=progress.steps, seconds_left=left)
 
-    trained = train(
-        sources,
-        _recipe(card, settings),
-        run.weights,
-        device=find_device(settings.train_device or settings.device),
-        minutes=None if settings.train_steps else settings.train_minutes,
+    budget = Budget(
+        minutes=settings.train_minutes,
         steps=settings.train_steps,
+        size=settings.train_size,
+        batch_size=settings.train_batch,
+        rate=settings.train_rate,
+        fresh=settings.fresh_share,
+    )
+    trained = train_further(
+        sources,
+        start,
+        run.weights,
+        budget,
+        device=find_device(settings.train_device or settings.device),
         seed=int(snapshot.digest[:8], 16),
-        start=start,
-        use_size=card.input_size,
-        unguided_size=card.unguided_size,
-        close_up_size=card.close_up_size,
         version=_next_version(workspace, card),
-        training_data=[*card.training_data, f"snapshot {snapshot.digest[:8]}"],
-        licence=card.licence,
+        data=f"snapshot {snapshot.digest[:8]}",
         progress=follow,
     )
     write_card(run.weights, replace(trained, parent=card.model_version, snapshot=snapshot.digest))
@@ -223,24 +224,6 @@ def _known(run: Run, workspace: Workspace, card: ModelCard) -> Snapshot | None:
         if other.name != run.name and other.snapshot.digest == card.snapshot:
             return other.snapshot
     return None
-
-
-def _recipe(card: ModelCard, settings: Settings) -> Recipe:
-    quick = RECIPES["quick"]
-    if card.configuration != quick.configuration:
-        raise LabelerError(
-            f"{card.model_version} is {card.configuration!r}, which is not retrained by itself; "
-            "train it with `mvps train --recipe paper --start`, then `mvps models promote`."
-        )
-    rate = settings.train_rate
-    return replace(
-        quick,
-        size=settings.train_size,
-        batch_size=settings.train_batch,
-        rate=rate,
-        backbone_rate=rate * quick.backbone_rate / quick.rate,
-        fresh=settings.fresh_share,
-    )
 
 
 def _without_locked(sources: Sources, looks: dict[str, Looks]) -> tuple[Sources, int]:

@@ -3,10 +3,15 @@
 import typer
 
 from labeler.console import spoken_errors
-from model import network_commands
+from model import network_commands, simulate_command
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
-for command in (network_commands.train, network_commands.evaluate, network_commands.effort):
+for command in (
+    network_commands.train,
+    network_commands.evaluate,
+    network_commands.effort,
+    simulate_command.simulate,
+):
     app.command()(command)
 
 with spoken_errors():

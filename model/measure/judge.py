@@ -133,6 +133,11 @@ def judge(
     return decide(*names, judged, fewest, margin), worst[:WORST_SHOWN]
 
 
+def clip_scores(truth: TruthClip, engine: Segmenter, quality: float = QUALITY) -> ClipScores:
+    """What an engine reaches on one clip; FC@q by the q of `quality`."""
+    return _scores(evaluate_clip(truth, engine)[0], truth, engine, quality)
+
+
 def decide(
     champion: str,
     candidate: str,

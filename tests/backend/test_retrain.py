@@ -223,7 +223,7 @@ def test_a_device_without_memory_is_told_in_a_sentence(ready, monkeypatch):
     def full(*args, **kwargs):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nmore")
 
-    monkeypatch.setattr("backend.retrain.train", full)
+    monkeypatch.setattr("backend.retrain.train_further", full)
     with pytest.raises(LabelerError, match="MVPS_TRAIN_BATCH or MVPS_TRAIN_SIZE lower"):
         retrain(workspace, small(workspace), lambda _: None)
     assert state_of(workspace).stage is Stage.FAILED
