@@ -143,8 +143,9 @@ def _train(run: Run, workspace: Workspace, settings: Settings, note: Note, repor
             raise StoppedError
         if time.monotonic() - told > TOLD_EVERY:
             told = time.monotonic()
+            farther = {"attempts": 1} if progress.step > state.done else {}
             left = progress.seconds_left
-            run.tell(done=progress.step, total=progress.steps, seconds_left=left)
+            run.tell(done=progress.step, total=progress.steps, seconds_left=left, **farther)
 
     budget = Budget(
         minutes=settings.train_minutes,

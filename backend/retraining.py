@@ -15,10 +15,12 @@ What does the work is `backend.retrain`; nothing here imports torch.
 import fcntl
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -30,7 +32,7 @@ from labeler.files import write_atomically
 from labeler.snapshot import Snapshot, accepted_masks
 from labeler.workspace import Workspace
 
-FOLDER = "retraining"
+FOLDER, LOCK = "retraining", "lock"
 STATE, SNAPSHOT, WEIGHTS, REPORT, STOP = (
     "state.json",
     "snapshot.json",
@@ -39,7 +41,8 @@ STATE, SNAPSHOT, WEIGHTS, REPORT, STOP = (
     "stop",
 )
 ATTEMPTS = 3
-"""How often a retraining is begun that ended without a word, as when memory runs out."""
+"""How often a retraining is begun that ended without a word, as when memory runs out, and got no
+farther than before."""
 
 
 class Stage(StrEnum):
@@ -154,15 +157,19 @@ def only_one(workspace: Path) -> Iterator[None]:
     """
     folder = workspace / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+    handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        for _ in range(20):  # somebody who only looks holds it for a moment
+            if _try(handle, fcntl.LOCK_EX):
+                break
+            time.sleep(0.05)
+        else:
             raise LabelerError(
                 "The network of this workspace is being retrained already; wait for it, or stop it "
                 "on the status page."
-            ) from None
+            )
+        os.ftruncate(handle, 0)
+        os.write(handle, str(os.getpid()).encode())
         yield
     finally:
         os.close(handle)
@@ -170,13 +177,21 @@ def only_one(workspace: Path) -> Iterator[None]:
 
 def is_running(workspace: Path) -> bool:
     """Whether a retraining is going on in some process."""
-    if not (workspace / FOLDER / "lock").exists():
+    try:
+        handle = os.open(workspace / FOLDER / LOCK, os.O_RDONLY)
+    except FileNotFoundError:
         return False
     try:
-        with only_one(workspace):
-            return False
-    except LabelerError:
-        return True
+        return not _try(handle, fcntl.LOCK_SH)
+    finally:
+        os.close(handle)
+
+
+def end_running(workspace: Path) -> None:
+    """End the process that retrains here, if there is one; the next goes on where it was."""
+    if is_running(workspace):
+        with suppress(ValueError, OSError):
+            os.kill(int((workspace / FOLDER / LOCK).read_text()), signal.SIGTERM)
 
 
 def unfinished(workspace: Path) -> Run | None:
@@ -239,3 +254,12 @@ class Retrainer:
                 start_new_session=True,  # it outlives a worker that is started anew
             )
         return True
+
+
+def _try(handle: int, how: int) -> bool:
+    """Lock a file, exclusively or shared, if nobody keeps one from it."""
+    try:
+        fcntl.flock(handle, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

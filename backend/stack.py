@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from backend.local_studio import LocalStudio, answers, end, install, tools_folder
+from backend.retraining import end_running
 from backend.settings import Settings
 from labeler.errors import LabelerError
 
@@ -58,6 +59,7 @@ class Stack:
         """End all parts, the ones that others depend on last."""
         for child in reversed(self.children.values()):
             end(child)
+        end_running(self.studio.document_root)  # the worker started it, and it outlives one
         self.studio.stop()
 
     def start_child(self, name: str) -> None:

@@ -19,13 +19,13 @@ from backend.settings import Settings
 from labeler.errors import LabelerError
 from labeler.workspace import Workspace
 from model.card import read_card
-from model.engines import BUNDLED, load_segmenter
+from model.engines import load_segmenter
 from model.registry import ModelRegistry
 from model.saved import load_model, save_model
 from tests.accepted import accepted_clip
+from tests.tiny import SIDE, tiny_champion
 
 ROOT = Path(__file__).parents[2]
-SIDE = 64
 
 
 def small(workspace, **changes):
@@ -46,21 +46,7 @@ def begin(workspace):
     """Six clips, two of them locked, and a champion for tiny pictures."""
     for seed in range(1, 7):
         accepted_clip(workspace, f"clip{seed}", seed)
-    card, tensors = load_model(BUNDLED / "pdnet-small")
-    folder = workspace.root / "made"
-    save_model(
-        folder,
-        tensors,
-        engine=card.engine,
-        configuration=card.configuration,
-        version="0.2.0",
-        training_data=card.training_data,
-        licence=card.licence,
-        input_size=SIDE,
-    )
-    registry = ModelRegistry(workspace.root / "models")
-    registry.promote(registry.keep(folder).model_version, "to begin with")
-    return registry
+    return tiny_champion(workspace)
 
 
 @pytest.fixture(scope="module")

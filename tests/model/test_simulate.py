@@ -8,13 +8,12 @@ import torch
 from labeler.snapshot import take_snapshot
 from labeler.workspace import Workspace
 from model.data.snapshot import held_out_takes, sources_of
-from model.engines import BUNDLED
 from model.measure import simulate as module
 from model.measure.simulate import Picking, simulate
 from model.measure.simulate_report import write_simulation
-from model.saved import load_model, save_model
 from model.training.further import Budget
 from tests.accepted import accepted_clip
+from tests.tiny import SIDE, tiny_weights
 
 PICKINGS = [Picking.PRIORITY, Picking.RANDOM, Picking.IN_ORDER]
 
@@ -27,19 +26,9 @@ def clips(tmp_path_factory):
     for seed in range(1, 4):
         accepted_clip(workspace, f"clip{seed}", seed)
     snapshot = take_snapshot(workspace, 0.34)
-    card, tensors = load_model(BUNDLED / "pdnet-small")
-    save_model(
-        folder / "weights",
-        tensors,
-        engine=card.engine,
-        configuration=card.configuration,
-        version="0.2.0",
-        training_data=card.training_data,
-        licence=card.licence,
-        input_size=64,
-    )
+    weights = tiny_weights(folder / "weights")
     root = workspace.root
-    yield sources_of(snapshot, root).fresh, held_out_takes(snapshot, root), folder / "weights"
+    yield sources_of(snapshot, root).fresh, held_out_takes(snapshot, root), weights
     workspace.close()
 
 
@@ -60,7 +49,7 @@ def trials(clips):
             seeds=[0],
             rounds=2,
             frames=2,
-            budget=Budget(steps=6, size=64, batch_size=2, rate=1e-3),
+            budget=Budget(steps=6, size=SIDE, batch_size=2, rate=1e-3),
             device=torch.device("cpu"),
             progress=lambda *done: seen.append(done),
         )

@@ -166,8 +166,21 @@ def test_masks_are_given_in_guided_batches_only_and_then_at_least_one(data, samp
 
 def test_everything_comes_up(samples):
     kinds = Counter(sample.kind for sample in samples)
-    assert set(kinds) == set(Kind)
+    assert set(kinds) == set(Kind) - {Kind.FRESH}
     assert min(kinds.values()) > 10
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 0.9])
+def test_new_labels_have_their_share(tmp_path, sources, share):
+    fresh = clips_from(made_takes(tmp_path, ("new",)))
+    data = TrainingData(replace(sources, fresh=fresh), replace(PLAIN, fresh=share), batch_size=2)
+    kinds = Counter(data.sample(index).kind for index in range(400))
+    # Things are never samples of unguided batches: what they leave goes to the others alike.
+    assert kinds[Kind.FRESH] / 400 == pytest.approx(share, abs=0.08)
+    assert all(data.sample(i).portrait for i in range(40) if data.sample(i).kind is Kind.FRESH)
+    alone = TrainingData(Sources(fresh=fresh), PLAIN, batch_size=2)
+    assert {alone.sample(index).kind for index in range(20)} == {Kind.FRESH}
+    assert len(alone.video_batches) == 3
 
 
 def test_objects_and_subsets_need_a_mask_to_go_by(data, samples):

@@ -9,6 +9,7 @@ import pytest
 from backend.annotation import to_result
 from backend.inbox import EventState, Inbox
 from backend.studio import Studio
+from backend.task_links import task_links
 from labeler.revision import Provenance
 from tests.studio.annotator import Annotator
 from tests.studio.conftest import FRAMES, SIZE
@@ -58,6 +59,9 @@ def test_a_correction_repairs_its_neighbours_and_stays_as_it_was_painted(
             np.testing.assert_array_equal(shown[frame], truth)
     assert annotator.data("walk", 50)["provenance"] == "corrected"
     assert annotator.data("walk", 50)["priority"] == 0
+    link = f"/projects/{annotator.project}/data?task={annotator.tasks['walk', 50]}"
+    links = task_links(annotator.workspace)  # what `mvps quality` prints, and the editor opens
+    assert links["walk", 50] == annotator.stack.studio.url + link
     assert annotator.data("walk", 55)["priority"] < annotator.data("walk", 0)["priority"]
 
 
