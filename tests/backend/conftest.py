@@ -9,11 +9,13 @@ from flask.testing import FlaskClient
 
 from backend.facts import Facts
 from backend.inbox import Inbox
-from backend.jobs import JobQueue
+from backend.jobs import JobLog, JobQueue
 from backend.plugin import Service
 from backend.submissions import Submissions
+from backend.worker import Worker
 from labeler.clip import Clip
 from labeler.workspace import Workspace
+from model.segmenter import Segmenter
 from tests.backend.callers import HOOK, basic, made_app, predict
 from tests.workspaces import make_clip, square
 
@@ -55,6 +57,29 @@ def ask(client: FlaskClient) -> Callable[..., Any]:
         return answer.json
 
     return asked
+
+
+@pytest.fixture
+def log(workspace: Workspace) -> JobLog:
+    return JobLog(workspace.database)
+
+
+@pytest.fixture
+def make_worker(service: Service, submissions: Submissions, log: JobLog) -> Callable[..., Worker]:
+    """Make a worker with an engine, and with what brings masks to Label Studio."""
+
+    def made(engine: Segmenter, find_sync: Callable[[], Any] = lambda: None) -> Worker:
+        return Worker(
+            service.workspace,
+            lambda: engine,
+            service.queue,
+            log,
+            submissions,
+            service.facts,
+            find_sync,
+        )
+
+    return made
 
 
 @pytest.fixture

@@ -8,60 +8,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backend.facts import MODEL_VERSION, STUDIO
+from backend.facts import STUDIO
 from backend.inbox import EventState
-from backend.jobs import Job, JobLog, Kind
+from backend.jobs import Job, Kind
 from backend.preannotate import refresh
 from backend.studio import StudioAwayError
-from backend.worker import LONGEST_PAUSE, SLICE, Worker
+from backend.worker import LONGEST_PAUSE, SLICE
 from labeler.errors import LabelerError
 from labeler.integrity import faults
 from labeler.revision import Provenance
 from model.nearest_copy import NearestCopy
+from tests.backend.at_work import work_off
 from tests.backend.test_refresh import Scripted, predicted
 from tests.backend.webhooks import deletion, submission
 from tests.workspaces import make_clip, square
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def log(workspace):
-    return JobLog(workspace.database)
-
-
-@pytest.fixture
-def make_worker(service, submissions, log):
-    def made(engine, find_sync=lambda: None):
-        return Worker(
-            service.workspace,
-            lambda: engine,
-            service.queue,
-            log,
-            submissions,
-            service.facts,
-            find_sync,
-        )
-
-    return made
-
-
-def work_off(worker, queue):
-    """Do what waits, and what comes of it, as the consumer would; say what that was.
-
-    What is delayed is put aside, as the consumer does.
-    """
-    done = []
-    while (task := queue._huey.dequeue()) is not None:
-        if not queue._huey.ready_to_run(task):
-            queue._huey.add_schedule(task)
-            continue
-        if task.name != "job":  # the clock's
-            continue
-        kind, *rest = task.args
-        done.append(Job(Kind(kind), *rest))
-        worker.perform(done[-1])
-    return done
 
 
 def recorded(workspace, clip):
@@ -178,73 +140,6 @@ def test_a_frame_that_somebody_waits_for_comes_first_with_its_neighbours(
     work_off(worker, service.queue)
     assert engine.asked[:SLICE] == [40, 45, 50, 55, 60, 65, 70, 75]
     assert sorted(engine.asked) == list(range(0, 101, 5))  # and each of them once
-
-
-def test_other_weights_mask_everything_anew_but_first_what_a_correction_helps(
-    workspace, service, make_worker
-):
-    clip = make_clip(workspace, frame_count=101)
-    refresh(workspace, clip, Scripted("old-1.0.0+1"))
-    service.inbox.put(submission(square(90), frame=90))
-    engine = Scripted("new-1.0.0+2")
-    worker = make_worker(engine)
-    worker.perform(Job(Kind.TAKE))
-    work_off(worker, service.queue)
-    untouched = [frame for frame in clip.key_frames if frame != 90]
-    assert sorted(engine.asked) == untouched  # each once
-    current = workspace.current(clip)
-    assert {current[frame].model_version for frame in untouched} == {"new-1.0.0+2"}
-    assert service.facts.get(MODEL_VERSION)[0] == "new-1.0.0+2"
-
-    engine.asked.clear()
-    last = make_worker(Scripted("last-1.0.0+3"))
-    service.inbox.put(submission(square(40), annotation=2, frame=40, at=1))
-    last.perform(Job(Kind.TAKE))
-    last.perform(Job(Kind.REFRESH, "walk"))
-    first = [
-        each.frame for each in workspace.revisions(clip) if each.model_version == "last-1.0.0+3"
-    ]
-    assert len(first) == SLICE
-    assert set(first) <= set(range(90))  # what lies beyond 90 is not helped by the correction
-
-
-def test_a_rollback_brings_back_what_was_there_without_computing_it(
-    workspace, service, make_worker
-):
-    clip = make_clip(workspace, frame_count=101)
-    old, new = Scripted("old-1.0.0+1"), Scripted("new-1.0.0+2")
-    service.inbox.put(submission(square(50), frame=50))
-    engines = [old]
-    worker = make_worker(None)
-    worker._find_segmenter = lambda: engines[-1]
-    worker.perform(Job(Kind.TAKE))
-    work_off(worker, service.queue)
-    before = {f: (r.digest, r.uncertainty) for f, r in workspace.current(clip).items()}
-    engines.append(new)
-    worker.perform(Job(Kind.RECONCILE))
-    work_off(worker, service.queue)
-    assert len(new.asked) == 20
-    assert workspace.current(clip)[0].model_version == new.model_version
-    engines.pop()
-    old.asked.clear()
-    worker.perform(Job(Kind.RECONCILE))
-    work_off(worker, service.queue)
-    assert old.asked == []
-    assert {f: (r.digest, r.uncertainty) for f, r in workspace.current(clip).items()} == before
-    assert workspace.current(clip)[0].model_version == old.model_version
-    assert service.facts.get(MODEL_VERSION)[0] == old.model_version
-
-
-def test_a_damaged_mask_is_computed_again_instead_of_brought_back(workspace):
-    clip = make_clip(workspace)
-    old = Scripted("old-1.0.0+1")
-    refresh(workspace, clip, old)
-    refresh(workspace, clip, Scripted("new-1.0.0+2"))
-    workspace.mask_path(workspace.revisions(clip, 5)[0]).write_bytes(b"no picture")
-    old.asked.clear()
-    done = refresh(workspace, clip, old)
-    assert old.asked == [5]
-    assert (done.segmented, done.restored, done.kept) == ((5,), (0, 10, 15), 0)
 
 
 def test_whatever_was_missed_is_found_by_reconciling(workspace, service, make_worker):

@@ -6,7 +6,7 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from backend.retraining import Stage, runs
 from backend.settings import Settings
@@ -30,6 +30,16 @@ SMALL = {
     "MVPS_DEVICE": "cpu",
 }
 SEED = 7
+
+
+def opened(page: Page, annotator: Annotator, at: tuple[str, int]) -> list[str]:
+    """Open a frame's task in the browser, and return whose predictions the editor was given."""
+    task = annotator.tasks[at]
+    address = f"{annotator.stack.studio.url}/projects/{annotator.project}/data?task={task}"
+    with page.expect_response(lambda answer: f"/api/tasks/{task}" in answer.url) as given:
+        page.goto(address)
+    expect(page.locator("img[alt=image]").first).to_be_visible(timeout=60_000)
+    return [each["model_version"] for each in given.value.json()["predictions"]]
 
 
 def test_better_weights_come_and_go_in_label_studio(tmp_path: Path) -> None:
@@ -85,9 +95,7 @@ def test_better_weights_come_and_go_in_label_studio(tmp_path: Path) -> None:
             page.fill("input[name=password]", stack.studio.login.password)
             page.click("button[type=submit]")
             page.wait_for_url(lambda url: "login" not in url)
-            task = ann.tasks["new", 10]
-            page.goto(f"{stack.studio.url}/projects/{ann.project}/data?task={task}")
-            expect(page.get_by_text(second).first).to_be_visible(timeout=60_000)
+            assert opened(page, ann, ("new", 10)) == [second]
 
             kept = json.loads((workspace.root / "credentials.json").read_text())
             login = {"username": kept["user"], "password": kept["password"]}
@@ -102,8 +110,7 @@ def test_better_weights_come_and_go_in_label_studio(tmp_path: Path) -> None:
             for frame, prediction in before.items():
                 assert ann.predictions("new", frame)[0].result == prediction.result
             assert mask_digest(workspace.read(workspace.current(clip)[0])) == mask_digest(submitted)
-            page.reload()
-            expect(page.get_by_text(first).first).to_be_visible(timeout=60_000)
+            assert opened(page, ann, ("new", 10)) == [first]
             for person in (ann, checker):
                 person.studio.close()
     workspace.close()
