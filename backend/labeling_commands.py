@@ -1,5 +1,6 @@
 """The commands of labeling: a clip is masked, corrected, looked at."""
 
+from collections import Counter
 from dataclasses import asdict
 from getpass import getuser
 from pathlib import Path
@@ -17,6 +18,7 @@ from backend.options import (
     load,
     opened,
     tell_worker,
+    waiting_jobs,
 )
 from backend.preannotate import Refresh, refresh
 from backend.propagate import record_correction
@@ -24,7 +26,9 @@ from labeler.console import note, out, progress, say, say_json, table
 from labeler.mask import read_mask
 from labeler.overview import overview
 from labeler.preview import write_preview
+from labeler.priority import next_frames
 from labeler.revision import Provenance
+from model.registry import ModelRegistry
 
 
 def preannotate(
@@ -88,19 +92,28 @@ def preview(
 
 
 def status(context: typer.Context, as_json: Json = False) -> None:
-    """Show the clips and how far their key frames have come."""
+    """Show how far each clip has come, what waits, the champion, and what to fix next."""
     with opened(context) as workspace:
         clips = overview(workspace, judged=True)
+        champion = ModelRegistry(workspace.root / "models").champion
+        waiting = Counter(job.kind.value for job in waiting_jobs(context))
+        following = next_frames(workspace)
     if as_json:
+        listed = [
+            asdict(each.clip)
+            | {"orientation": each.clip.orientation}
+            | {"key_frames": len(each.clip.key_frames), "missing": each.missing}
+            | {provenance.name.lower(): n for provenance, n in each.masks.items()}
+            | {"rules": [asdict(verdict) for verdict in each.verdicts]}
+            for each in clips
+        ]
         say_json(
-            [
-                asdict(each.clip)
-                | {"orientation": each.clip.orientation}
-                | {"key_frames": len(each.clip.key_frames), "missing": each.missing}
-                | {provenance.name.lower(): n for provenance, n in each.masks.items()}
-                | {"rules": [asdict(verdict) for verdict in each.verdicts]}
-                for each in clips
-            ]
+            {
+                "clips": listed,
+                "champion": champion,
+                "waiting": waiting,
+                "next": [asdict(each) for each in following],
+            }
         )
         return
     provenances = [provenance.name.lower() for provenance in Provenance]
@@ -112,12 +125,21 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         cells = map(str, [*numbers, *each.masks.values()])
         shown.add_row(each.clip.name, each.clip.scenario.value, *cells, each.rules)
     out.print(shown)
+    if champion is not None:
+        say(f"champion: {champion}")
+    if waiting:
+        say(f"waiting:  {', '.join(f'{count} {kind}' for kind, count in waiting.items())}")
+    if following:
+        say(f"fix next: {', '.join(f'{each.clip} {each.frame}' for each in following)}")
 
 
 def say_refresh(done: Refresh) -> None:
     """Say what a refresh did to a clip."""
+    if done.restored:
+        say(f"{done.clip}: brought back {len(done.restored)} earlier masks of these weights")
     if not done.segmented:
-        say(f"{done.clip}: all {done.kept} key frames are up to date")
+        if not done.restored:
+            say(f"{done.clip}: all {done.kept} key frames are up to date")
         return
     say(
         f"{done.clip}: masked {len(done.segmented)} key frames at {done.ms_per_frame:.0f} ms each, "

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import wraps
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,6 +15,7 @@ from labeler.console import note, progress, say, say_json
 from labeler.errors import LabelerError
 from labeler.workspace import Workspace
 from model import network_commands
+from model.card import CARD_FILE
 from model.registry import ModelRegistry
 
 models = typer.Typer(
@@ -68,9 +70,18 @@ def promote(
     version: Version,
     reason: Annotated[str, typer.Option(help="Kept beside it.")] = "promoted by hand",
 ) -> None:
-    """Let these weights mask from now on; people's masks stay as they are."""
+    """Let these weights mask from now on; people's masks stay as they are.
+
+    VERSION may also be a folder with weights: they are kept first.
+    """
+    settings: Settings = context.obj
     with opened(context) as workspace:
-        say(f"{_registry(workspace).promote(version, reason)} is the champion.")
+        registry = _registry(workspace)
+        if (Path(version) / CARD_FILE).is_file():
+            version = registry.keep(Path(version)).model_version
+        say(f"{registry.promote(version, reason)} is the champion.")
+        if settings.model:
+            note(f"A worker that is started with MVPS_MODEL={settings.model} stays with that one.")
         _reconcile(context)
 
 

@@ -14,7 +14,7 @@ from labeler.integrity import open_workspace
 from labeler.workspace import Workspace
 
 if TYPE_CHECKING:
-    from backend.jobs import Job
+    from backend.jobs import Job, JobQueue
     from model.segmenter import Segmenter
 
 # Whatever imports torch (2 s) or decodes video is imported by the function that needs it.
@@ -63,11 +63,23 @@ def tell_worker(context: typer.Context, clip: Clip) -> None:
 
 def ask_worker(context: typer.Context, job: "Job") -> None:
     """Let the worker, if there ever was one, do a job."""
+    if (queue := _queue(context)) is not None:
+        queue.ask(job)
+
+
+def waiting_jobs(context: typer.Context) -> "list[Job]":
+    """The jobs that wait for a worker; none where there never was one."""
+    queue = _queue(context)
+    return [] if queue is None else queue.waiting()
+
+
+def _queue(context: typer.Context) -> "JobQueue | None":
     from backend.jobs import JobQueue
 
     settings: Settings = context.obj
     if settings.queue_url or (settings.workspace / "queue.db").exists():
-        JobQueue(settings.workspace, settings.queue_url).ask(job)
+        return JobQueue(settings.workspace, settings.queue_url)
+    return None
 
 
 def load(

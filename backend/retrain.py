@@ -34,7 +34,7 @@ from model.card import ModelCard, read_card, write_card
 from model.data.layouts import portraits_from
 from model.data.snapshot import held_out_takes, sources_of
 from model.data.sources import Sources, Take
-from model.engines import BUNDLED, DEFAULT_MODEL, find_device, load_segmenter
+from model.engines import DEFAULT_MODEL, find_device, load_segmenter, weights_folder
 from model.measure.judge import Outcome, Verdict, judge
 from model.measure.judge_page import judge_page
 from model.registry import ModelRegistry
@@ -102,18 +102,35 @@ def retrain(
 
 def _begin(workspace: Workspace, settings: Settings) -> Run:
     """Take a snapshot, and keep a copy of the champion, which the candidate is compared with."""
-    registry = ModelRegistry(workspace.root / "models")
-    if registry.champion is None:
-        kept = registry.keep(BUNDLED / DEFAULT_MODEL)
-        registry.promote(kept.model_version, "came with the tool")
-    champion = registry.champion or ""
-    snapshot = take_snapshot(workspace, settings.test_share)
     begun = datetime.now(UTC)
     run = Run(workspace.root / FOLDER / begun.strftime("%Y-%m-%dT%H-%M-%S.%f"))
-    run.folder.mkdir(parents=True)
-    snapshot.write(run.folder / SNAPSHOT)
-    run.write(State(Stage.TRAINING, begun, champion))  # last: a folder with a state is whole
+    state, snapshot = State(Stage.TRAINING, begun, ""), Snapshot((), (), (), ())
+    try:
+        state = replace(state, champion=_first_champion(workspace, settings))
+        snapshot = take_snapshot(workspace, settings.test_share)
+    except LabelerError as error:  # whoever clicked a button reads it on the status page
+        state = replace(state, stage=Stage.FAILED, sentence=str(error))
+        raise
+    finally:
+        run.folder.mkdir(parents=True)
+        snapshot.write(run.folder / SNAPSHOT)
+        run.write(state)  # last: a folder with a state is whole
     return run
+
+
+def _first_champion(workspace: Workspace, settings: Settings) -> str:
+    """The champion; where there is none, the weights that mask now become the first one."""
+    registry = ModelRegistry(workspace.root / "models")
+    if (champion := registry.champion) is not None:
+        return champion
+    model = settings.model or DEFAULT_MODEL
+    folder = weights_folder(model, registry.folder)
+    if folder is None:
+        raise LabelerError(
+            f"{model!r} has no weights that could be trained further; set MVPS_MODEL to a folder "
+            "with weights, or leave it out."
+        )
+    return registry.promote(registry.keep(folder).model_version, "to begin with")
 
 
 def _train(run: Run, workspace: Workspace, settings: Settings, note: Note, report: Report) -> None:

@@ -108,13 +108,17 @@ def find_device(name: str) -> torch.device:
     return device
 
 
-def _find(model: str, models: Path | None) -> tuple[ModelCard, Mapping[str, torch.Tensor]]:
+def weights_folder(model: str, models: Path | None) -> Path | None:
+    """The folder of weights by its path, by their version in `models`, or by their bundled name."""
     folders = [Path(model), BUNDLED / model]
     if models is not None:
         folders.insert(1, models / model)
-    for folder in folders:
-        if (folder / CARD_FILE).is_file():
-            return load_model(folder)
+    return next((folder for folder in folders if (folder / CARD_FILE).is_file()), None)
+
+
+def _find(model: str, models: Path | None) -> tuple[ModelCard, Mapping[str, torch.Tensor]]:
+    if (folder := weights_folder(model, models)) is not None:
+        return load_model(folder)
     if model in CONFIGURATIONS:
         return _untrained(model)
     if Path(model).exists():

@@ -42,9 +42,12 @@ def test_from_a_video_to_a_dataset(mvps, video, tmp_path):
     assert (tmp_path / "pages" / "walk.html").stat().st_size > 10_000
 
     out, _ = mvps.run("status", "--json")
-    (status,) = json.loads(out)
+    told = json.loads(out)
+    (status,) = told["clips"]
+    assert (told["champion"], told["waiting"]) == (None, {})
+    assert len(told["next"]) == 5
     assert (status["name"], status["key_frames"], status["predicted"]) == ("walk", 5, 5)
-    assert "walk" in mvps.run("status")[0]
+    assert "fix next: walk " in mvps.run("status")[0]
 
     _, err = mvps.run("export", tmp_path / "dataset", expect=1)
     assert "--include-unreviewed" in err
@@ -140,7 +143,7 @@ def test_an_interrupted_add_leaves_no_clip(mvps, tmp_path, how):
     assert process.returncode != 0
     assert "Traceback" not in err
     out, err = mvps.run("status", "--json")
-    assert json.loads(out) == []
+    assert json.loads(out)["clips"] == []
     assert ("Removed what an interrupted" in err) == (how == signal.SIGKILL)
     assert list((mvps.root / "pending").iterdir()) == []
     assert list((mvps.root / "clips").iterdir()) == []

@@ -47,7 +47,7 @@ def test_a_folder_is_judged_video_by_video_and_can_be_added_again(mvps, videos):
     assert "torn.mp4" in err
     assert file_bytes(mvps.root / "clips") == before
 
-    status = {each["name"]: each for each in json.loads(mvps.run("status", "--json")[0])}
+    status = {each["name"]: each for each in json.loads(mvps.run("status", "--json")[0])["clips"]}
     judged = {rule["rule"]: rule["kept"] for rule in status["cut"]["rules"]}
     assert judged == {
         "portrait": None,
@@ -79,7 +79,7 @@ def test_a_table_brings_source_and_licence_and_is_begun_by_a_template(mvps, vide
     assert len(failures) == 2
     assert "'opera' is no scenario" in failures[0]
     assert "torn.mp4" in failures[1]
-    clips = {each["name"]: each for each in json.loads(mvps.run("status", "--json")[0])}
+    clips = {each["name"]: each for each in json.loads(mvps.run("status", "--json")[0])["clips"]}
     assert sorted(clips) == ["cut-1", "cut-2", "good"]
     assert {each["licence"] for each in clips.values()} == {"CC0"}
     assert clips["cut-1"]["sha256"] == clips["cut-2"]["sha256"]
