@@ -70,6 +70,9 @@ def test_models_by_command(workspace, registry, service):
     assert [step["reason"] for step in shown["champion"]] == ["by eye"]
     assert f"{one} is the champion again." in mvps(root, "models", "rollback")
     assert registry.champion == one
+    folder = root / "made2"
+    assert f"{two} is the champion." in mvps(root, "models", "promote", folder)  # or a folder
+    assert f"{one} is the champion again." in mvps(root, "models", "rollback")
     assert "There is no champion before" in mvps(root, "models", "rollback", fails=1)
     assert "There is no model '7'" in mvps(root, "models", "promote", "7", fails=1)
 

@@ -23,7 +23,7 @@ from model.engines import load_segmenter
 from model.registry import ModelRegistry
 from model.saved import load_model, save_model
 from tests.accepted import accepted_clip
-from tests.tiny import SIDE, tiny_champion
+from tests.tiny import SIDE, tiny_champion, tiny_weights
 
 ROOT = Path(__file__).parents[2]
 
@@ -251,6 +251,28 @@ def test_a_promotion_meanwhile_is_not_undone(ready):
 def _saved(folder, tensors, fields):
     save_model(folder, tensors, version="9.0.0", **fields)
     return folder
+
+
+def test_why_one_cannot_begin_is_to_be_read_on_the_page(workspace):
+    with pytest.raises(LabelerError, match="is accepted yet"):
+        retrain(workspace, small(workspace), lambda _: None)
+    assert state_of(workspace).stage is Stage.FAILED
+    assert "is accepted yet" in state_of(workspace).sentence
+    accepted_clip(workspace, "clip1", 1)
+    with pytest.raises(LabelerError, match="'copy' has no weights that could be trained further"):
+        retrain(workspace, small(workspace, model="copy"), lambda _: None)
+    assert len(runs(workspace.root)) == 2
+    assert not is_running(workspace.root)
+
+
+def test_the_first_champion_is_what_masks_now(workspace, tmp_path):
+    weights = tiny_weights(tmp_path / "mine")
+    for seed in range(1, 6):
+        accepted_clip(workspace, f"clip{seed}", seed)
+    settings = small(workspace, model=str(weights), train_steps=1, train_rate=1e-9)
+    state = retrain(workspace, settings, lambda _: None)
+    assert state.champion == read_card(weights).model_version
+    assert ModelRegistry(workspace.root / "models").champion == state.champion
 
 
 def test_when_it_is_due(workspace):
