@@ -15,7 +15,7 @@ from backend.inbox import EventState
 from backend.jobs import Job, Kind
 from backend.models_page import models_routes
 from backend.our_page import from_our_page
-from backend.plugin import PortraitLabeler, Service
+from backend.plugin import START_TRAINING, PortraitLabeler, Service
 from backend.review_page import review_routes
 from backend.status_page import status_of
 from backend.telemetry import metrics_of
@@ -121,7 +121,12 @@ def _is_authorized(credentials: Credentials) -> bool:
         return False
     user = _same(shown.username or "", credentials.user)
     password = _same(shown.password or "", credentials.password)
-    return user & password
+    return user & password and (request.path != "/webhook" or _starts_training())
+
+
+def _starts_training() -> bool:
+    payload = request.get_json(silent=True)
+    return isinstance(payload, dict) and payload.get("action") == START_TRAINING
 
 
 def _same(one: str, other: str) -> bool:

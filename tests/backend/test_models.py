@@ -139,6 +139,8 @@ def test_start_training_in_label_studio_asks_for_one(client, service):
     said = {"action": "START_TRAINING", "project": {"id": 1}}
     assert client.post("/webhook", json=said).status_code == 401
     assert client.post("/webhook", json=said, headers=basic()).status_code == 200
+    other = {"action": "ANNOTATION_CREATED"}  # all else must show the secret
+    assert client.post("/webhook", json=other, headers=basic()).status_code == 401
     assert service.queue.waiting() == [Job(Kind.TRAIN)]
 
 

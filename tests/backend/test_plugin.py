@@ -86,8 +86,14 @@ def test_fit_lets_pass_what_is_nobodys_mask(labeler, service, way):
 
 def test_fit_without_an_event_does_nothing(labeler, service):
     assert labeler.fit() == labeler.fit(()) == labeler.fit([], workdir="/tmp") == {"events": 0}
-    assert labeler.fit((), event="START_TRAINING", data={}) == {"events": 0}
     assert service.queue.waiting() == []
+
+
+def test_start_training_is_asked_for_and_not_done_here(labeler, service):
+    for _ in range(2):
+        assert labeler.fit((), event="START_TRAINING", data={}) == {"events": 1}
+    assert labeler.fit({"action": "START_TRAINING"}) == {"events": 1}
+    assert {job.kind for job in service.queue.waiting()} == {"train"}
 
 
 @pytest.mark.parametrize("way", told(deletion(7)))
