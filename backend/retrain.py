@@ -106,8 +106,8 @@ def _begin(workspace: Workspace, settings: Settings) -> Run:
     run = Run(workspace.root / FOLDER / begun.strftime("%Y-%m-%dT%H-%M-%S.%f"))
     state, snapshot = State(Stage.TRAINING, begun, ""), Snapshot((), (), (), ())
     try:
-        state = replace(state, champion=_first_champion(workspace, settings))
         snapshot = take_snapshot(workspace, settings.test_share)
+        state = replace(state, champion=_first_champion(workspace, settings))
     except LabelerError as error:  # whoever clicked a button reads it on the status page
         state = replace(state, stage=Stage.FAILED, sentence=str(error))
         raise

@@ -269,7 +269,7 @@ def test_the_first_champion_is_what_masks_now(workspace, tmp_path):
     weights = tiny_weights(tmp_path / "mine")
     for seed in range(1, 6):
         accepted_clip(workspace, f"clip{seed}", seed)
-    settings = small(workspace, model=str(weights), train_steps=1, train_rate=1e-9)
+    settings = small(workspace, model=str(weights), train_steps=1, judge_clips=9)
     state = retrain(workspace, settings, lambda _: None)
     assert state.champion == read_card(weights).model_version
     assert ModelRegistry(workspace.root / "models").champion == state.champion
