@@ -15,7 +15,7 @@ from labeler.console import note, progress, say, say_json
 from labeler.errors import LabelerError
 from labeler.workspace import Workspace
 from model import network_commands
-from model.card import CARD_FILE
+from model.card import CARD_FILE, read_card
 from model.registry import ModelRegistry
 
 models = typer.Typer(
@@ -56,9 +56,8 @@ def show(context: typer.Context, version: Version) -> None:
     """Show one card, and when these weights were the champion."""
     with opened(context) as workspace:
         registry = _registry(workspace)
-        name = registry.path(version).name
-        (card,) = [each for each in registry.cards() if each.model_version == name]
-        steps = [asdict(each) for each in registry.steps if each.champion == name]
+        card = read_card(registry.path(version))
+        steps = [asdict(each) for each in registry.steps if each.champion == card.model_version]
         say_json(
             asdict(card) | {"champion": [each | {"at": each["at"].isoformat()} for each in steps]}
         )
@@ -135,7 +134,6 @@ train = with_workspace(network_commands.train)
 
 
 def _retrain(context: typer.Context, given: dict[str, Any]) -> None:
-    from backend.jobs import Job, Kind
     from backend.retrain import retrain
 
     settings: Settings = context.obj
@@ -151,7 +149,7 @@ def _retrain(context: typer.Context, given: dict[str, Any]) -> None:
     with opened(context) as workspace, progress("retraining") as update:
         state = retrain(workspace, settings, note, update)
         say(state.sentence)
-        ask_worker(context, Job(Kind.RECONCILE))
+        _reconcile(context)
 
 
 def _registry(workspace: Workspace) -> ModelRegistry:

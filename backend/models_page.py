@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from backend.jobs import Job, Kind
 from backend.our_page import from_our_page
 from backend.plugin import Service
-from backend.retraining import is_running, runs
+from backend.retraining import is_running, last_run, runs
 from model.registry import ModelRegistry
 
 
@@ -17,7 +17,7 @@ def network_of(service: Service) -> dict[str, Any]:
     """What the status page says of weights and of the last retraining."""
     root = service.workspace.root
     registry = ModelRegistry(root / "models")
-    run = next(iter(runs(root)), None)
+    run = last_run(root)
     return {
         "champion": registry.champion,
         "can_roll_back": registry.can_roll_back,
@@ -57,7 +57,7 @@ def models_routes(service: Service) -> Blueprint:
 
     @routes.post("/retraining/stop")
     def stop() -> AnyResponse:
-        for run in runs(root)[:1]:
+        if (run := last_run(root)) is not None:
             run.stop()
         return redirect("/", HTTPStatus.SEE_OTHER)
 

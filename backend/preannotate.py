@@ -91,7 +91,9 @@ def refresh(
         again = {
             frame
             for frame in chosen
-            if _restore(workspace, revisions.get(frame, ()), segmenter.model_version, wanted[frame])
+            if _restore(
+                workspace, clip, revisions.get(frame, ()), segmenter.model_version, wanted[frame]
+            )
         }
         restored += again
         anew = [frame for frame in chosen if frame not in again]
@@ -124,7 +126,11 @@ def refresh(
 
 
 def _restore(
-    workspace: Workspace, revisions: Sequence[Revision], model_version: str, references: str
+    workspace: Workspace,
+    clip: Clip,
+    revisions: Sequence[Revision],
+    model_version: str,
+    references: str,
 ) -> bool:
     """Record what these weights said of a frame with these references, if they ever did, again."""
     asked = (model_version, references)
@@ -137,7 +143,7 @@ def _restore(
     except LabelerError:  # the doctor tells of the damaged file; the mask is computed again
         return False
     workspace.record_prediction(
-        workspace.clip(last.clip),
+        clip,
         last.frame,
         mask,
         model_version=model_version,

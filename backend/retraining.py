@@ -148,6 +148,11 @@ def runs(workspace: Path) -> list[Run]:
     return [Run(path.parent) for path in states]
 
 
+def last_run(workspace: Path) -> Run | None:
+    """The retraining of a workspace that began last; None where there was none."""
+    return next(iter(runs(workspace)), None)
+
+
 @contextmanager
 def only_one(workspace: Path) -> Iterator[None]:
     """Hold the lock of the one retraining that there may be.
@@ -196,7 +201,7 @@ def end_running(workspace: Path) -> None:
 
 def unfinished(workspace: Path) -> Run | None:
     """The retraining that a process left when it was killed; None where there is none."""
-    last = next(iter(runs(workspace)), None)
+    last = last_run(workspace)
     return None if last is None or last.state.stage.ended else last
 
 
@@ -206,7 +211,7 @@ def is_due(workspace: Workspace, settings: Settings) -> bool:
         return True
     if not settings.retrain_masks:
         return False
-    done, last = set(), next(iter(runs(workspace.root)), None)
+    done, last = set(), last_run(workspace.root)
     if last is not None:
         if datetime.now(UTC) - last.state.begun < timedelta(hours=settings.retrain_hours):
             return False

@@ -1,5 +1,6 @@
 """Whether two pictures show the same moment, whatever their size, name or encoding."""
 
+import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labeler.clip import Image, read_image
+from labeler.files import write_atomically
 from labeler.threads import call_all
 
 SIDE = 16
@@ -53,6 +55,18 @@ def look_of(image: Image) -> NDArray[np.float32]:
     return np.asarray(small.ravel() / max(float(np.linalg.norm(small)), 1e-6), np.float32)
 
 
+def write_looks(path: Path, looks: Looks) -> None:
+    """Write thumbnails to a file, whole or not at all, in half precision."""
+    data = io.BytesIO()
+    np.save(data, looks.astype(np.float16))
+    write_atomically(path, data.getvalue())
+
+
+def read_looks(path: Path) -> Looks:
+    """Read what `write_looks` wrote."""
+    return np.asarray(np.load(path), np.float32)
+
+
 def alike(pictures: Iterable[Path], clips: Mapping[str, Looks]) -> list[Likeness]:
     """Those pictures, in order, that show what a frame of some clip shows, and which.
 
@@ -67,7 +81,7 @@ def alike(pictures: Iterable[Path], clips: Mapping[str, Looks]) -> list[Likeness
     if not clips:
         return []
     looks = looks_of(paths)
-    best = {name: looks @ frames.T.astype(np.float32) for name, frames in clips.items()}
+    best = {name: looks @ frames.T for name, frames in clips.items()}
     found = []
     for position, path in enumerate(paths):
         name = max(best, key=lambda clip: best[clip][position].max())

@@ -6,18 +6,15 @@ On disk, below the workspace::
     locked/<clip>.npy       what each frame of a test clip looks like, see `labeler.likeness`
 """
 
-import io
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import numpy as np
 
 from labeler.clip import frame_name
 from labeler.clips_table import ClipRow
 from labeler.errors import LabelerError
 from labeler.files import write_atomically
-from labeler.likeness import Looks, looks_of
+from labeler.likeness import Looks, looks_of, read_looks, write_looks
 from labeler.revision import Provenance
 from labeler.split import TEST_SHARE, Split, split_clips
 from labeler.workspace import Workspace
@@ -90,16 +87,14 @@ def draw_locked(workspace: Workspace, test_share: float = TEST_SHARE) -> Locked:
 def locked_looks(workspace: Path) -> dict[str, Looks]:
     """What each frame of the test clips looks like, by clip."""
     names = read_locked(workspace).split.test
-    return {name: np.load(workspace / "locked" / f"{name}.npy") for name in names}
+    return {name: read_looks(workspace / "locked" / f"{name}.npy") for name in names}
 
 
 def _write_looks(workspace: Workspace, folder: Path, name: str) -> None:
     clip = workspace.clip(name)
     frames = workspace.frames(clip).folder
     looks = looks_of(frames / f"{frame_name(i)}.jpg" for i in range(clip.frame_count))
-    data = io.BytesIO()
-    np.save(data, looks.astype(np.float16))
-    write_atomically(folder / f"{name}.npy", data.getvalue())
+    write_looks(folder / f"{name}.npy", looks)
 
 
 def _row(name: str, digest: str, source: str) -> ClipRow:

@@ -5,7 +5,6 @@ from the nearest frame that a person masked, since a correction helps its neighb
 different it looks from all those, since the network learns most from what it has not seen.
 """
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labeler.clip import Clip, frame_name
-from labeler.files import write_atomically
-from labeler.likeness import Looks, looks_of
+from labeler.likeness import Looks, looks_of, read_looks, write_looks
 from labeler.revision import Revision
 
 if TYPE_CHECKING:
@@ -66,17 +64,15 @@ def key_frame_looks(workspace: "Workspace", clip: Clip, *, make: bool = True) ->
     """
     path = workspace.root / "looks" / f"{clip.name}.npy"
     if path.exists():
-        looks: Looks = np.load(path)
+        looks = read_looks(path)
         if len(looks) == len(clip.key_frames):
-            return looks.astype(np.float32)
+            return looks
     if not make:
         return None
     frames = workspace.frames(clip).folder
     looks = looks_of(frames / f"{frame_name(index)}.jpg" for index in clip.key_frames)
     path.parent.mkdir(exist_ok=True)
-    data = io.BytesIO()
-    np.save(data, looks.astype(np.float16))
-    write_atomically(path, data.getvalue())
+    write_looks(path, looks)
     return looks
 
 

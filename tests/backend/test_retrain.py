@@ -5,6 +5,7 @@ takes seconds.
 """
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -147,8 +148,9 @@ def state_of(workspace):
 def test_a_retraining_killed_twice_goes_on_and_there_is_never_a_second(ready):
     workspace, registry = ready
     first = registry.champion
-    running = process(workspace)
-    wait_for(lambda: (state := state_of(workspace)) and state.done > 5)
+    running = process(workspace, train_steps=40)
+    wait_for(lambda: (state := state_of(workspace)) and state.done)
+    running.send_signal(signal.SIGSTOP)  # lest it is through before the other has begun
     assert is_running(workspace.root)
     other = process(workspace)  # two triggers at once make one run
     said = other.communicate()[0]
@@ -160,18 +162,17 @@ def test_a_retraining_killed_twice_goes_on_and_there_is_never_a_second(ready):
     assert not is_running(workspace.root)
     assert is_due(workspace, small(workspace, retrain_masks=0))  # to go on with it
 
-    running = process(workspace)
+    running = process(workspace, train_steps=40)
     wait_for(lambda: state_of(workspace).stage is Stage.JUDGING)
     running.kill()
     running.communicate()
     assert registry.champion == first
 
-    running = process(workspace)
+    running = process(workspace, train_steps=40)
     said = running.communicate()[0]
     assert running.returncode == 0, said
     (run,) = runs(workspace.root)
     assert run.state.stage is Stage.PROMOTED
-    assert run.state.attempts == 3
     assert registry.champion == run.state.candidate
     assert not is_due(workspace, small(workspace, retrain_masks=1, retrain_hours=0))
 
@@ -179,9 +180,9 @@ def test_a_retraining_killed_twice_goes_on_and_there_is_never_a_second(ready):
 def test_one_that_ends_without_a_word_is_given_up(ready):
     workspace, _ = ready
     for _ in range(3):
-        running = process(workspace)
-        seen = (state_of(workspace) or Stage).__dict__.get("attempts", 0)
-        wait_for(lambda seen=seen: (s := state_of(workspace)) and s.attempts > seen)
+        before = state.attempts if (state := state_of(workspace)) else 0
+        running = process(workspace, train_steps=40)
+        wait_for(lambda before=before: (s := state_of(workspace)) and s.attempts > before)
         running.kill()
         running.communicate()
     with pytest.raises(LabelerError, match="ended 3 times without a word"):

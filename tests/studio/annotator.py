@@ -106,7 +106,7 @@ class Annotator:
         """Wait until something is to be seen."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            if (seen := see()) is not None and seen is not False:
+            if seen := see():
                 return seen
             time.sleep(0.1)
         raise AssertionError(f"not within {seconds:.0f} s: {what}\n{self.logs()}")
