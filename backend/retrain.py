@@ -233,7 +233,8 @@ def _conclude(run: Run, workspace: Workspace, verdict: Verdict) -> None:
     if better:
         registry.promote(card.model_version, sentence)
     run.tell(stage=Stage.PROMOTED if better else Stage.KEPT, sentence=sentence)
-    (run.weights / CHECKPOINT_FILE).unlink(missing_ok=True)
+    for checkpoint in run.folder.glob(f"*/{CHECKPOINT_FILE}"):
+        checkpoint.unlink()
 
 
 def _known(run: Run, workspace: Workspace, card: ModelCard) -> Snapshot | None:

@@ -1,7 +1,9 @@
 """What a set of weights is: its card, which can be read without loading a network."""
 
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -23,7 +25,8 @@ class ModelCard:
     about: recipe, seed, steps, seconds. `scores` are what was measured, by name; nothing stands
     there that was not. Of weights that were trained on a workspace's masks, `parent` names those
     they began with, `snapshot` the masks (see `labeler.snapshot`), and `verdict` says what came of
-    judging them.
+    judging them. `parts` are the versions of other weights, in folders beside its own, that an
+    engine of several is made of; it has none of its own then, and `weights_sha256` is of theirs.
     """
 
     model_version: str
@@ -37,6 +40,7 @@ class ModelCard:
     close_up_size: int = 0
     training: dict[str, str | int | float] = field(default_factory=dict)
     scores: dict[str, float] = field(default_factory=dict)
+    parts: list[str] = field(default_factory=list)
     parent: str = ""
     snapshot: str = ""
     verdict: str = ""
@@ -81,3 +85,34 @@ def read_card(folder: Path) -> ModelCard:
         raise LabelerError(
             f"{path} is no model card ({error}); put back the one its weights came with."
         ) from None
+
+
+def part_folders(folder: Path) -> list[Path]:
+    """Find the folders of the weights that the card in `folder` is made of, beside it.
+
+    Raises:
+        LabelerError: one is not there, or they are not those that the card was made for.
+    """
+    card = read_card(folder)
+    beside = {}
+    for path in folder.resolve().parent.glob(f"*/{CARD_FILE}"):
+        with suppress(LabelerError):  # whatever else lies there may be damaged
+            beside[read_card(path.parent).model_version] = path.parent
+    if missing := [version for version in card.parts if version not in beside]:
+        raise LabelerError(
+            f"{card.model_version} needs {missing[0]}, which is not beside {folder}; bring both "
+            "folders back from their source."
+        )
+    found = [beside[version] for version in card.parts]
+    if digest_of_parts(found) != card.weights_sha256:
+        raise LabelerError(
+            f"{folder / CARD_FILE} was made for other weights than {', '.join(card.parts)}; bring "
+            "the folders back from their source."
+        )
+    return found
+
+
+def digest_of_parts(folders: Sequence[Path]) -> str:
+    """The SHA-256 of the SHA-256s of several weights, by their cards."""
+    digests = "".join(read_card(folder).weights_sha256 for folder in folders)
+    return hashlib.sha256(digests.encode()).hexdigest()

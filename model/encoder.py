@@ -1,17 +1,17 @@
-"""Looks at frames, whole or closely, and keeps what the network says of them."""
+"""Looks at frames, whole or closely, and keeps what a network says of them."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Generic, Protocol, Self, TypeVar
 
 import cv2
 import numpy as np
 import torch
 
 from labeler.clip import Frames, Image
-from model.features import Features, to_input
-from model.pdnet import PDNet
+from model.features import to_input
 from model.precision import precision
 from model.window import Window
 
@@ -25,29 +25,44 @@ class View:
     window: Window | None = None
 
 
+class Batched(Protocol):
+    """The features of a batch of frames."""
+
+    @property
+    def nbytes(self) -> int:
+        """The memory they need, in bytes."""
+
+    def __getitem__(self, index: slice, /) -> Self: ...
+
+
+F = TypeVar("F", bound=Batched)
+
+
 @dataclass(frozen=True)
-class Encoded:
+class Encoded(Generic[F]):
     """The features of one view, a batch of 1, and the (height, width) of what was looked at."""
 
-    features: Features
+    features: F
     size: tuple[int, int]
 
 
-class Encoder:
-    """Encodes views with PDNet; those seen last are kept, so that none is encoded again soon.
+class Encoder(Generic[F]):
+    """Encodes views; those seen last are kept, so that none is encoded again soon.
 
     Args:
-        network: PDNet, on the device.
+        encode: the network's part that says what can be said of B x 3 x H x W images.
         device: where to compute, see `model.precision`.
         cache_bytes: how much of the features to keep.
     """
 
-    def __init__(self, network: PDNet, device: torch.device, cache_bytes: int) -> None:
-        self._network = network
+    def __init__(
+        self, encode: Callable[[torch.Tensor], F], device: torch.device, cache_bytes: int
+    ) -> None:
+        self._encode = encode
         self._device = device
         self._limit = cache_bytes
         self._size = 0
-        self._kept: OrderedDict[tuple[str, View], Encoded] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, View], Encoded[F]] = OrderedDict()
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="frames")
 
     @property
@@ -55,9 +70,9 @@ class Encoder:
         """The memory that the features need which are kept, at most `cache_bytes`."""
         return self._size
 
-    def encode(self, frames: Frames, views: Sequence[View]) -> list[Encoded]:
+    def encode(self, frames: Frames, views: Sequence[View]) -> list[Encoded[F]]:
         """The features of views of one side, encoding together those that are not kept."""
-        found: dict[View, Encoded] = {}
+        found: dict[View, Encoded[F]] = {}
         for view in views:
             kept = self._kept.get((frames.key, view))
             if kept is not None:
@@ -71,14 +86,14 @@ class Encoder:
             )
             with precision(self._device):
                 pixels = to_input(torch.from_numpy(squashed).to(self._device))
-                features = self._network.encode(pixels.to(memory_format=torch.channels_last))
+                features = self._encode(pixels.to(memory_format=torch.channels_last))
             for position, (view, image) in enumerate(zip(missing, images, strict=True)):
                 size = (image.shape[0], image.shape[1])
                 found[view] = Encoded(features[position : position + 1], size)
                 self._keep((frames.key, view), found[view])
         return [found[view] for view in views]
 
-    def _keep(self, key: tuple[str, View], encoded: Encoded) -> None:
+    def _keep(self, key: tuple[str, View], encoded: Encoded[F]) -> None:
         self._kept[key] = encoded
         self._size += encoded.features.nbytes
         while self._size > self._limit:

@@ -1,16 +1,24 @@
 """The table of engines, and how one is found by name and loaded with its weights."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save as save_tensors
+from torch import nn
 
 from labeler.errors import LabelerError
 from model.baselines import BASELINES
-from model.card import CARD_FILE, ModelCard
-from model.pdnet import CONFIGURATIONS, PDNet
+from model.card import CARD_FILE, ModelCard, part_folders, read_card
+from model.gam import CONFIGURATIONS as GAM_CONFIGURATIONS
+from model.gam import GAM
+from model.gam_segmenter import GAMSegmenter
+from model.pair_segmenter import PairSegmenter
+from model.pdnet import CONFIGURATIONS as PDNET_CONFIGURATIONS
+from model.pdnet import PDNet
 from model.pdnet_segmenter import PDNetSegmenter
 from model.registry import ModelRegistry
 from model.saved import fill, load_model
@@ -20,20 +28,23 @@ DEFAULT_MODEL = "pdnet-small"
 BUNDLED = Path(__file__).parent / "weights"
 """Weights that come with the package, a folder each, named by their configuration."""
 
-Build = Callable[[ModelCard, Mapping[str, torch.Tensor], torch.device, int], Segmenter]
+
+@dataclass(frozen=True)
+class Engine:
+    """A kind of network.
+
+    Attributes:
+        configurations: the names of its sizes.
+        network: makes one of them, untrained.
+        segmenter: makes an engine of a network, its card, a device and a batch size.
+    """
+
+    configurations: Collection[str]
+    network: Callable[[str], nn.Module]
+    segmenter: Callable[[Any, ModelCard, torch.device, int], Segmenter]
 
 
-def _pdnet(
-    card: ModelCard, tensors: Mapping[str, torch.Tensor], device: torch.device, batch_size: int
-) -> Segmenter:
-    if card.configuration not in CONFIGURATIONS:
-        raise LabelerError(
-            f"The weights {card.model_version} are for {card.configuration!r}, which this version "
-            f"does not know; it knows {', '.join(CONFIGURATIONS)}."
-        )
-    with torch.device("meta"):  # no time for initial values, and nobody's random numbers taken
-        network = PDNet(CONFIGURATIONS[card.configuration])
-    fill(network, tensors, card)
+def _pdnet(network: PDNet, card: ModelCard, device: torch.device, batch_size: int) -> Segmenter:
     return PDNetSegmenter(
         network,
         card.model_version,
@@ -45,8 +56,21 @@ def _pdnet(
     )
 
 
-ENGINES: dict[str, Build] = {"pdnet": _pdnet}
-"""Every engine with weights, by the name that a model card gives it."""
+def _gam(network: GAM, card: ModelCard, device: torch.device, batch_size: int) -> Segmenter:
+    return GAMSegmenter(network, card.model_version, device, input_size=card.input_size)
+
+
+ENGINES = {
+    "pdnet": Engine(PDNET_CONFIGURATIONS, lambda name: PDNet(PDNET_CONFIGURATIONS[name]), _pdnet),
+    "gam": Engine(GAM_CONFIGURATIONS, lambda name: GAM(GAM_CONFIGURATIONS[name]), _gam),
+}
+"""Every engine with weights of its own, by the name that a model card gives it."""
+
+PAIRS: dict[str, Callable[[Any, Any, str], Segmenter]] = {"pdnet+gam": PairSegmenter}
+"""Every engine made of two others."""
+
+BUNDLED_OF = {"pdnet": "pdnet-small", "gam": "gam-small", "pdnet+gam": "pair-small"}
+"""The weights that come with the package for each engine."""
 
 
 def load_segmenter(
@@ -74,13 +98,35 @@ def load_segmenter(
         baseline = BASELINES[model]()
         return baseline, _card_of_baseline(model, baseline.model_version)
     where = find_device(device)
-    card, tensors = _find(model or default_model(models), models)
-    if card.engine not in ENGINES:
-        raise LabelerError(
-            f"{card.model_version} is for the engine {card.engine!r}, which this version does not "
-            f"have; it has {', '.join(ENGINES)}."
+    model = model or default_model(models)
+    if (folder := weights_folder(model, models)) is not None and (card := read_card(folder)).parts:
+        if card.engine not in PAIRS or len(card.parts) != 2:
+            raise LabelerError(_unknown_engine(card))
+        parts = [str(part) for part in part_folders(folder)]
+        finder, carrier = (
+            load_segmenter(part, device=device, batch_size=batch_size)[0] for part in parts
         )
-    return ENGINES[card.engine](card, tensors, where, batch_size), card
+        return PAIRS[card.engine](finder, carrier, card.model_version), card
+    card, tensors = _find(model, models)
+    if card.engine not in ENGINES:
+        raise LabelerError(_unknown_engine(card))
+    engine = ENGINES[card.engine]
+    if card.configuration not in engine.configurations:
+        raise LabelerError(
+            f"The weights {card.model_version} are for {card.configuration!r}, which this version "
+            f"does not know; it knows {', '.join(engine.configurations)}."
+        )
+    with torch.device("meta"):  # no time for initial values, and nobody's random numbers taken
+        network = engine.network(card.configuration)
+    fill(network, tensors, card)
+    return engine.segmenter(network, card, where, batch_size), card
+
+
+def _unknown_engine(card: ModelCard) -> str:
+    return (
+        f"{card.model_version} is for the engine {card.engine!r}, which this version does not "
+        f"have; it has {', '.join([*ENGINES, *PAIRS])}."
+    )
 
 
 def default_model(models: Path | None) -> str:
@@ -119,11 +165,13 @@ def weights_folder(model: str, models: Path | None) -> Path | None:
 def _find(model: str, models: Path | None) -> tuple[ModelCard, Mapping[str, torch.Tensor]]:
     if (folder := weights_folder(model, models)) is not None:
         return load_model(folder)
-    if model in CONFIGURATIONS:
-        return _untrained(model)
+    for name, engine in ENGINES.items():
+        if model in engine.configurations:
+            return _untrained(name, model)
     if Path(model).exists():
         load_model(Path(model))  # says what is wrong with it
-    known = sorted({*CONFIGURATIONS, *BASELINES, *_named_in(BUNDLED), *_named_in(models)})
+    sizes = {name for engine in ENGINES.values() for name in engine.configurations}
+    known = sorted({*sizes, *BASELINES, *_named_in(BUNDLED), *_named_in(models)})
     raise LabelerError(f"There is no model {model!r}; there are: {', '.join(known)}.")
 
 
@@ -142,15 +190,15 @@ def _named_in(folder: Path | None) -> list[str]:
     return [path.parent.name for path in folder.glob(f"*/{CARD_FILE}")] if folder else []
 
 
-def _untrained(configuration: str) -> tuple[ModelCard, Mapping[str, torch.Tensor]]:
+def _untrained(engine: str, configuration: str) -> tuple[ModelCard, Mapping[str, torch.Tensor]]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        tensors = PDNet(CONFIGURATIONS[configuration]).state_dict()
+        tensors = ENGINES[engine].network(configuration).state_dict()
     digest = hashlib.sha256(save_tensors(tensors)).hexdigest()
     return (
         ModelCard(
             model_version=f"{configuration}-0.0.0+{digest[:8]}",
-            engine="pdnet",
+            engine=engine,
             configuration=configuration,
             weights_sha256=digest,
             training_data=[],

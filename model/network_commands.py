@@ -43,7 +43,16 @@ def train(
     folder: Annotated[
         Path, typer.Option("--out", help="For weights, card, log; gone on with if broken off.")
     ] = Path("runs/train"),
-    recipe: Annotated[str, typer.Option(help="paper, or quick for a small budget.")] = "paper",
+    engine: Annotated[
+        str, typer.Option(help="Whose network: pdnet finds people, gam carries a given mask.")
+    ] = "pdnet",
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            help="For pdnet paper, or quick for a small budget; for gam gam.",
+            show_default="the engine's first",
+        ),
+    ] = None,
     minutes: Annotated[float | None, typer.Option(min=0.1, help="Budget in time.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Budget in steps.")] = None,
     size: Annotated[
@@ -84,7 +93,7 @@ def train(
     licence: Annotated[str, typer.Option(help="What the card says of the licence.")] = RESEARCH,
     device: Device = "auto",
 ) -> None:
-    """Train PDNet; under torchrun, on several GPUs at once."""
+    """Train a network; under torchrun, on several GPUs at once."""
     from model.data.folders import backgrounds_from, clips_from
     from model.data.layouts import portraits_from
     from model.data.sources import Sources
@@ -94,9 +103,15 @@ def train(
 
     if not portraits:
         raise typer.BadParameter("There is nothing to learn from; give a dataset with --portraits.")
-    if recipe not in RECIPES:
-        raise LabelerError(f"There is no recipe {recipe!r}; there are: {', '.join(RECIPES)}.")
-    chosen = RECIPES[recipe]
+    known = {name: each for name, each in RECIPES.items() if each.engine == engine}
+    if not known:
+        engines = ", ".join(dict.fromkeys(each.engine for each in RECIPES.values()))
+        raise LabelerError(f"There is no engine {engine!r} to train; there are: {engines}.")
+    if recipe is not None and recipe not in known:
+        raise LabelerError(
+            f"There is no recipe {recipe!r} for {engine}; there are: {', '.join(known)}."
+        )
+    chosen = known[recipe or next(iter(known))]
     for side in (size, use_size, unguided_size, close_up_size or None):
         if side is not None and (side <= 0 or side % 32):
             raise LabelerError(f"A side of {side} cannot be used; give a multiple of 32.")

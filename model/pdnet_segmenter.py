@@ -66,7 +66,7 @@ class PDNetSegmenter:
         self.network = network.to(device).eval()
         fold_norms(self.network)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.encoder = Encoder(self.network, device, cache_bytes)
+        self.encoder = Encoder(self.network.encode, device, cache_bytes)
         self.input_size = input_size
         self.unguided_size = unguided_size or input_size
         self.close_up_size = close_up_size

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from labeler.errors import LabelerError
 from labeler.files import scratch_folder, sync_folder, write_atomically
-from model.card import CARD_FILE, WEIGHTS_FILE, ModelCard, read_card
+from model.card import CARD_FILE, WEIGHTS_FILE, ModelCard, part_folders, read_card
 
 CHAMPION_FILE = "champion.json"
 
@@ -27,7 +27,8 @@ class ModelRegistry:
 
     On disk::
 
-        <version>/{model.safetensors,card.json}   never changed but for the card's scores
+        <version>/{model.safetensors,card.json}   never changed but for the card's scores; of
+                                                  several used together only the card
         champion.json                             the champions, the last one reigns; and all steps
 
     The file is written whole or not at all, so there is always exactly one champion, or none yet.
@@ -80,18 +81,20 @@ class ModelRegistry:
     def keep(self, weights: Path) -> ModelCard:
         """Take a copy of weights in, from a folder that holds them and their card; return it.
 
-        Those that are in already stay as they are.
+        Those that are in already stay as they are. With a card come the weights it is made of.
 
         Raises:
-            LabelerError: there is no card.
+            LabelerError: there is no card, or a part of it is not there.
         """
         card = read_card(weights)
+        for part in part_folders(weights) if card.parts else ():
+            self.keep(part)
         target = self.folder / card.model_version
         if not (target / CARD_FILE).exists():
             with scratch_folder(self.folder / ".pending") as folder:
                 new = folder / card.model_version
                 new.mkdir()
-                for name in (WEIGHTS_FILE, CARD_FILE):
+                for name in (CARD_FILE,) if card.parts else (WEIGHTS_FILE, CARD_FILE):
                     write_atomically(new / name, (weights / name).read_bytes())
                 new.rename(target)
             sync_folder(self.folder)

@@ -7,6 +7,7 @@ from pickle import UnpicklingError
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from labeler.errors import LabelerError
 
@@ -94,40 +95,44 @@ class ResNet(nn.Module):
 
     Args:
         name: "resnet18" or "resnet50".
+        stages: how many of its four there are.
+        inputs: channels of the input, 3 for pictures; beyond that, ImageNet's weights are 0.
 
     Attributes:
-        channels: the widths of C2, C3, C4 and C5.
+        name: as above.
+        channels: the widths of C2, C3, C4 and C5, as far as there are stages.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, stages: int = 4, inputs: int = 3) -> None:
         super().__init__()
         if name not in _VARIANTS:
             raise ValueError(f"{name!r} is no ResNet here; there are {', '.join(_VARIANTS)}")
         block, depths = _VARIANTS[name]
-        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
+        self.name = name
+        self.conv1 = nn.Conv2d(inputs, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.channels = tuple(width * block.expansion for width in (64, 128, 256, 512))
-        self.layer1 = _stage(block, 64, 64, depths[0], stride=1)
-        self.layer2 = _stage(block, self.channels[0], 128, depths[1], stride=2)
-        self.layer3 = _stage(block, self.channels[1], 256, depths[2], stride=2)
-        self.layer4 = _stage(block, self.channels[2], 512, depths[3], stride=2)
+        widths = (64, 128, 256, 512)[:stages]
+        self.channels = tuple(width * block.expansion for width in widths)
+        before = (64, *self.channels)
+        self.stages = [f"layer{number + 1}" for number in range(stages)]
+        for number, (stage, width) in enumerate(zip(self.stages, widths, strict=True)):
+            stride = 2 if number else 1
+            setattr(self, stage, _stage(block, before[number], width, depths[number], stride))
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(self, images: Tensor) -> list[Tensor]:
         """Return C2, C3, C4 and C5 of B x 3 x H x W images, at strides 4, 8, 16 and 32."""
-        x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
-        c2: Tensor = self.layer1(x)
-        c3: Tensor = self.layer2(c2)
-        c4: Tensor = self.layer3(c3)
-        c5: Tensor = self.layer4(c4)
-        return c2, c3, c4, c5
+        levels = [self.maxpool(self.relu(self.bn1(self.conv1(images))))]
+        for name in self.stages:
+            levels.append(self.get_submodule(name)(levels[-1]))
+        return levels[1:]
 
 
-def load_imagenet_weights(body: ResNet, name: str) -> None:
+def load_imagenet_weights(body: ResNet) -> None:
     """Fill a body with torchvision's ImageNet weights, downloading them where torch has none yet.
 
     The download's SHA-256 is checked against the file's name and nothing in it is executed. The
@@ -135,12 +140,11 @@ def load_imagenet_weights(body: ResNet, name: str) -> None:
 
     Args:
         body: what to fill, in place; left as it was where an error is raised.
-        name: a key of `IMAGENET_URLS`.
 
     Raises:
         LabelerError: the file cannot be fetched, is damaged, or does not fit the body.
     """
-    url = IMAGENET_URLS[name]
+    url = IMAGENET_URLS[body.name]
     kept = Path(torch.hub.get_dir(), "checkpoints", url.rsplit("/", 1)[-1])
     try:
         state = torch.hub.load_state_dict_from_url(
@@ -158,7 +162,7 @@ def load_imagenet_weights(body: ResNet, name: str) -> None:
         ) from None
     if not isinstance(state, Mapping):
         raise LabelerError(f"{kept} holds no weights; delete it and try again.")
-    tensors = {key: value for key, value in state.items() if not key.startswith("fc.")}
+    tensors = inherited(body, {k: v for k, v in state.items() if not k.startswith("fc.")})
     expected = body.state_dict()
     for key in sorted(expected.keys() | tensors.keys()):
         if key.endswith("num_batches_tracked") and key in expected:
@@ -166,10 +170,23 @@ def load_imagenet_weights(body: ResNet, name: str) -> None:
         found, wanted = _shape(tensors.get(key)), _shape(expected.get(key))
         if found != wanted:
             raise LabelerError(
-                f"{kept} does not fit {name}: {key} is {found} and should be {wanted}; delete it "
-                "and try again."
+                f"{kept} does not fit {body.name}: {key} is {found} and should be {wanted}; delete "
+                "it and try again."
             )
     body.load_state_dict(tensors)
+
+
+def inherited(body: ResNet, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What a body takes over from a whole one on pictures: none of the stages that it lacks.
+
+    Further channels of its input are as if they were not there.
+    """
+    kept = {k: v for k, v in tensors.items() if k[:5] != "layer" or k.split(".")[0] in body.stages}
+    first = kept.get("conv1.weight")
+    more = body.conv1.in_channels - 3
+    if first is not None and first.ndim == 4 and more:
+        kept["conv1.weight"] = F.pad(first, (0, 0, 0, 0, 0, more))
+    return kept
 
 
 def _shape(tensor: object) -> str:

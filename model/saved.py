@@ -1,7 +1,7 @@
 """Weights on disk, beside their card; never as pickles."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -11,7 +11,7 @@ from safetensors.torch import save as save_tensors
 
 from labeler.errors import LabelerError
 from labeler.files import write_atomically
-from model.card import WEIGHTS_FILE, ModelCard, read_card, write_card
+from model.card import WEIGHTS_FILE, ModelCard, digest_of_parts, read_card, write_card
 
 
 def save_model(
@@ -50,6 +50,26 @@ def save_model(
     )
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / WEIGHTS_FILE, data)
+    write_card(folder, card)
+    return card
+
+
+def save_parts(
+    folder: Path, parts: Sequence[Path], *, engine: str, configuration: str, version: str
+) -> ModelCard:
+    """Write a card into `folder` for weights in folders beside it, used together; return it."""
+    cards = [read_card(part) for part in parts]
+    digest = digest_of_parts(parts)
+    card = ModelCard(
+        model_version=f"{configuration}-{version}+{digest[:8]}",
+        engine=engine,
+        configuration=configuration,
+        weights_sha256=digest,
+        training_data=list(dict.fromkeys(each for card in cards for each in card.training_data)),
+        licence=" / ".join(dict.fromkeys(card.licence for card in cards)),
+        parts=[card.model_version for card in cards],
+    )
+    folder.mkdir(parents=True, exist_ok=True)
     write_card(folder, card)
     return card
 

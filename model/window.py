@@ -61,7 +61,7 @@ def close_up(
     )
 
 
-def close_up_of(mask: Mask) -> Window | None:
+def close_up_of(mask: Mask, room: float = ROOM) -> Window | None:
     """Return the close-up of whoever a mask, H x W bool, shows; None if it shows nobody."""
     _, _, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
     pieces = statistics[1:]
@@ -70,4 +70,4 @@ def close_up_of(mask: Mask) -> Window | None:
     areas = pieces[:, cv2.CC_STAT_AREA]
     left, top, wide, high = pieces[areas >= STRAY * areas.max(), :4].T
     box = (left.min(), top.min(), (left + wide).max(), (top + high).max())
-    return close_up([float(side) for side in box], (mask.shape[1], mask.shape[0]))
+    return close_up([float(side) for side in box], (mask.shape[1], mask.shape[0]), room)

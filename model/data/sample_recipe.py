@@ -1,6 +1,6 @@
 """What a training sample is made like."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -44,6 +44,13 @@ class SampleRecipe:
         guided: share of batches whose references have masks.
         references: how probable 1, 2, ... references are in a guided batch. Others have one, as
             a clip that nobody has corrected.
+        run: of how many frames a sample is that is to be carried from frame to frame: then its
+            references lead up to the target, or back to it, and only the first has a mask, in
+            every batch. 0 for references that are chosen one by one.
+        gap: frames of a clip between two of a run, at most.
+        gap_grows: share of a training in which gaps grow to that, from 1.
+        stills_first: share of a training, its first, in which runs are of stills alone, which are
+            made to move.
         given: share of references in guided batches that have a mask; at least one does.
         jittered: share of the masks given whose boundary is moved by up to `jitter`.
         jitter: in pixels of a sample with a side of 480.
@@ -74,13 +81,17 @@ class SampleRecipe:
     jittered: float = 0.5
     jitter: float = 10.0
     blotted: float = 0.1
+    run: int = 0
+    gap: int = 10
+    gap_grows: float = 0.0
+    stills_first: float = 0.0
     subset: float = 0.0
     height: tuple[float, float] = (0.1, 1.0)
 
     def __post_init__(self) -> None:
         if self.size % 32 or self.size <= 0:
             raise ValueError(f"the size of a sample is a multiple of 32, not {self.size}")
-        if not 0 <= self.guided <= 0.6:
+        if not self.run and not 0 <= self.guided <= 0.6:
             raise ValueError("at least 40 % of batches are unguided, or the network forgets how")
 
 
@@ -106,3 +117,22 @@ QUICK = SampleRecipe(
     subset=1 / 3,  # of the guided: a fifth of all composites
 )
 """For a few hundred pictures and an hour: guided, and everything varied."""
+
+RUNS = replace(
+    QUICK,
+    own_aspect=0.6,
+    same_view=1.0,
+    close=0.7,
+    clips=0.45,
+    stills=0.15,
+    composites=0.2,
+    objects=0.3,
+    motion=1.0,
+    guided=1.0,
+    run=4,
+    gap_grows=0.7,
+    stills_first=0.25,
+    jittered=0.3,
+    blotted=0.05,
+)
+"""For a network that carries a mask from frame to frame: runs of frames, mostly seen closely."""

@@ -14,7 +14,7 @@ from labeler.mask import Mask
 from model.data.catalogue import Catalogue, StoredTake
 from model.data.composite import Canvas, cut_out, draw_pose, paste
 from model.data.sample_recipe import SampleRecipe
-from model.data.store import Facts, Person
+from model.data.store import Person
 from model.data.views import (
     MASKED,
     Grid,
@@ -63,6 +63,30 @@ def clip_shots(
 def still_shots(rng: np.random.Generator, position: int, count: int) -> list[Shot]:
     """Take one picture for a clip's frames, at made-up distances."""
     return [Shot(position, 0.0), *(Shot(position, float(rng.uniform())) for _ in range(count))]
+
+
+def clip_run(
+    rng: np.random.Generator, take: StoredTake, target: int, count: int, gap: int
+) -> list[Shot]:
+    """Choose the frames that lead up to a clip's masked frame, or back to it, at even gaps.
+
+    Where the clip ends, or has no mask at such a gap, the nearest masked frame stands in.
+    """
+    frames = np.array(take.frames)
+    step = int(rng.integers(1, gap + 1)) * (1 if rng.uniform() < 0.5 else -1)
+    if not frames[0] <= frames[target] - step * count <= frames[-1]:
+        step = -step
+    wanted = frames[target] - step * np.arange(count, 0, -1)
+    chosen = np.abs(frames - wanted[:, None]).argmin(axis=1)
+    shots = [Shot(take.positions[at], take.distance(at, target)) for at in chosen.tolist()]
+    return [Shot(take.positions[target], 0.0), *shots]
+
+
+def still_run(rng: np.random.Generator, position: int, count: int) -> list[Shot]:
+    """Take one picture for the frames of a run, the nearer to the target the less it moved."""
+    reach = float(rng.uniform(0.2, 1.0))
+    shots = [Shot(position, reach * left / count) for left in range(count, 0, -1)]
+    return [Shot(position, 0.0), *shots]
 
 
 class Scene:
@@ -163,7 +187,9 @@ class Scene:
         """A look at a part of a picture, by itself."""
         rng, recipe, facts = self._rng, self._recipe, self._catalogue.store.facts[position]
         if self._close and facts.people:
-            return self._moved(self._close_up(facts), 0.1 * recipe.motion, facts.size)
+            return self._moved(
+                self._close_up(facts.people, facts.size), 0.1 * recipe.motion, facts.size
+            )
         around = None
         if facts.people and rng.uniform() < recipe.on_people:
             left, top, right, bottom = facts.people[int(rng.integers(len(facts.people)))].box
@@ -173,17 +199,23 @@ class Scene:
         grid = grid_of(draw_window(rng, facts.size, self._aspect, side, around))
         return self._moved(grid, 0.2 * recipe.motion, facts.size)
 
-    def _close_up(self, facts: Facts) -> Grid:
+    def _close_up(self, people: Sequence[Person], size: tuple[int, int]) -> Grid:
         """A close-up of everybody in a picture, with about as much room as in use."""
-        boxes = np.array([person.box for person in facts.people])
+        boxes = np.array([person.box for person in people])
         everybody = [*boxes[:, :2].min(axis=0), *boxes[:, 2:].max(axis=0)]
         room = float(self._rng.uniform(*ROOMS))
-        return grid_of(close_up(everybody, facts.size, room))
+        return grid_of(close_up(everybody, size, room))
 
     def _grids_of_clip(self) -> list[Grid]:
         """Looks at the frames of a clip: at about the same part of all, or at a part of each."""
         recipe, positions = self._recipe, [shot.position for shot in self._shots]
-        if self._close or self._rng.uniform() >= recipe.same_view:
+        if recipe.run and self._close:  # from one place, as whoever is followed is seen
+            facts = [self._catalogue.store.facts[position] for position in positions]
+            people = [person for each in facts for person in each.people]
+            if people:
+                grid = self._close_up(people, facts[0].size)
+                return [self._moved(grid, 0.1 * recipe.motion, each.size) for each in facts]
+        if (self._close and not recipe.run) or self._rng.uniform() >= recipe.same_view:
             return [self._grid(position) for position in positions]
         grid, size = self._grid(positions[0]), self._catalogue.store.facts[positions[0]].size
         return [grid, *(self._moved(grid, 0.2 * recipe.motion, size) for _ in positions[1:])]

@@ -18,8 +18,8 @@ from model.data.catalogue import Catalogue, frames_of, in_turn, nth_frame
 from model.data.guides import blot, shift_boundary
 from model.data.photometric import Light, degrade
 from model.data.sample import Batch, ReferenceSample, Sample, collate
-from model.data.sample_recipe import PAPER, QUICK, Kind, SampleRecipe
-from model.data.scene import Scene, Shot, clip_shots, still_shots
+from model.data.sample_recipe import PAPER, QUICK, RUNS, Kind, SampleRecipe
+from model.data.scene import Scene, Shot, clip_run, clip_shots, still_run, still_shots
 from model.data.sources import Sources
 
 T = TypeVar("T")
@@ -28,8 +28,10 @@ MARGIN, CLOSE_MARGIN = 1.3, 2.0
 """How much larger than a sample pictures are kept, so that parts of them are sharp, and
 close-ups."""
 
-SAMPLING = {"paper": PAPER, "quick": QUICK}
+SAMPLING = {"paper": PAPER, "quick": QUICK, "runs": RUNS}
 """The recipes for samples, by name; `dataclasses.replace` changes the size."""
+
+STILL_KINDS = (Kind.STILL, Kind.COMPOSITE)
 
 _IMAGES, _PLANS, _TURNS = 1, 2, 3  # streams of chance beside that of samples, which has no number
 
@@ -65,6 +67,10 @@ class TrainingData:
         memory: bytes of pictures to keep, see `model.data.store.Store`.
         progress: is told how many pictures are read, and of how many.
 
+    Attributes:
+        length: how many samples of clips a training takes, by which some of them grow harder;
+            None where that is not known.
+
     Raises:
         LabelerError: there is nothing of what the recipe needs, or a picture is damaged.
     """
@@ -82,6 +88,7 @@ class TrainingData:
         # ever for one of them, none of which it has.
         cv2.setNumThreads(1)
         self.recipe, self.seed, self.batch_size = recipe, seed, batch_size
+        self.length: int | None = None
         margin = CLOSE_MARGIN if recipe.close else MARGIN
         self._catalogue = found = Catalogue(sources, round(margin * recipe.size), memory, progress)
         able = {
@@ -116,6 +123,8 @@ class TrainingData:
 
         Guided batches are spread evenly, so that of any first batches no more than their share is.
         """
+        if self.recipe.run:
+            return Plan(True, self.recipe.run - 1)
         guided = _whole(self.recipe.guided * (batch + 1)) > _whole(self.recipe.guided * batch)
         if not guided:
             return Plan(False, 1)
@@ -128,6 +137,8 @@ class TrainingData:
         plan = self.plan(index // self.batch_size)
         rng = np.random.default_rng([self.seed, index])
         weights = {k: w for k, w in self._weights.items() if plan.guided or k is not Kind.OBJECT}
+        if self._progress(index) < self.recipe.stills_first:
+            weights = {k: weights[k] for k in STILL_KINDS if k in weights} or weights
         return self._make(rng, index, _draw(rng, weights), plan)
 
     def image_sample(self, index: int) -> Sample:
@@ -159,6 +170,8 @@ class TrainingData:
         some_out = bool(rng.uniform() < self.recipe.subset) and plan.guided
         scene, shots = self._scene(rng, index, kind, plan.references, some_out)
         given = rng.uniform(size=plan.references) < self.recipe.given
+        if self.recipe.run:
+            given = np.arange(plan.references) == 0
         if plan.guided and not given.any():
             given[rng.integers(plan.references)] = True
         given &= plan.guided
@@ -187,11 +200,15 @@ class TrainingData:
         if base in takes_of:
             takes = takes_of[base]
             take, target = nth_frame(takes, self._turn(index, frames_of(takes)))
-            shots = clip_shots(rng, recipe, take, target, count)
+            if recipe.run:
+                shots = clip_run(rng, take, target, count, self._gap(index))
+            else:
+                shots = clip_shots(rng, recipe, take, target, count)
             scene = Scene(rng, found, recipe, shots, moving=False, show=base is Kind.OBJECT)
         else:
             stills = found.stills if base is Kind.STILL else found.backgrounds
-            shots = still_shots(rng, stills[self._turn(index, len(stills))], count)
+            choose = still_run if recipe.run else still_shots
+            shots = choose(rng, stills[self._turn(index, len(stills))], count)
             people = found.store.facts[shots[0].position].people
             apart = people[int(rng.integers(len(people)))] if some_out and people[1:] else None
             scene = Scene(rng, found, recipe, shots, moving=True, apart=apart)
@@ -207,6 +224,16 @@ class TrainingData:
         if rng.uniform() < self.recipe.jittered:
             mask = shift_boundary(rng, mask, self.recipe.jitter * self.recipe.size / 480)
         return blot(rng, mask) if rng.uniform() < self.recipe.blotted else mask
+
+    def _gap(self, index: int) -> int:
+        """The largest gap in a run by the sample of that index."""
+        grows = self.recipe.gap_grows
+        grown = min(1.0, self._progress(index) / grows) if grows else 1.0
+        return max(1, round(grown * self.recipe.gap))
+
+    def _progress(self, index: int) -> float:
+        """How far a training is at that sample, 0 to 1; 1 where its length is not known."""
+        return 1.0 if self.length is None else index / self.length
 
     def _turn(self, index: int, count: int) -> int:
         return in_turn(self.seed, _TURNS, index, count)

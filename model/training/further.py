@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from labeler.errors import LabelerError
-from model.card import ModelCard, read_card
+from model.card import ModelCard, part_folders, read_card
 from model.data.sources import Sources
+from model.saved import save_parts
 from model.training.recipe import RECIPES, Recipe
 from model.training.run import train
 from model.training.trainer import Progress
@@ -30,6 +32,10 @@ class Budget:
     fresh: float = 0.5
 
 
+SMALL_RECIPES = ("quick", "gam")
+"""Those for a small budget, one for each network that is retrained by itself."""
+
+
 def train_further(
     sources: Sources,
     start: Path,
@@ -42,10 +48,11 @@ def train_further(
     data: str,
     progress: Callable[[Progress], None] | None = None,
 ) -> ModelCard:
-    """Train the weights in `start` further, by the quick recipe, into `folder`; return the card.
+    """Train the weights in `start` further, by a small recipe, into `folder`; return the card.
 
-    They are for inputs of the same sizes as before. A training that was broken off in `folder`
-    is gone on with.
+    Of weights made of several, each part is trained for its share of the budget, into a folder
+    beside. They are for inputs of the same sizes as before. A training that was broken off in
+    `folder` is gone on with.
 
     Args:
         sources: what to learn from.
@@ -59,10 +66,13 @@ def train_further(
         progress: is told of every step.
 
     Raises:
-        LabelerError: the weights are of a network that the quick recipe is not for, there is
+        LabelerError: the weights are of a network that no small recipe is for, there is
             nothing to learn from, or the training came to numbers that are not finite.
     """
     card = read_card(start)
+    if card.parts:
+        more = {"device": device, "seed": seed, "version": version, "data": data}
+        return _train_parts(sources, start, folder, budget, progress, more)
     return train(
         sources,
         _recipe(card, budget),
@@ -82,18 +92,54 @@ def train_further(
     )
 
 
+def _train_parts(
+    sources: Sources,
+    start: Path,
+    folder: Path,
+    budget: Budget,
+    progress: Callable[[Progress], None] | None,
+    more: dict[str, Any],
+) -> ModelCard:
+    """Train each part for its share of the budget, and put the outcomes together."""
+    parts, card = part_folders(start), read_card(start)
+    share = replace(
+        budget,
+        minutes=budget.minutes / len(parts),
+        steps=budget.steps and max(1, budget.steps // len(parts)),
+    )
+    trained: list[Path] = []
+    for number, part in enumerate(parts):
+
+        def follow(where: Progress, number: int = number) -> None:
+            if progress is not None:
+                step, steps = number * where.steps + where.step, len(parts) * where.steps
+                left = (len(parts) - number) * where.seconds_left
+                progress(Progress(step, steps, left, where.losses))
+
+        trained.append(folder.parent / f"{folder.name}-{read_card(part).engine}")
+        train_further(sources, part, trained[-1], share, progress=follow, **more)
+    return save_parts(
+        folder,
+        trained,
+        engine=card.engine,
+        configuration=card.configuration,
+        version=more["version"],
+    )
+
+
 def _recipe(card: ModelCard, budget: Budget) -> Recipe:
-    quick = RECIPES["quick"]
-    if card.configuration != quick.configuration:
+    recipes = {RECIPES[name].configuration: RECIPES[name] for name in SMALL_RECIPES}
+    if card.configuration not in recipes:
         raise LabelerError(
             f"{card.model_version} is {card.configuration!r}, which is not retrained by itself; "
             "train it with `mvps train --recipe paper --start`, then `mvps models promote`."
         )
+    recipe = recipes[card.configuration]
     return replace(
-        quick,
+        recipe,
         size=budget.size,
         batch_size=budget.batch_size,
         rate=budget.rate,
-        backbone_rate=budget.rate * quick.backbone_rate / quick.rate,
+        backbone_rate=budget.rate * recipe.backbone_rate / recipe.rate,
         fresh=budget.fresh,
     )

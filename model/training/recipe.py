@@ -14,7 +14,8 @@ class Recipe:
     falls as (1 - progress) to the power of `decay`.
 
     Attributes:
-        configuration: of the network, a key of `model.pdnet.CONFIGURATIONS`.
+        engine: whose network, a key of `model.engines.ENGINES`.
+        configuration: of the network, one of that engine's.
         samples: how pictures become samples, a key of `model.data.training_data.SAMPLING`.
         size: side of the square input, in pixels, a multiple of 32.
         batch_size: targets per step, over all processes.
@@ -32,6 +33,7 @@ class Recipe:
         decay: power of the fall after it.
         clip_norm: largest norm of a step's gradient.
         imagenet: start the backbone from ImageNet; else from random numbers.
+        body_of: start the backbone from that of these bundled weights.
         freeze_statistics: keep the backbone's batch statistics as they were loaded.
         average: decay per step of the running mean of the weights that is kept; 0 keeps the last.
         fresh: share of the samples that are of clips with new labels, where there are any.
@@ -40,6 +42,7 @@ class Recipe:
     """
 
     name: str
+    engine: str
     configuration: str
     samples: str
     size: int = 480
@@ -57,6 +60,7 @@ class Recipe:
     decay: float = 0.9
     clip_norm: float = 5.0
     imagenet: bool = True
+    body_of: str = ""
     freeze_statistics: bool = True
     average: float = 0.0
     fresh: float = 0.5
@@ -66,7 +70,7 @@ class Recipe:
 
 RECIPES = {
     # PDNet paper, section 5.1; what it does not say is COSNet's (Lu et al. 2019) or our choice.
-    "paper": Recipe("paper", configuration="pdnet", samples="paper"),
+    "paper": Recipe("paper", engine="pdnet", configuration="pdnet", samples="paper"),
     # From random numbers and little data: another optimiser, a mean of the weights, batch
     # statistics that learn, and made-up clips. Without ImageNet there is no frozen network worth
     # resembling, so the semantic term is off. Small people are to count as much as large ones.
@@ -74,6 +78,7 @@ RECIPES = {
     # would be over before guidance has any weight.
     "quick": Recipe(
         "quick",
+        engine="pdnet",
         configuration="pdnet-small",
         samples="quick",
         size=320,
@@ -90,6 +95,29 @@ RECIPES = {
         freeze_statistics=False,
         average=0.999,
         losses=LossWeights(semantic=0.0, jaccard=1.0),
+    ),
+    # Pictures that are made to move first, then clips, as in the paper of GAM, section 4.2; with
+    # the optimiser of "quick", for its fixed rate of 1e-5 is for weights that know ImageNet and
+    # COCO. Here the backbones begin as that of the weights that come with the project.
+    "gam": Recipe(
+        "gam",
+        engine="gam",
+        configuration="gam-small",
+        samples="runs",
+        size=256,
+        batch_size=4,
+        image_steps=0,
+        video_steps=1,
+        optimiser="adamw",
+        backbone_rate=1e-4,
+        rate=5e-4,
+        weight_decay=0.05,
+        decay=1.0,
+        imagenet=False,
+        body_of="pdnet-small",
+        freeze_statistics=True,
+        average=0.999,
+        losses=LossWeights(jaccard=1.0),
     ),
 }
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -12,15 +13,23 @@ from labeler.errors import LabelerError
 from model.card import ModelCard, add_scores, read_card
 from model.data.sources import Sources
 from model.data.training_data import SAMPLING, TrainingData
-from model.engines import load_segmenter
+from model.engines import BUNDLED, ENGINES, load_segmenter
 from model.measure.validation import held_out_scores
-from model.pdnet import CONFIGURATIONS, PDNet
-from model.resnet import load_imagenet_weights
+from model.resnet import inherited, load_imagenet_weights
 from model.saved import fill, load_model, save_model
+from model.training.gam_learner import GAMLearner
+from model.training.learner import Learner
 from model.training.log import plot_losses
+from model.training.pdnet_learner import PDNetLearner
 from model.training.processes import Processes
 from model.training.recipe import Recipe
 from model.training.trainer import Progress, Schedule, Trainer
+
+LEARNERS: dict[str, Callable[[Any, Recipe], Learner]] = {
+    "pdnet": PDNetLearner,
+    "gam": GAMLearner,
+}
+"""How each engine learns."""
 
 PILOT_STEPS = 12
 """Steps that are timed, and thrown away, to see how many fit into a budget of minutes."""
@@ -93,13 +102,15 @@ def train(
             f"{recipe.name!r} trains {recipe.configuration!r}; give another --recipe or --start."
         )
     samples = replace(SAMPLING[recipe.samples], size=recipe.size, fresh=recipe.fresh)
+    if start is not None:
+        samples = replace(samples, stills_first=0.0)  # that is behind them
     data = TrainingData(sources, samples, seed, share, progress=reading)
     schedule = Schedule(recipe, data.video_batches, data.image_batches, processes)
 
     def trainer(where: Path, steps: int) -> Trainer:
         return Trainer(
             recipe,
-            _first_weights(recipe, seed, start),
+            _learner(recipe, seed, start),
             schedule,
             where,
             steps=steps,
@@ -116,6 +127,7 @@ def train(
     steps = steps or recipe.epochs * schedule.steps_per_epoch
     folder.mkdir(parents=True, exist_ok=True)
     budget.write_text(f"{steps}\n")
+    data.length = steps * recipe.batch_size
     run = trainer(folder, steps)
     run.run(workers=workers, progress=progress)
     if close_up_size is None:
@@ -126,7 +138,7 @@ def train(
             name: tensor.half() if tensor.is_floating_point() else tensor
             for name, tensor in run.result.cpu().state_dict().items()
         },
-        engine="pdnet",
+        engine=recipe.engine,
         configuration=recipe.configuration,
         version=version,
         training_data=training_data,
@@ -159,15 +171,23 @@ def _history(run: Trainer, seed: int, start: Path | None) -> dict[str, str | int
     }
 
 
-def _first_weights(recipe: Recipe, seed: int, start: Path | None) -> PDNet:
+def _learner(recipe: Recipe, seed: int, start: Path | None) -> Learner:
+    """What is to be trained, with its first weights."""
     torch.manual_seed(seed)
-    network = PDNet(CONFIGURATIONS[recipe.configuration])
+    network = ENGINES[recipe.engine].network(recipe.configuration)
+    learner = LEARNERS[recipe.engine](network, recipe)
     if start is not None:
         card, tensors = load_model(start)
         fill(network, tensors, card)
-    elif recipe.imagenet:
-        load_imagenet_weights(network.body, network.config.backbone)
-    return network
+        return learner
+    for body in learner.bodies:
+        if recipe.imagenet:
+            load_imagenet_weights(body)
+        elif recipe.body_of:
+            _, tensors = load_model(BUNDLED / recipe.body_of)
+            of_body = {k[5:]: v.float() for k, v in tensors.items() if k.startswith("body.")}
+            body.load_state_dict(inherited(body, of_body))
+    return learner
 
 
 def _steps_within(seconds: float, pilot: Trainer, workers: int) -> int:

@@ -2,29 +2,23 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from labeler.errors import LabelerError
 from model.data.sample import Batch
 from model.data.training_data import Batches, one_thread
-from model.features import ReferenceFeatures, cell_average, to_input
-from model.pdnet import PDNet
-from model.precision import precision
 from model.training.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
+from model.training.learner import Groups, Learner
 from model.training.log import TrainingLog
-from model.training.losses import Labelled, Losses, PDNetLoss
 from model.training.processes import Processes
 from model.training.recipe import Recipe, learning_rate
-
-BASIS_RATE = 1e-2
-"""Learning rate of the semantic loss's basis, which is no part of the network."""
 
 CHECKPOINT_SECONDS = 60.0
 
@@ -70,7 +64,7 @@ class Trainer:
 
     Args:
         recipe: how to train.
-        network: PDNet with its first weights.
+        learner: a network with its first weights, and what it learns from.
         schedule: what on.
         folder: where checkpoint and log are. A training broken off there is gone on with.
         steps: how many there are in all.
@@ -81,7 +75,7 @@ class Trainer:
     def __init__(
         self,
         recipe: Recipe,
-        network: PDNet,
+        learner: Learner,
         schedule: Schedule,
         folder: Path,
         *,
@@ -91,11 +85,14 @@ class Trainer:
     ) -> None:
         self.recipe, self.schedule, self.folder, self.steps = recipe, schedule, folder, steps
         self.device, self.processes = device, processes or Processes()
-        self.network = network.to(device)
+        self.learner = learner
+        self.network = learner.network.to(device)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.loss = PDNetLoss(network.config.parts, network.body, recipe.losses).to(device)
+        learner.loss.to(device)
         self.average = deepcopy(self.network).requires_grad_(False) if recipe.average else None
-        self.optimisers = _optimisers(recipe, self.network, self.loss)
+        self.optimisers = {
+            kind: _optimiser(recipe, groups) for kind, groups in learner.groups().items()
+        }
         self.log = TrainingLog(folder / "losses.csv")
         self.step = 0
         self.seconds = 0.0
@@ -104,7 +101,7 @@ class Trainer:
             self.resume()
 
     @property
-    def result(self) -> PDNet:
+    def result(self) -> nn.Module:
         """The network that is worth keeping: the mean of the last weights, or the last ones."""
         return self.average or self.network
 
@@ -178,7 +175,7 @@ class Trainer:
             self.log.forget_from(self.step)
 
     def _modules(self) -> dict[str, nn.Module]:
-        modules: dict[str, nn.Module] = {"network": self.network, "loss": self.loss}
+        modules: dict[str, nn.Module] = {"network": self.network, "loss": self.learner.loss}
         return modules | ({"average": self.average} if self.average else {})
 
     def _take(self, batch: Batch) -> dict[str, float]:
@@ -191,8 +188,9 @@ class Trainer:
             group["lr"] = group["maximum"] * factor
         self.network.train()
         if recipe.freeze_statistics:
-            _freeze_statistics(self.network.body)
-        losses = self._video_losses(batch) if kind == "video" else self._image_losses(batch)
+            for body in self.learner.bodies:
+                _freeze_statistics(body)
+        losses = self.learner.losses(batch, self._ramp)
         optimiser.zero_grad(set_to_none=True)
         losses.total.backward()  # type: ignore[no-untyped-call]
         trained = [p for group in optimiser.param_groups for p in group["params"]]
@@ -212,37 +210,6 @@ class Trainer:
         self.step += 1
         return numbers
 
-    def _video_losses(self, batch: Batch) -> Losses:
-        count = batch.given.shape[1]
-        images = torch.cat([batch.images, batch.reference_images.flatten(0, 1)])
-        with precision(self.device):
-            pixels = to_input(images)
-            # Together, so that batch statistics are of targets and references alike.
-            features = self.network.encode(pixels, auxiliary=True)
-            size = (features.saliency.shape[-2], features.saliency.shape[-1])
-            targets, references = features[: len(batch)], features[len(batch) :]
-            guides = cell_average(batch.guides, size)
-            output = self.network.decode(
-                targets, ReferenceFeatures(references, guides, batch.given, batch.distance)
-            )
-            return self.loss(  # type: ignore[no-any-return]
-                Labelled(pixels[: len(batch)], targets, batch.masks, batch.portrait),
-                Labelled(
-                    pixels[len(batch) :],
-                    references,
-                    batch.reference_masks.flatten(0, 1),
-                    batch.portrait.repeat_interleave(count),
-                ),
-                output,
-                batch.given,
-                self._ramp,
-            )
-
-    def _image_losses(self, batch: Batch) -> Losses:
-        with precision(self.device):
-            features = self.network.encode(to_input(batch.images), auxiliary=True)
-            return self.loss.image_loss(features, batch.masks)
-
     @property
     def _ramp(self) -> float:
         return min(1.0, self.step / (self.recipe.ramp_epochs * self.schedule.steps_per_epoch))
@@ -261,44 +228,10 @@ class Trainer:
                 mean.copy_(of_network[name])
 
 
-def _optimisers(
-    recipe: Recipe, network: PDNet, loss: PDNetLoss
-) -> dict[str, torch.optim.Optimizer]:
-    """One optimiser for each kind of step: a switched-off one would keep moving by momentum."""
-    body = list(network.body.named_parameters())
-    encoder = [*network.pyramid.named_parameters(), *network.sides.named_parameters()]
-    of_body = {id(parameter) for _, parameter in body}
-    rest = [(n, p) for n, p in network.named_parameters() if id(p) not in of_body]
-    basis = [{"params": list(loss.parameters()), "maximum": BASIS_RATE, "weight_decay": 0.0}]
-    groups = {
-        "video": [
-            *_groups(body, recipe.backbone_rate, recipe.weight_decay),
-            *_groups(rest, recipe.rate, recipe.weight_decay, recipe.scalar_rate),
-            *(basis if list(loss.parameters()) else []),
-        ],
-        "image": _groups([*body, *encoder], recipe.image_rate, recipe.weight_decay),
-    }
+def _optimiser(recipe: Recipe, groups: Groups) -> torch.optim.Optimizer:
     if recipe.optimiser == "adamw":
-        return {name: torch.optim.AdamW(each, lr=0.0) for name, each in groups.items()}
-    return {name: torch.optim.SGD(each, lr=0.0, momentum=0.9) for name, each in groups.items()}
-
-
-def _groups(
-    parameters: Iterable[tuple[str, nn.Parameter]],
-    rate: float,
-    weight_decay: float,
-    scalar_rate: float | None = None,
-) -> Iterator[dict[str, object]]:
-    """Matrices, which decay, and what has one axis or none (biases, norms, scalars): not."""
-    found: dict[str, list[Tensor]] = {"matrices": [], "vectors": [], "scalars": []}
-    for _, parameter in parameters:
-        kind = "matrices" if parameter.ndim > 1 else "vectors" if parameter.ndim else "scalars"
-        found[kind].append(parameter)
-    rates = {"scalars": rate if scalar_rate is None else scalar_rate}
-    for kind, members in found.items():
-        decay = weight_decay if kind == "matrices" else 0.0
-        if members:
-            yield {"params": members, "maximum": rates.get(kind, rate), "weight_decay": decay}
+        return torch.optim.AdamW(groups, lr=0.0)
+    return torch.optim.SGD(groups, lr=0.0, momentum=0.9)
 
 
 def _freeze_statistics(body: nn.Module) -> None:

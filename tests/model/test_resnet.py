@@ -100,7 +100,7 @@ def test_imagenet_weights_fill_the_body_and_drop_the_classifier(publish: Publish
     publish(weights)
     body = ResNet("resnet18")
     assert not torch.equal(body.layer4[1].conv2.weight, weights["layer4.1.conv2.weight"])
-    load_imagenet_weights(body, "resnet18")
+    load_imagenet_weights(body)
     for key, value in body.state_dict().items():
         torch.testing.assert_close(value, weights[key], rtol=0, atol=0)
 
@@ -109,28 +109,28 @@ def test_files_from_before_the_batch_counter_still_fit(publish: Publish) -> None
     weights = published_weights()
     publish({k: v for k, v in weights.items() if not k.endswith("num_batches_tracked")})
     body = ResNet("resnet18")
-    load_imagenet_weights(body, "resnet18")
+    load_imagenet_weights(body)
     torch.testing.assert_close(body.conv1.weight.detach(), weights["conv1.weight"])
 
 
 def test_a_file_that_is_not_what_its_name_says_is_refused(publish: Publish) -> None:
     publish(published_weights(), digest="0123abcd")
     with pytest.raises(LabelerError, match=r"arrived damaged .*invalid hash"):
-        load_imagenet_weights(ResNet("resnet18"), "resnet18")
+        load_imagenet_weights(ResNet("resnet18"))
 
 
 def test_without_a_network_it_says_where_to_put_the_file(publish: Publish) -> None:
     path = publish(b"")
     path.unlink()
     with pytest.raises(LabelerError, match=r"cannot be fetched .*checkpoints/resnet18-.*\.pth"):
-        load_imagenet_weights(ResNet("resnet18"), "resnet18")
+        load_imagenet_weights(ResNet("resnet18"))
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>sign in</html>", b"PK\x03\x04 cut short"])
 def test_damage_is_one_sentence(publish: Publish, content: bytes) -> None:
     publish(content)
     with pytest.raises(LabelerError, match="arrived damaged") as caught:
-        load_imagenet_weights(ResNet("resnet18"), "resnet18")
+        load_imagenet_weights(ResNet("resnet18"))
     assert "\n" not in str(caught.value)
 
 
@@ -147,7 +147,7 @@ def test_nothing_in_the_file_is_executed(
     monkeypatch.chdir(tmp_path)
     publish({"conv1.weight": Payload()})
     with pytest.raises(LabelerError, match="arrived damaged"):
-        load_imagenet_weights(ResNet("resnet18"), "resnet18")
+        load_imagenet_weights(ResNet("resnet18"))
     assert not Path("ran").exists()
 
 
@@ -168,11 +168,11 @@ def test_foreign_weights_are_refused_and_change_nothing(
     body = ResNet("resnet18")
     before = body.conv1.weight.detach().clone()
     with pytest.raises(LabelerError, match=complaint):
-        load_imagenet_weights(body, "resnet18")
+        load_imagenet_weights(body)
     assert torch.equal(body.conv1.weight, before)
 
 
 def test_a_file_of_something_else_is_refused(publish: Publish) -> None:
     publish([torch.zeros(2)])
     with pytest.raises(LabelerError, match="holds no weights"):
-        load_imagenet_weights(ResNet("resnet18"), "resnet18")
+        load_imagenet_weights(ResNet("resnet18"))

@@ -99,7 +99,7 @@ def test_every_engine_keeps_the_protocol(engine):
 
 
 def test_the_table_names_the_engines():
-    assert set(ENGINES) == {"pdnet"}
+    assert set(ENGINES) == {"pdnet", "gam"}
     assert isinstance(load_segmenter("copy")[0], NearestCopy)
     for name in BASELINES:
         segmenter, card = load_segmenter(name)

@@ -16,6 +16,7 @@ from model.pdnet import PDNet, PDNetConfig
 from model.training.checkpoint import CHECKPOINT_FILE
 from model.training.log import plot_losses
 from model.training.losses import LossWeights
+from model.training.pdnet_learner import PDNetLearner
 from model.training.processes import Processes
 from model.training.recipe import RECIPES, Recipe, learning_rate
 from model.training.trainer import Schedule, Trainer
@@ -39,7 +40,7 @@ def trainer(
     schedule = Schedule(recipe, videos, MadeBatches(references=0), Processes())
     return Trainer(
         recipe,
-        network or PDNet(TINY),
+        PDNetLearner(network or PDNet(TINY), recipe),
         schedule,
         folder,
         steps=steps,
@@ -230,14 +231,15 @@ from model.training.trainer import Schedule, Trainer
 from tests.model.made_batches import MadeBatches
 from tests.model.test_training import QUICK, TINY
 from model.pdnet import PDNet
+from model.training.pdnet_learner import PDNetLearner
 
 folder = Path(sys.argv[1])
 processes = Processes.from_environment(torch.device("cpu"))
 torch.manual_seed(0)
 videos = MadeBatches()
 schedule = Schedule(QUICK, videos, MadeBatches(references=0), processes)
-run = Trainer(QUICK, PDNet(TINY), schedule, folder, steps=4, device=torch.device("cpu"),
-              processes=processes)
+run = Trainer(QUICK, PDNetLearner(PDNet(TINY), QUICK), schedule, folder, steps=4,
+              device=torch.device("cpu"), processes=processes)
 run.run()
 torch.save([p.detach() for p in run.network.parameters()], folder / f"{processes.rank}.pt")
 """

@@ -1,0 +1,62 @@
+"""What a trainer asks of whatever is to learn: its losses, and which numbers they are to move."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from model.data.sample import Batch
+from model.resnet import ResNet
+from model.training.losses import Losses
+
+Groups = list[dict[str, Any]]
+"""Parameters with the `maximum` of their learning rate and their `weight_decay`, as optimisers
+take them."""
+
+
+class Learner(Protocol):
+    """A network and how it learns from a batch."""
+
+    @property
+    def network(self) -> nn.Module:
+        """What is trained."""
+
+    @property
+    def loss(self) -> nn.Module:
+        """What of the losses is trained along with it, if anything is."""
+
+    @property
+    def bodies(self) -> Sequence[ResNet]:
+        """The backbones, whose batch statistics may be kept as they are."""
+
+    def groups(self) -> Mapping[str, Groups]:
+        """The parameters that each kind of step moves, `video` and `image`."""
+
+    def losses(self, batch: Batch, ramp: float) -> Losses:
+        """Compute the losses of a batch on the network's device; `ramp`, 0 to 1, grows."""
+
+
+def parameter_groups(
+    parameters: Iterable[nn.Parameter],
+    rate: float,
+    weight_decay: float,
+    scalar_rate: float | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Matrices, which decay, and what has one axis or none (biases, norms, scalars): not."""
+    found: dict[str, list[Tensor]] = {"matrices": [], "vectors": [], "scalars": []}
+    for parameter in parameters:
+        kind = "matrices" if parameter.ndim > 1 else "vectors" if parameter.ndim else "scalars"
+        found[kind].append(parameter)
+    rates = {"scalars": rate if scalar_rate is None else scalar_rate}
+    for kind, members in found.items():
+        decay = weight_decay if kind == "matrices" else 0.0
+        if members:
+            yield {"params": members, "maximum": rates.get(kind, rate), "weight_decay": decay}
+
+
+def without(
+    parameters: Iterable[nn.Parameter], others: Iterable[nn.Parameter]
+) -> Iterator[nn.Parameter]:
+    """Those parameters that are not among the others, in order."""
+    left_out = {id(parameter) for parameter in others}
+    return (parameter for parameter in parameters if id(parameter) not in left_out)
