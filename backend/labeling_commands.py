@@ -35,9 +35,17 @@ def preannotate(
     context: typer.Context,
     names: ClipNames = None,
     model: Model = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(help="In place of --model: an engine's name, for its bundled weights."),
+    ] = None,
     device: Device = None,
 ) -> None:
     """Mask every key frame that is not masked yet with these weights and references."""
+    if engine is not None:
+        from model.engines import bundled_weights
+
+        model = bundled_weights(engine)
     with opened(context) as workspace:
         clips = chosen(workspace, names)
         segmenter = load(context, workspace, model, device)

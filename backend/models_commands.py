@@ -84,6 +84,27 @@ def promote(
         _reconcile(context)
 
 
+@models.command(name="judge")
+def judge_(
+    context: typer.Context,
+    version: Version,
+    report: Annotated[Path, typer.Option("-o", "--out", help="The page.")] = Path("verdict.html"),
+) -> None:
+    """Compare weights with the champion on the locked clips, and promote them if they are better.
+
+    VERSION may also be a folder with weights, or the name of bundled ones. Weights of another
+    engine are compared by the share of frames to correct alone.
+    """
+    from backend.retrain import judge_other
+
+    settings: Settings = context.obj
+    with opened(context) as workspace, progress("judging") as update:
+        verdict = judge_other(workspace, settings, version, report, update)
+        say(f"{verdict.candidate} beside {verdict.champion}: {verdict.sentence}")
+        say(str(report))
+        _reconcile(context)
+
+
 @models.command()
 def rollback(context: typer.Context) -> None:
     """Let the champion before the present one mask again; its masks come back as they were."""

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import torch
 
@@ -100,6 +101,31 @@ def retrain(
         return run.state
 
 
+def judge_other(
+    workspace: Workspace, settings: Settings, model: str, report: Path, progress: Report
+) -> Verdict:
+    """Compare any weights with the champion on the locked clips; promote them if they are better.
+
+    Args:
+        workspace: the clips and masks.
+        settings: which clips are locked, how many it takes, where to compute.
+        model: the version of weights that were kept, a folder with some, or bundled ones.
+        report: where the page goes.
+        progress: is told how many clips are done, and of how many.
+
+    Raises:
+        LabelerError: there are no such weights, or nothing is accepted yet.
+    """
+    registry = ModelRegistry(workspace.root / "models")
+    champion = registry.path(_first_champion(workspace, settings))
+    folder = weights_folder(model, registry.folder) or registry.path(model)
+    snapshot = take_snapshot(workspace, settings.test_share)
+    verdict = _compare(snapshot, workspace, settings, champion, folder, report, progress)
+    if verdict.outcome is Outcome.BETTER:
+        registry.promote(registry.keep(folder).model_version, verdict.sentence)
+    return verdict
+
+
 def _begin(workspace: Workspace, settings: Settings) -> Run:
     """Take a snapshot, and keep a copy of the champion, which the candidate is compared with."""
     begun = datetime.now(UTC)
@@ -188,11 +214,7 @@ def _train(run: Run, workspace: Workspace, settings: Settings, note: Note, repor
 
 
 def _judge(run: Run, workspace: Workspace, settings: Settings, report: Report) -> Verdict:
-    snapshot, state = run.snapshot, run.state
-    champion = ModelRegistry(workspace.root / "models").path(state.champion)
-    device = settings.train_device or settings.device
-    engines = [load_segmenter(str(each), device=device)[0] for each in (champion, run.weights)]
-    takes = held_out_takes(snapshot, workspace.root)
+    champion = ModelRegistry(workspace.root / "models").path(run.state.champion)
 
     def follow(done: int, total: int) -> None:
         report(done, total)
@@ -200,14 +222,31 @@ def _judge(run: Run, workspace: Workspace, settings: Settings, report: Report) -
             raise StoppedError
         run.tell(done=done, total=total)
 
+    return _compare(run.snapshot, workspace, settings, champion, run.weights, run.report, follow)
+
+
+def _compare(
+    snapshot: Snapshot,
+    workspace: Workspace,
+    settings: Settings,
+    champion: Path,
+    candidate: Path,
+    report: Path,
+    progress: Report,
+) -> Verdict:
+    """Judge the weights of two folders on a snapshot's locked clips, and write the page."""
+    device = settings.train_device or settings.device
+    takes = held_out_takes(snapshot, workspace.root)
+    loaded = [load_segmenter(str(each), device=device) for each in (champion, candidate)]
     verdict, worst = judge(
         takes,
         [snapshot.clip(take.name).scenario for take in takes],
-        *engines,
+        *(segmenter for segmenter, _ in loaded),
         fewest=settings.judge_clips,
-        progress=follow,
+        by_effort=len({card.engine for _, card in loaded}) > 1,
+        progress=progress,
     )
-    write_atomically(run.report, judge_page(verdict, worst).encode())
+    write_atomically(report, judge_page(verdict, worst).encode())
     return verdict
 
 

@@ -122,6 +122,17 @@ def load_segmenter(
     return engine.segmenter(network, card, where, batch_size), card
 
 
+def bundled_weights(engine: str) -> str:
+    """The name of the weights that come with the package for an engine.
+
+    Raises:
+        LabelerError: there is no such engine.
+    """
+    if engine not in BUNDLED_OF:
+        raise LabelerError(f"There is no engine {engine!r}; there are: {', '.join(BUNDLED_OF)}.")
+    return BUNDLED_OF[engine]
+
+
 def _unknown_engine(card: ModelCard) -> str:
     return (
         f"{card.model_version} is for the engine {card.engine!r}, which this version does not "

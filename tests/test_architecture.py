@@ -79,7 +79,10 @@ def test_asking_for_help_does_not_wait_for_torch():
 def test_no_engine_is_named_outside_model():
     for package in ("labeler", "backend"):
         for path in sources(package):
-            engines = {"model.pdnet", "model.pdnet_segmenter", "model.nearest_copy", "model.gam"}
+            engines = {
+                *("model.pdnet", "model.pdnet_segmenter", "model.gam", "model.gam_segmenter"),
+                *("model.pair_segmenter", "model.nearest_copy"),
+            }
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.ImportFrom):
                     assert node.module not in engines, path

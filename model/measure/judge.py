@@ -22,7 +22,7 @@ FEWEST_CLIPS = 5
 """With fewer clips chance decides, and nothing is promoted by itself."""
 
 SCENARIO_MARGIN = 0.02
-"""By so much J&F of no scenario may fall."""
+"""By so much J&F of no scenario may fall, nor, across engines, the share to correct rise."""
 
 WORST_SHOWN = 12
 
@@ -96,6 +96,7 @@ def judge(
     quality: float = QUALITY,
     fewest: int = FEWEST_CLIPS,
     margin: float = SCENARIO_MARGIN,
+    by_effort: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Verdict, list[SideBySide]]:
     """Let both engines mask the same clips, and let a robot correct both, and compare.
@@ -108,6 +109,7 @@ def judge(
         quality: the q of FC@q.
         fewest: clips, for a verdict that needs no person.
         margin: by how much J&F of a scenario may fall.
+        by_effort: they are different engines, see `decide`.
         progress: called with (clips done, clips), each clip counting once for each engine.
 
     Returns:
@@ -130,7 +132,8 @@ def judge(
         worst += [SideBySide(_masked(truth, each, champion), each) for each in frames]
     worst.sort(key=lambda each: each.candidate.scores.j_and_f)
     names = champion.model_version, candidate.model_version
-    return decide(*names, judged, fewest, margin), worst[:WORST_SHOWN]
+    verdict = decide(*names, judged, fewest, margin, by_effort=by_effort)
+    return verdict, worst[:WORST_SHOWN]
 
 
 def clip_scores(truth: TruthClip, engine: Segmenter, quality: float = QUALITY) -> ClipScores:
@@ -144,12 +147,16 @@ def decide(
     clips: Sequence[JudgedClip],
     fewest: int = FEWEST_CLIPS,
     margin: float = SCENARIO_MARGIN,
+    *,
+    by_effort: bool = False,
 ) -> Verdict:
     """Say what follows from the scores of each clip.
 
     The candidate is better if its mean J&F is not lower, if J&F or FC@q is better beyond the 95 %
     interval of the paired bootstrap over clips, and if no scenario's J&F falls by more than the
-    margin; with too few clips it is a person's to say.
+    margin; with too few clips it is a person's to say. Across engines (`by_effort`) only FC@q
+    counts, with the same margin: what an engine makes of a clip that nobody corrected says little
+    of one that is for carrying corrections.
     """
     gain = fewer = None
     if clips:
@@ -160,7 +167,7 @@ def decide(
             [clip.candidate.corrected for clip in clips],
             [clip.champion.corrected for clip in clips],
         )
-    outcome, sentence = _verdict(clips, gain, fewer, fewest, margin)
+    outcome, sentence = _verdict(clips, gain, fewer, fewest, margin, by_effort)
     return Verdict(champion, candidate, tuple(clips), gain, fewer, outcome, sentence)
 
 
@@ -170,31 +177,35 @@ def _verdict(
     fewer: Difference | None,
     fewest: int,
     margin: float,
+    by_effort: bool,
 ) -> tuple[Outcome, str]:
     if gain is None or fewer is None:
         return Outcome.UNSURE, (
             "Not promoted: there is no locked clip to judge on; have masks of more clips accepted."
         )
-    if gain.difference < 0:
+    if gain.difference < 0 and not by_effort:
         return Outcome.WORSE, f"Not promoted: J&F is lower by {-100 * gain.difference:.1f}."
     for scenario in sorted({clip.scenario for clip in clips}):
         of_it = [clip for clip in clips if clip.scenario == scenario]
-        fall = float(np.mean([c.champion.j_and_f - c.candidate.j_and_f for c in of_it]))
-        if fall > margin:
+        what = "the share of frames to correct rises" if by_effort else "J&F falls"
+        worse = float(np.mean([_loss(clip, by_effort) for clip in of_it]))
+        if worse > margin:
             return Outcome.WORSE, (
-                f"Not promoted: in {scenario} J&F falls by {100 * fall:.1f}, more than "
+                f"Not promoted: in {scenario} {what} by {100 * worse:.1f}, more than "
                 f"{100 * margin:.1f}."
             )
     better = []
-    if gain.low > 0:
+    if gain.low > 0 and not by_effort:
         better.append(f"J&F is higher by {100 * gain.difference:.1f} ({_interval(gain)})")
     if fewer.high < 0:
         less = f"{-100 * fewer.difference:.1f} % fewer frames need a correction"
         better.append(f"{less} ({_interval(fewer)})")
     if not better:
+        frames = f"the frames to correct ({_interval(fewer)}) are"
+        if by_effort:
+            return Outcome.WORSE, f"Not promoted: {frames} not fewer beyond chance."
         return Outcome.WORSE, (
-            f"Not promoted: neither J&F ({_interval(gain)}) nor the frames to correct "
-            f"({_interval(fewer)}) are better beyond chance."
+            f"Not promoted: neither J&F ({_interval(gain)}) nor {frames} better beyond chance."
         )
     found = " and ".join(better)
     if len(clips) < fewest:
@@ -203,6 +214,13 @@ def _verdict(
             f"takes {fewest}; look at it, then `mvps models promote`."
         )
     return Outcome.BETTER, f"Promoted: {found}."
+
+
+def _loss(clip: JudgedClip, by_effort: bool) -> float:
+    """By how much the candidate is worse than the champion on a clip, in what counts."""
+    if by_effort:
+        return clip.candidate.corrected - clip.champion.corrected
+    return clip.champion.j_and_f - clip.candidate.j_and_f
 
 
 def _interval(difference: Difference) -> str:

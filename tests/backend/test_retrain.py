@@ -109,6 +109,33 @@ def test_neither_damaged_labels_nor_nothing_is_promoted(retrained):
     assert card.scores["locked clips: J&F"] < 0.5
 
 
+def test_any_weights_can_be_judged_by_command(retrained, tmp_path):
+    """After the one above: the champion is the weights of the first training."""
+    workspace, first, state, _, _ = retrained
+    registry, report = ModelRegistry(workspace.root / "models"), tmp_path / "verdict.html"
+    said = mvps(workspace, "models", "judge", first, "--out", report)
+    assert "Not promoted: J&F is lower" in " ".join(said.split())
+    assert state.candidate in report.read_text()
+    assert registry.champion == state.candidate
+    untrained = mvps(workspace, "models", "judge", "nowhere", fails=1)
+    assert "no model 'nowhere'" in " ".join(untrained.split())
+
+
+def mvps(workspace, *arguments, fails=0):
+    command = [sys.executable, "-m", "backend", "-w", workspace.root, *arguments]
+    environment = os.environ | {"MVPS_JUDGE_CLIPS": "2", "MVPS_DEVICE": "cpu"}
+    done = subprocess.run(
+        [str(each) for each in command],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == fails, done.stderr
+    return done.stdout + done.stderr
+
+
 @pytest.fixture
 def ready(workspace):
     return workspace, begin(workspace)

@@ -67,6 +67,28 @@ def test_the_verdict(judged, outcome, said):
     assert page.count("<tr>") == (len(judged) + 2 if judged else 0)
 
 
+@pytest.mark.parametrize(
+    ("judged", "outcome", "said"),
+    [
+        (  # J&F of a clip without corrections does not count
+            clips([-0.7] * 6, fewer=[0.1, 0.2, 0.1, 0.2, 0.1, 0.2]),
+            Outcome.BETTER,
+            "^Promoted: 15.0 % fewer frames need a correction \\(",
+        ),
+        (clips(SURE), Outcome.WORSE, "the frames to correct .* are not fewer beyond chance"),
+        (
+            clips(SURE, fewer=[0.3] * 5 + [-0.1], scenarios=["news"] * 5 + ["lecture"]),
+            Outcome.WORSE,
+            "in lecture the share of frames to correct rises by 10.0, more than 2.0",
+        ),
+    ],
+)
+def test_engines_are_compared_by_what_is_left_to_correct(judged, outcome, said):
+    verdict = decide("old-1.0.0+1", "new-1.0.1+2", judged, by_effort=True)
+    assert verdict.outcome is outcome
+    assert re.search(said, verdict.sentence)
+
+
 class Shifted:
     """An engine that is so many pixels off, but learns from a correction."""
 

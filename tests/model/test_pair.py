@@ -11,6 +11,8 @@ from model.pair_segmenter import PairSegmenter
 from model.registry import ModelRegistry
 from model.saved import save_model, save_parts
 from model.segmenter import Segmentation
+from model.training.further import Budget, train_further
+from tests.model.made_sources import made_sources
 from tests.model.test_gam_segmenter import gam
 from tests.model.test_segmenter import MadeFrames, book, disk, probabilities
 from tests.tiny import tiny_weights
@@ -131,6 +133,33 @@ def test_a_part_that_is_missing_or_another_is_named(weights, tmp_path):
     (registry.folder / card.parts[1] / CARD_FILE).write_text(other)
     with pytest.raises(LabelerError, match="made for other weights"):
         part_folders(registry.path(card.model_version))
+
+
+def test_both_parts_are_trained_further_and_stay_together(weights, tmp_path):
+    steps = []
+    sources = made_sources(tmp_path / "data")
+    budget = Budget(steps=4, size=64, batch_size=2, rate=1e-4)
+    card = train_further(
+        sources,
+        weights / "pair",
+        tmp_path / "run" / "weights",
+        budget,
+        device=torch.device("cpu"),
+        seed=1,
+        version="1.0.1",
+        data="more",
+        progress=lambda where: steps.append((where.step, where.steps)),
+    )
+    assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    before = read_card(weights / "pair")
+    assert card.model_version != before.model_version
+    assert card.model_version.startswith("pair-small-1.0.1+")
+    assert {"made", "more"} <= set(card.training_data)
+    parts = [read_card(folder) for folder in part_folders(tmp_path / "run" / "weights")]
+    assert [each.engine for each in parts] == ["pdnet", "gam"]
+    assert [each.training["start"] for each in parts] == before.parts
+    assert [each.input_size for each in parts] == [64, 64]
+    assert load_segmenter(str(tmp_path / "run" / "weights"), device="cpu")[1] == card
 
 
 def test_an_engine_that_is_not_known_is_named(weights, tmp_path):
