@@ -101,6 +101,12 @@ def test_a_correction_from_the_command_line(mvps, video, tmp_path):
         _, err = mvps.run("correct", *arguments, "--model", "copy", expect=1)
         assert said in err
         assert file_bytes(mvps.root / "clips") == before
+
+    assert "no engine 'unet'" in mvps.run("preannotate", "--engine", "unet", expect=1)[1]
+    mvps.run("preannotate", "--engine", "gam")  # carries the one mask that there is
+    current = workspace.current(clip)
+    assert current.pop(10).author == "ann"
+    assert all(each.model_version.startswith("gam-small-") for each in current.values())
     workspace.close()
 
 
