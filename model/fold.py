@@ -1,9 +1,21 @@
 """Folding normalisation into convolutions, once a network learns no more."""
 
 from itertools import pairwise
+from typing import TypeVar
 
+import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+N = TypeVar("N", bound=nn.Module)
+
+
+def for_inference(network: N, device: torch.device) -> N:
+    """Bring a network to a device and make it fast there; it cannot be trained afterwards."""
+    network.to(device).eval()
+    fold_norms(network)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
 
 
 def fold_norms(network: nn.Module) -> None:

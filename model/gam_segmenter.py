@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from labeler.clip import KEY_FRAME_STRIDE, Frames
 from labeler.reference import Reference, ReferenceBook
 from model.encoder import Encoder, View
-from model.fold import fold_norms
+from model.fold import for_inference
 from model.gam import EARLIER, GAM, MASK_STRIDE, FrameFeatures
 from model.precision import precision
 from model.segmenter import THRESHOLD, Segmentation, uncertainty_of, verbatim
@@ -96,7 +96,7 @@ class GAMSegmenter:
 
     Args:
         network: GAM with its weights; it becomes this engine's own: it is moved to `device`, and
-            cannot be trained any more (see `fold_norms`).
+            cannot be trained any more (see `for_inference`).
         model_version: the name of those weights.
         device: where to compute.
         cache_bytes: how much of the features of frames already seen to keep.
@@ -114,9 +114,7 @@ class GAMSegmenter:
     ) -> None:
         self.model_version = model_version
         self.device = device
-        self.network = network.to(device).eval()
-        fold_norms(self.network)
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = for_inference(network, device)
         self.encoder: Encoder[FrameFeatures] = Encoder(network.encode, device, cache_bytes)
         self.input_size = input_size
         self._walks: OrderedDict[object, Walk] = OrderedDict()

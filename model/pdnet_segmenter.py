@@ -15,7 +15,7 @@ from labeler.mask import Mask
 from labeler.reference import Reference, ReferenceBook
 from model.encoder import Encoder, View
 from model.features import Features, ReferenceFeatures
-from model.fold import fold_norms
+from model.fold import for_inference
 from model.pdnet import PDNet
 from model.precision import precision
 from model.segmenter import THRESHOLD, Segmentation, uncertainty_of, verbatim
@@ -35,7 +35,7 @@ class PDNetSegmenter:
 
     Args:
         network: PDNet with its weights; it becomes this engine's own: it is moved to `device`, and
-            cannot be trained any more (see `fold_norms`).
+            cannot be trained any more (see `for_inference`).
         model_version: the name of those weights.
         device: where to compute.
         batch_size: targets per step; changes speed and memory, never the result beyond rounding.
@@ -63,9 +63,7 @@ class PDNetSegmenter:
     ) -> None:
         self.model_version = model_version
         self.device = device
-        self.network = network.to(device).eval()
-        fold_norms(self.network)
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = for_inference(network, device)
         self.encoder = Encoder(self.network.encode, device, cache_bytes)
         self.input_size = input_size
         self.unguided_size = unguided_size or input_size
