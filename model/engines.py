@@ -99,14 +99,9 @@ def load_segmenter(
         return baseline, _card_of_baseline(model, baseline.model_version)
     where = find_device(device)
     model = model or default_model(models)
-    if (folder := weights_folder(model, models)) is not None and (card := read_card(folder)).parts:
-        if card.engine not in PAIRS or len(card.parts) != 2:
-            raise LabelerError(_unknown_engine(card))
-        parts = [str(part) for part in part_folders(folder)]
-        finder, carrier = (
-            load_segmenter(part, device=device, batch_size=batch_size)[0] for part in parts
-        )
-        return PAIRS[card.engine](finder, carrier, card.model_version), card
+    folder = weights_folder(model, models)
+    if folder is not None and (card := read_card(folder)).parts:
+        return _pair(folder, card, device, batch_size), card
     card, tensors = _find(model, models)
     if card.engine not in ENGINES:
         raise LabelerError(_unknown_engine(card))
@@ -120,6 +115,16 @@ def load_segmenter(
         network = engine.network(card.configuration)
     fill(network, tensors, card)
     return engine.segmenter(network, card, where, batch_size), card
+
+
+def _pair(folder: Path, card: ModelCard, device: str, batch_size: int) -> Segmenter:
+    if card.engine not in PAIRS or len(card.parts) != 2:
+        raise LabelerError(_unknown_engine(card))
+    finder, carrier = (
+        load_segmenter(str(part), device=device, batch_size=batch_size)[0]
+        for part in part_folders(folder)
+    )
+    return PAIRS[card.engine](finder, carrier, card.model_version)
 
 
 def bundled_weights(engine: str) -> str:

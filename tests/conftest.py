@@ -8,6 +8,15 @@ import pytest
 from labeler.workspace import Workspace
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests in one process, as they share what it makes, and one Label Studio."""
+    for item in items:
+        studio = "studio" in item.path.parts
+        item.add_marker(pytest.mark.xdist_group("studio" if studio else str(item.path)))
+    # The longest first: everything else fits beside it.
+    items.sort(key=lambda item: "studio" not in item.path.parts)
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Real pictures and clips of people, where they lie beside the project."""
