@@ -5,11 +5,13 @@
 Both are the same network; only what is remembered differs: GAM's mean of matrices (eq 1-3), or
 the keys and values of every position of every past frame, attended to by softmax (STM). Each
 figure is of a process of its own, which remembers noise: neither depends on what is remembered.
+A process that the system killed had come to the end of the machine's memory.
 """
 
 import argparse
 import json
 import resource
+import signal
 import statistics
 import subprocess
 import sys
@@ -64,14 +66,18 @@ def main() -> None:
         for frames in arguments.frames:
             for way in ("mean", "all"):
                 command = [sys.executable, __file__, *sys.argv[1:], "--one", way, size, str(frames)]
-                done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-                rows.append(json.loads(done.stdout.splitlines()[-1]))
+                done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
+                if done.returncode not in (0, -signal.SIGKILL):
+                    raise SystemExit(f"{' '.join(command)} failed; what it said stands above.")
+                row = {"way": way, "size": size, "frames": frames, "ms": None, "mib": None}
+                rows.append(json.loads(done.stdout.splitlines()[-1]) if done.stdout else row)
     if arguments.json:
         arguments.json.write_text(json.dumps(rows, indent=2) + "\n")
     table = Table("size", "frames", "ms", "ms, all", "MiB", "MiB, all", box=None)
     for mean, every in zip(rows[::2], rows[1::2], strict=True):
         figures = [mean["ms"], every["ms"], mean["mib"], every["mib"]]
-        table.add_row(mean["size"], str(mean["frames"]), *(f"{figure:.0f}" for figure in figures))
+        cells = ["killed" if figure is None else f"{figure:.0f}" for figure in figures]
+        table.add_row(mean["size"], str(mean["frames"]), *cells)
     Console().print(table)
 
 

@@ -69,7 +69,7 @@ class TrainingData:
 
     Attributes:
         length: how many samples of clips a training takes, by which some of them grow harder;
-            None where that is not known.
+            None where that is not known: they are as hard as they come from the first on.
 
     Raises:
         LabelerError: there is nothing of what the recipe needs, or a picture is damaged.

@@ -127,7 +127,8 @@ def train(
     steps = steps or recipe.epochs * schedule.steps_per_epoch
     folder.mkdir(parents=True, exist_ok=True)
     budget.write_text(f"{steps}\n")
-    data.length = steps * recipe.batch_size
+    if start is None:  # weights that know something begin where these samples are hardest
+        data.length = steps * recipe.batch_size
     run = trainer(folder, steps)
     run.run(workers=workers, progress=progress)
     if close_up_size is None:

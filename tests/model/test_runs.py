@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from model.data.catalogue import StoredTake
 from model.data.folders import clips_from
@@ -12,6 +13,9 @@ from model.data.sample_recipe import RUNS, Kind
 from model.data.scene import clip_run
 from model.data.sources import Sources
 from model.data.training_data import TrainingData
+from model.engines import BUNDLED
+from model.training import run as training_run
+from model.training.recipe import RECIPES
 from tests.model.made_sources import made_sources, made_takes
 
 
@@ -74,3 +78,29 @@ def test_a_close_run_is_seen_from_one_place(tmp_path):
         centres = [np.flatnonzero(mask.any(axis=0)).mean() for mask in masks if mask.any()]
         moved += len(centres) == 4 and abs(centres[-1] - centres[0]) > 3
     assert moved > 20
+
+
+@pytest.mark.parametrize("start", [None, BUNDLED / "gam-small"])
+def test_weights_that_are_gone_on_with_begin_with_the_hard_runs(
+    sources, tmp_path, monkeypatch, start
+):
+    made = []
+
+    class Seen(TrainingData):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            made.append(self)
+
+    monkeypatch.setattr(training_run, "TrainingData", Seen)
+    training_run.train(
+        sources,
+        replace(RECIPES["gam"], size=32, batch_size=1),
+        tmp_path,
+        device=torch.device("cpu"),
+        steps=4,
+        start=start,
+        training_data=["squares"],
+        licence="ours",
+    )
+    assert made[0].length == (4 if start is None else None)
+    assert (made[0]._gap(0) == 1) == (start is None)
