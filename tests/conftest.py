@@ -8,6 +8,7 @@ import pytest
 from labeler.workspace import Workspace
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in this very hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep a file's tests in one process, as they share what it makes, and one Label Studio."""
     for item in items:
