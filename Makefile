@@ -15,7 +15,7 @@ demo: $(READY)  ## masks on every fifth frame of VIDEO, and Label Studio to corr
 
 test: $(READY_DEV)  ## the whole test suite, with a real Label Studio
 	$(BIN)/python -m backend.local_studio
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadgroup $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
 
 check: $(READY_DEV)  ## style and types
 	$(BIN)/ruff check .

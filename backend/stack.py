@@ -13,6 +13,7 @@ from backend.local_studio import LocalStudio, answers, end, install, tools_folde
 from backend.retraining import end_running
 from backend.settings import Settings
 from labeler.errors import LabelerError
+from labeler.files import one_at_a_time
 
 SERVICE_SECONDS = 60.0
 
@@ -127,14 +128,20 @@ def running(
         LabelerError: a part cannot be installed or started; the message says which and why.
     """
     root, tools = settings.workspace.resolve(), tools_folder()
-    if not tools.exists():
-        tell("Installing Label Studio, once: about two minutes and 1 GB.")
-    install(tools)
-    studio = LocalStudio(root / "label-studio", root, free_port(8080), tools)
-    stack = Stack(studio, free_port(9090), worker_options)
-    tell("Starting Label Studio, the service and the worker.")
+    # Two that start at once would install into one folder and choose the same ports.
+    with one_at_a_time(tools.parent / "starting.lock"):
+        if not tools.exists():
+            tell("Installing Label Studio, once: about two minutes and 1 GB.")
+        install(tools)
+        studio = LocalStudio(root / "label-studio", root, free_port(8080), tools)
+        stack = Stack(studio, free_port(9090), worker_options)
+        tell("Starting Label Studio, the service and the worker.")
+        try:
+            stack.start()
+        except BaseException:
+            stack.stop()
+            raise
     try:
-        stack.start()
         yield stack
     finally:
         stack.stop()

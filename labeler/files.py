@@ -89,6 +89,15 @@ def hold(path: Path, data: bytes) -> Iterator[Path]:
 
 
 @contextmanager
+def one_at_a_time(path: Path) -> Iterator[None]:
+    """Let one process into the block, while others that name the same file wait before it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
 def lock_if_dead(path: Path) -> Iterator[bool]:
     """Lock a file or folder and give True, or give False if a live process holds or removed it."""
     try:

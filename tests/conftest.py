@@ -8,13 +8,8 @@ import pytest
 from labeler.workspace import Workspace
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in this very hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file's tests in one process, as they share what it makes, and one Label Studio."""
-    for item in items:
-        studio = "studio" in item.path.parts
-        item.add_marker(pytest.mark.xdist_group("studio" if studio else str(item.path)))
-    # The longest first: everything else fits beside it.
+    """Begin with the longest, so that everything else fits beside it."""
     items.sort(key=lambda item: "studio" not in item.path.parts)
 
 

@@ -1,7 +1,6 @@
 """Nobody's work is lost: processes are killed, told twice, told backwards, left alone."""
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -9,6 +8,7 @@ import sys
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -190,29 +190,49 @@ def test_what_is_shown_in_the_end_is_what_an_undisturbed_run_gives(
             np.testing.assert_array_equal(shown[frame], expected[frame])
 
 
-def test_ctrl_c_ends_everything(tmp_path: Path) -> None:
-    workspace = Workspace(tmp_path / "workspace")
-    make_clip(workspace, "walk", 6, SIZE)
-    workspace.close()
-    code = (
-        "import sys; from pathlib import Path; from backend.settings import Settings; "
-        "from backend.stack import running\n"
-        "try:\n"
-        " with running(Settings(workspace=Path(sys.argv[1])), ['--model', 'copy'], print) as s:\n"
-        "  print('pids', *[c.pid for c in s.children.values()], flush=True)\n"
-        "  import time; time.sleep(600)\n"
-        "except KeyboardInterrupt: print('ended', flush=True)\n"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, str(workspace.root)], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    line = next(line for line in process.stdout if line.startswith("pids"))
-    pids = [int(word) for word in line.split()[1:]]
-    process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=60)[0].endswith("ended\n")
-    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
-    assert os.path.exists(workspace.root / "label-studio" / "login.json")
+STARTED = """
+import sys, time
+from pathlib import Path
+from backend.settings import Settings
+from backend.stack import running
+
+try:
+    with running(Settings(workspace=Path(sys.argv[1])), ["--model", "copy"], print) as stack:
+        pids = [child.pid for child in stack.children.values()]
+        print("started", stack.studio.url, stack.backend, *pids, flush=True)
+        time.sleep(600)
+except KeyboardInterrupt:
+    print("ended", flush=True)
+"""
+
+
+def test_two_that_start_at_once_share_no_port_and_ctrl_c_ends_everything(tmp_path: Path) -> None:
+    roots = [tmp_path / "one", tmp_path / "two"]
+    for root in roots:
+        with closing(Workspace(root)) as workspace:
+            make_clip(workspace, "walk", 6, SIZE)
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", STARTED, str(root)], stdout=subprocess.PIPE, text=True
+                )
+            )
+            for root in roots
+        ]
+        for process in processes:
+            stack.callback(process.kill)  # does nothing to one that has ended
+        told = []
+        for process in processes:
+            assert process.stdout is not None
+            told.append(next(line for line in process.stdout if line.startswith("started")).split())
+        urls = [url for words in told for url in words[1:3]]
+        assert len(set(urls)) == 4
+        for process in processes:
+            process.send_signal(signal.SIGINT)
+            assert process.communicate(timeout=60)[0].endswith("ended\n")
+    assert not any(Path(f"/proc/{pid}").exists() for words in told for pid in words[3:])
+    assert all((root / "label-studio" / "login.json").exists() for root in roots)
 
 
 def test_a_prediction_of_ours_reads_back_by_the_sdk(annotator: Annotator) -> None:
