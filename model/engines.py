@@ -13,6 +13,7 @@ from torch import nn
 from labeler.errors import LabelerError
 from model.baselines import BASELINES
 from model.card import CARD_FILE, ModelCard, part_folders, read_card
+from model.colours import ColourSegmenter
 from model.gam import CONFIGURATIONS as GAM_CONFIGURATIONS
 from model.gam import GAM
 from model.gam_segmenter import GAMSegmenter
@@ -79,6 +80,7 @@ def load_segmenter(
     device: str = "auto",
     batch_size: int = 8,
     models: Path | None = None,
+    colours: bool = True,
 ) -> tuple[Segmenter, ModelCard]:
     """Load an engine with its weights.
 
@@ -90,6 +92,8 @@ def load_segmenter(
         device: `auto` (CUDA where there is one), `cpu`, `cuda` or `cuda:N`.
         batch_size: how many frames the network takes at once.
         models: the workspace's own models, a folder each.
+        colours: sharpen what the network says by colours (see `model.colours`); False to see the
+            network alone. Baselines are never sharpened.
 
     Raises:
         LabelerError: there is no such model or device, or the weights are damaged or foreign.
@@ -97,8 +101,14 @@ def load_segmenter(
     if model in BASELINES:
         baseline = BASELINES[model]()
         return baseline, _card_of_baseline(model, baseline.model_version)
+    segmenter, card = _network(model or default_model(models), models, device, batch_size)
+    return ColourSegmenter(segmenter) if colours else segmenter, card
+
+
+def _network(
+    model: str, models: Path | None, device: str, batch_size: int
+) -> tuple[Segmenter, ModelCard]:
     where = find_device(device)
-    model = model or default_model(models)
     folder = weights_folder(model, models)
     if folder is not None and (card := read_card(folder)).parts:
         return _pair(folder, card, device, batch_size), card
@@ -121,8 +131,7 @@ def _pair(folder: Path, card: ModelCard, device: str, batch_size: int) -> Segmen
     if card.engine not in PAIRS or len(card.parts) != 2:
         raise LabelerError(_unknown_engine(card))
     finder, carrier = (
-        load_segmenter(str(part), device=device, batch_size=batch_size)[0]
-        for part in part_folders(folder)
+        _network(str(part), None, device, batch_size)[0] for part in part_folders(folder)
     )
     return PAIRS[card.engine](finder, carrier, card.model_version)
 

@@ -176,6 +176,9 @@ def evaluate(
         bool, typer.Option("--tenth", help="Only every tenth picture, which --held-out kept out.")
     ] = False,
     output: Annotated[Path, typer.Option("-o", "--out")] = Path("runs/evaluation"),
+    colours: Annotated[
+        bool, typer.Option(help="Sharpen masks by colours, or show the networks alone.")
+    ] = True,
     batch_size: Annotated[int, typer.Option(min=1)] = 8,
     device: Device = "auto",
     as_json: Json = False,
@@ -187,7 +190,7 @@ def evaluate(
     from model.measure.evaluate import evaluate_pictures
     from model.measure.evaluate_report import evaluation_tables, to_json, write_evaluation
 
-    segmenter, _ = load_segmenter(model, device=device, batch_size=batch_size)
+    segmenter, _ = load_segmenter(model, device=device, batch_size=batch_size, colours=colours)
     with progress("evaluating") as update:
         if pictures:
             sources = portraits_from(folder)
@@ -216,6 +219,9 @@ def effort(
     baselines: Annotated[bool, typer.Option(help="Measure the baselines along.")] = True,
     clips: Clips = None,
     output: Annotated[Path, typer.Option("-o", "--out")] = Path("runs/effort"),
+    colours: Annotated[
+        bool, typer.Option(help="Sharpen masks by colours, or show the networks alone.")
+    ] = True,
     batch_size: Annotated[int, typer.Option(min=1)] = 8,
     device: Device = "auto",
     as_json: Json = False,
@@ -228,7 +234,9 @@ def effort(
 
     engines: dict[str, Segmenter] = {}
     for name in [*(models or [DEFAULT_MODEL]), *(BASELINES if baselines else [])]:
-        engines[name], _ = load_segmenter(name, device=device, batch_size=batch_size)
+        engines[name], _ = load_segmenter(
+            name, device=device, batch_size=batch_size, colours=colours
+        )
     with progress("correcting") as update:
         found = measure_effort(open_dataset(folder), engines, clips=clips, progress=update)
     paths = write_effort(found, output)

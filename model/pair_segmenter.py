@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from labeler.clip import KEY_FRAME_STRIDE, Frames
 from labeler.mask import mask_digest
 from labeler.reference import Reference, ReferenceBook
-from model.segmenter import Segmentation, Segmenter, uncertainty_of
+from model.colours import sharpened
+from model.segmenter import THRESHOLD, Segmentation, Segmenter, uncertainty_of
 
 CLIPS_KEPT = 64
 
@@ -56,7 +57,7 @@ class PairSegmenter:
                 if area >= LEAST_AREA * max(areas)
             ]
             surest = min(large, key=lambda answer: answer.uncertainty)
-            mask = surest.mask
+            mask = sharpened(frames[surest.frame], surest.probability) >= THRESHOLD
             seed = Reference(surest.frame, mask_digest(mask), lambda: mask)
             self._seeds[frames.key] = ReferenceBook([seed])
         self._seeds.move_to_end(frames.key)

@@ -5,6 +5,7 @@ import torch
 from labeler.errors import LabelerError
 from labeler.reference import ReferenceBook
 from model.card import CARD_FILE, WEIGHTS_FILE, part_folders, read_card
+from model.colours import sharpened
 from model.engines import load_segmenter
 from model.gam import CONFIGURATIONS, GAM
 from model.pair_segmenter import PairSegmenter
@@ -49,7 +50,8 @@ def test_without_a_correction_the_surest_mask_is_carried():
     found = probabilities(engine, [5, 10, 20], ReferenceBook(), frames)
     own = probabilities(Finder(), [5, 10, 20], ReferenceBook(), frames)
     # Of frame 25 it is surer, but there is hardly anybody in it.
-    seeded = probabilities(gam(), [5, 10, 20], book(f10=own[1] >= 0.5), frames)
+    surest = sharpened(frames[10], own[1]) >= 0.5
+    seeded = probabilities(gam(), [5, 10, 20], book(f10=surest), frames)
     np.testing.assert_allclose(found, (own + seeded) / 2, atol=1e-6)
     asked = len(finder.asked)
     assert asked == 3 + 6
@@ -105,7 +107,7 @@ def weights(tmp_path_factory):
 
 
 def test_weights_used_together_are_loaded_together(weights):
-    segmenter, card = load_segmenter(str(weights / "pair"), device="cpu")
+    segmenter, card = load_segmenter(str(weights / "pair"), device="cpu", colours=False)
     assert isinstance(segmenter, PairSegmenter)
     assert segmenter.model_version == card.model_version
     assert card.model_version.startswith("pair-small-1.0.0+")
