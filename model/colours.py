@@ -157,7 +157,10 @@ class ColourSegmenter:
             book = references.references_for(found.frame)
             known = [self._colours(frames, each) for each in book if each.load is not None]
             probability = sharpened(frames[found.frame], found.probability, known)
-            yield Segmentation(found.frame, probability, uncertainty_of(probability))
+            # Colours make all pixels sure; the network is asked as well how sure it is of these.
+            both = (found.probability + probability) / 2
+            doubt = uncertainty_of(both, probability >= THRESHOLD)
+            yield Segmentation(found.frame, probability, doubt)
 
     def _colours(self, frames: Frames, reference: Reference) -> Colours:
         key = (frames.key, reference.frame, reference.digest)

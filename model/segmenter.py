@@ -59,19 +59,20 @@ def verbatim(frame: int, mask: Mask) -> Segmentation:
     return Segmentation(frame, mask.astype(np.float32), 0.0)
 
 
-def uncertainty_of(probability: NDArray[np.float32]) -> float:
-    """How far from sure a mask is: 1 minus its expected J if its own probabilities were true.
+def uncertainty_of(probability: NDArray[np.float32], mask: Mask | None = None) -> float:
+    """How far from sure a mask is: 1 minus its expected J if the probabilities were true.
 
     With m the mask and s the probabilities this is 1 - sum(s over m) / (|m| + sum(s outside m)),
     both sums widened by a thousandth of the frame, so that a clean empty frame is certain too.
 
     Args:
         probability: H x W, in [0, 1].
+        mask: H x W bool; if not given, where the probability is at least THRESHOLD.
 
     Returns:
         0 for a mask without a doubtful pixel, towards 1 for one that is all doubt.
     """
-    inside = probability >= THRESHOLD
+    inside = probability >= THRESHOLD if mask is None else mask
     area = float(np.count_nonzero(inside))
     total = float(probability.sum(dtype=np.float64))
     overlap = float(probability.sum(dtype=np.float64, where=inside))

@@ -19,7 +19,7 @@ from model.colours import (
     sharpened,
 )
 from model.engines import load_segmenter
-from model.segmenter import Segmentation, verbatim
+from model.segmenter import Segmentation, uncertainty_of, verbatim
 from tests.model.made_clips import MadeFrames, reference
 from tests.tiny import tiny_weights
 
@@ -153,7 +153,9 @@ def test_an_engine_is_sharpened_but_not_a_persons_mask(clip):
     assert found[1].uncertainty == 0
     first, *_ = ColourSegmenter(Coarse(truths)).segment(frames, [4], ReferenceBook())
     assert region_similarity(first.mask, truths[4]) > 0.97
-    assert first.uncertainty < 0.2
+    alone = uncertainty_of(coarse(truths[4]))
+    assert uncertainty_of(first.probability) < first.uncertainty
+    assert first.uncertainty == pytest.approx(alone, abs=0.15)
 
 
 def test_a_frame_depends_on_its_own_references_alone(clip):
