@@ -1,6 +1,6 @@
 """Speed and memory, as a table and as JSON.
 
-    python scripts/bench.py [video|metrics|brush|network|memory ...] [--json FILE] [--video FILE]
+    python scripts/bench.py [SECTION ...] [--json FILE] [--video FILE]
 
 Machines differ and are noisy, so what is compared is measured in turns within one run, and each
 figure is the median of the rounds. Without `--video` a 1080p clip is made for the measurement.
@@ -33,6 +33,7 @@ from labeler.metrics import boundary, boundary_measure, boundary_radius
 from labeler.reference import ReferenceBook
 from labeler.sampling import SAMPLING_RATE
 from labeler.video import extract_frames
+from model.colours import bins_of, colours_of, sharpened
 from model.pdnet import CONFIGURATIONS, PDNet
 from model.pdnet_segmenter import PDNetSegmenter
 from model.segmenter import Segmenter
@@ -45,6 +46,7 @@ def main() -> None:
         "metrics": metrics_figures,
         "brush": brush_figures,
         "network": network_figures,
+        "colours": colours_figures,
         "memory": memory_figures,
     }
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -291,6 +293,23 @@ def network_figures(arguments: argparse.Namespace) -> list[Figure]:
             peak = torch.cuda.max_memory_allocated() / 2**20
             figures.append(Figure(section, "peak GPU memory", peak, "MiB"))
     return figures
+
+
+def colours_figures(arguments: argparse.Namespace) -> list[Figure]:
+    """Milliseconds to sharpen a mask at 720p by its own colours and those of three references."""
+    mask = cv2.resize(person(0).astype(np.float32), (1280, 720))
+    image = Noise.images[0] // 2 + (mask[..., None] * 100).astype(np.uint8)
+    said = np.asarray(cv2.GaussianBlur(0.05 + 0.9 * mask, (0, 0), 8), np.float32)
+    known = [colours_of(bins_of(image), mask)] * 3
+    median = in_turns(
+        arguments.rounds,
+        alone=lambda: sharpened(image, said),
+        guided=lambda: sharpened(image, said, known),
+    )
+    return [
+        Figure("colours 1280x720", "sharpen a mask", 1000 * median["alone"], "ms"),
+        Figure("colours 1280x720", "with three references", 1000 * median["guided"], "ms"),
+    ]
 
 
 # Memory
