@@ -102,6 +102,16 @@ def load_model(folder: Path) -> tuple[ModelCard, dict[str, torch.Tensor]]:
         ) from None
 
 
+def halved(tensor: torch.Tensor) -> torch.Tensor:
+    """Return a tensor in half precision, or as it is where that is too small for its numbers.
+
+    The variances of a normalisation may be beyond 65,504, and as an infinity they would silence
+    their channel, and make every number of a later training NaN. Whole numbers stay as they are.
+    """
+    half = tensor.half()
+    return half if tensor.is_floating_point() and bool(half.isfinite().all()) else tensor
+
+
 def fill(network: torch.nn.Module, tensors: Mapping[str, torch.Tensor], card: ModelCard) -> None:
     """Put the tensors into the network, all of them and nothing but them.
 

@@ -16,7 +16,7 @@ from model.data.training_data import SAMPLING, TrainingData
 from model.engines import BUNDLED, ENGINES, load_segmenter
 from model.measure.validation import held_out_scores
 from model.resnet import inherited, load_imagenet_weights
-from model.saved import fill, load_model, save_model
+from model.saved import fill, halved, load_model, save_model
 from model.training.gam_learner import GAMLearner
 from model.training.learner import Learner
 from model.training.log import plot_losses
@@ -135,10 +135,7 @@ def train(
         close_up_size = recipe.size if samples.close else 0
     card = save_model(
         folder,
-        {
-            name: tensor.half() if tensor.is_floating_point() else tensor
-            for name, tensor in run.result.cpu().state_dict().items()
-        },
+        {name: halved(tensor) for name, tensor in run.result.cpu().state_dict().items()},
         engine=recipe.engine,
         configuration=recipe.configuration,
         version=version,

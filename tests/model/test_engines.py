@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from labeler.errors import LabelerError
-from model.card import CARD_FILE, WEIGHTS_FILE, ModelCard
-from model.engines import find_device, load_segmenter
+from model.card import CARD_FILE, WEIGHTS_FILE, ModelCard, read_card
+from model.engines import BUNDLED, find_device, load_segmenter
 from model.pdnet import CONFIGURATIONS, PDNet
-from model.saved import load_model, save_model
+from model.saved import halved, load_model, save_model
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +62,16 @@ def test_the_version_names_the_weights_and_nothing_else(tmp_path, tensors):
     changed["override"] = changed["override"] + 1
     other = save(tmp_path / "c", changed)
     assert first.model_version == again.model_version != other.model_version
+
+
+def test_what_half_precision_cannot_hold_stays_whole():
+    assert halved(torch.tensor([1.5, -60_000.0])).dtype == torch.float16
+    assert halved(torch.tensor([1.5, 70_000.0])).tolist() == [1.5, 70_000.0]
+    assert halved(torch.tensor(70_000)).dtype == torch.int64
+    for folder in BUNDLED.glob("*-small"):
+        if not read_card(folder).parts:
+            _, weights = load_model(folder)
+            assert all(bool(tensor.isfinite().all()) for tensor in weights.values())
 
 
 def test_half_precision_weights_load(tmp_path, tensors):
