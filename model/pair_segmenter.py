@@ -11,7 +11,7 @@ from model.segmenter import THRESHOLD, Segmentation, Segmenter, uncertainty_of
 
 CLIPS_KEPT = 64
 
-LEAST_AREA = 0.5
+LEAST_AREA = 1 / 3
 """Of the largest mask of a clip: what is smaller is not carried, however certain it is."""
 
 

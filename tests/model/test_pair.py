@@ -34,7 +34,7 @@ class Finder:
                 yield verbatim(target, human.mask)
                 continue
             rows, columns = np.ogrid[: frames.size[0], : frames.size[1]]
-            radius = 30 - target / 2
+            radius = 30 - 0.6 * target
             near = (rows - 37) ** 2 + (columns - 60) ** 2 < radius**2
             doubt = 0.1 if target == 10 else 0.05 if target == 25 else 0.3
             yield Segmentation(target, np.float32(near) * (1 - doubt), doubt)
