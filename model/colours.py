@@ -158,7 +158,7 @@ class ColourSegmenter:
             known = [self._colours(frames, each) for each in book if each.load is not None]
             probability = sharpened(frames[found.frame], found.probability, known)
             # Colours make all pixels sure; the network is asked as well how sure it is of these.
-            both = (found.probability + probability) / 2
+            both = np.asarray((found.probability + probability) / 2, np.float32)
             doubt = uncertainty_of(both, probability >= THRESHOLD)
             yield Segmentation(found.frame, probability, doubt)
 

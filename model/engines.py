@@ -26,6 +26,8 @@ from model.saved import fill, load_model
 from model.segmenter import Segmenter
 
 DEFAULT_MODEL = "pdnet-small"
+"""What needs the fewest corrections and the least time, see docs/results.md."""
+
 BUNDLED = Path(__file__).parent / "weights"
 """Weights that come with the package, a folder each, named by their configuration."""
 

@@ -21,6 +21,7 @@ from labeler.files import write_atomically
 from labeler.preview import overlay
 from labeler.reference import ReferenceBook
 from labeler.video import sample_frames
+from model.card import part_folders, read_card
 from model.engines import BUNDLED, DEFAULT_MODEL, load_segmenter
 from model.features import ReferenceFeatures, to_input
 from model.pdnet import CONFIGURATIONS, PDNet
@@ -79,10 +80,11 @@ def evenly(path: Path, count: int) -> list[Image]:
 
 
 class Decoupler:
-    """A network that is asked for its parts alone."""
+    """PDNet, or that of a pair, which is asked for its parts alone."""
 
     def __init__(self, folder: Path) -> None:
-        card, tensors = load_model(folder)
+        folders = part_folders(folder) if read_card(folder).parts else [folder]
+        card, tensors = load_model(folders[0])
         self.network = PDNet(CONFIGURATIONS[card.configuration]).eval()
         self.network.load_state_dict(tensors)
         self.side = card.input_size
