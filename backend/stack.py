@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from backend.local_studio import LocalStudio, answers, end, install, tools_folder
@@ -128,23 +128,18 @@ def running(
         LabelerError: a part cannot be installed or started; the message says which and why.
     """
     root, tools = settings.workspace.resolve(), tools_folder()
-    # Two that start at once would install into one folder and choose the same ports.
-    with one_at_a_time(tools.parent / "starting.lock"):
-        if not tools.exists():
-            tell("Installing Label Studio, once: about two minutes and 1 GB.")
-        install(tools)
-        studio = LocalStudio(root / "label-studio", root, free_port(8080), tools)
-        stack = Stack(studio, free_port(9090), worker_options)
-        tell("Starting Label Studio, the service and the worker.")
-        try:
+    with ExitStack() as at_the_end:
+        # Two that start at once would install into one folder and choose the same ports.
+        with one_at_a_time(tools.parent / "starting.lock"):
+            if not tools.exists():
+                tell("Installing Label Studio, once: about two minutes and 1 GB.")
+            install(tools)
+            studio = LocalStudio(root / "label-studio", root, free_port(8080), tools)
+            stack = Stack(studio, free_port(9090), worker_options)
+            tell("Starting Label Studio, the service and the worker.")
+            at_the_end.callback(stack.stop)
             stack.start()
-        except BaseException:
-            stack.stop()
-            raise
-    try:
         yield stack
-    finally:
-        stack.stop()
 
 
 def free_port(preferred: int) -> int:

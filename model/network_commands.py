@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 # Whatever imports torch (2 s) is imported by the command that needs it.
 
 Folders = Annotated[list[Path] | None, typer.Option(show_default=False)]
+Colours = Annotated[
+    bool, typer.Option(help="Sharpen masks by colours, or show the networks alone.")
+]
 Clips = Annotated[
     list[str] | None,
     typer.Option("--clip", help="Only this clip, or pictures such as 'a_*'; may be repeated."),
@@ -176,9 +179,7 @@ def evaluate(
         bool, typer.Option("--tenth", help="Only every tenth picture, which --held-out kept out.")
     ] = False,
     output: Annotated[Path, typer.Option("-o", "--out")] = Path("runs/evaluation"),
-    colours: Annotated[
-        bool, typer.Option(help="Sharpen masks by colours, or show the networks alone.")
-    ] = True,
+    colours: Colours = True,
     batch_size: Annotated[int, typer.Option(min=1)] = 8,
     device: Device = "auto",
     as_json: Json = False,
@@ -219,9 +220,7 @@ def effort(
     baselines: Annotated[bool, typer.Option(help="Measure the baselines along.")] = True,
     clips: Clips = None,
     output: Annotated[Path, typer.Option("-o", "--out")] = Path("runs/effort"),
-    colours: Annotated[
-        bool, typer.Option(help="Sharpen masks by colours, or show the networks alone.")
-    ] = True,
+    colours: Colours = True,
     batch_size: Annotated[int, typer.Option(min=1)] = 8,
     device: Device = "auto",
     as_json: Json = False,
