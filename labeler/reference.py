@@ -40,6 +40,11 @@ class ReferenceBook:
         self._corrected = {reference.frame: reference for reference in corrected}
         self._order = sorted(self._corrected)
 
+    @property
+    def empty(self) -> bool:
+        """Whether nobody has masked a frame of the clip yet."""
+        return not self._order
+
     def corrected(self, frame: int) -> Reference | None:
         """The reference at this very frame if a person masked it, else None."""
         return self._corrected.get(frame)

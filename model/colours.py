@@ -8,9 +8,8 @@ place of mixtures), and neighbours of like colours then agree (mean field, Kräh
 2011, with the guided filter of He et al. 2010 in place of theirs).
 """
 
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import cv2
@@ -21,6 +20,7 @@ from scipy.special import expit, logit
 
 from labeler.clip import Frames, Image
 from labeler.reference import Reference, ReferenceBook
+from model.kept import Kept
 from model.segmenter import THRESHOLD, Segmentation, Segmenter, uncertainty_of
 from model.window import close_up_of
 
@@ -144,7 +144,7 @@ class ColourSegmenter:
     def __init__(self, engine: Segmenter) -> None:
         self.engine = engine
         self.model_version = engine.model_version
-        self._kept: OrderedDict[tuple[str, int, str], Colours] = OrderedDict()
+        self._kept: Kept[Colours] = Kept(KEPT)
 
     def segment(
         self, frames: Frames, targets: Sequence[int], references: ReferenceBook
@@ -154,22 +154,19 @@ class ColourSegmenter:
             if references.corrected(found.frame) is not None:
                 yield found
                 continue
-            book = references.references_for(found.frame)
-            known = [self._colours(frames, each) for each in book if each.load is not None]
+            told = found.seeds or references.references_for(found.frame)
+            known = [self._colours(frames, each) for each in told if each.load is not None]
             probability = sharpened(frames[found.frame], found.probability, known)
             # Colours make all pixels sure; the network is asked as well how sure it is of these.
             both = np.asarray((found.probability + probability) / 2, np.float32)
             doubt = uncertainty_of(both, probability >= THRESHOLD)
-            yield Segmentation(found.frame, probability, doubt)
+            yield replace(found, probability=probability, uncertainty=doubt)
 
     def _colours(self, frames: Frames, reference: Reference) -> Colours:
         key = (frames.key, reference.frame, reference.digest)
-        if key not in self._kept:
-            self._kept[key] = _colours_of_reference(frames[reference.frame], reference)
-        self._kept.move_to_end(key)
-        while len(self._kept) > KEPT:
-            self._kept.popitem(last=False)
-        return self._kept[key]
+        return self._kept.or_make(
+            key, lambda: _colours_of_reference(frames[reference.frame], reference)
+        )
 
 
 def _colours_of_reference(image: Image, reference: Reference) -> Colours:

@@ -17,12 +17,12 @@ from model.colours import ColourSegmenter
 from model.gam import CONFIGURATIONS as GAM_CONFIGURATIONS
 from model.gam import GAM
 from model.gam_segmenter import GAMSegmenter
-from model.pair_segmenter import PairSegmenter
 from model.pdnet import CONFIGURATIONS as PDNET_CONFIGURATIONS
 from model.pdnet import PDNet
 from model.pdnet_segmenter import PDNetSegmenter
 from model.registry import ModelRegistry
 from model.saved import fill, load_model
+from model.seeded_segmenter import SeededSegmenter
 from model.segmenter import Segmenter
 
 DEFAULT_MODEL = "pdnet-small"
@@ -40,11 +40,13 @@ class Engine:
         configurations: the names of its sizes.
         network: makes one of them, untrained.
         segmenter: makes an engine of a network, its card, a device and a batch size.
+        finds: whether it finds people by itself, or knows nobody until it is told.
     """
 
     configurations: Collection[str]
     network: Callable[[str], nn.Module]
     segmenter: Callable[[Any, ModelCard, torch.device, int], Segmenter]
+    finds: bool
 
 
 def _pdnet(network: PDNet, card: ModelCard, device: torch.device, batch_size: int) -> Segmenter:
@@ -64,13 +66,17 @@ def _gam(network: GAM, card: ModelCard, device: torch.device, batch_size: int) -
 
 
 ENGINES = {
-    "pdnet": Engine(PDNET_CONFIGURATIONS, lambda name: PDNet(PDNET_CONFIGURATIONS[name]), _pdnet),
-    "gam": Engine(GAM_CONFIGURATIONS, lambda name: GAM(GAM_CONFIGURATIONS[name]), _gam),
+    "pdnet": Engine(
+        PDNET_CONFIGURATIONS, lambda name: PDNet(PDNET_CONFIGURATIONS[name]), _pdnet, finds=True
+    ),
+    "gam": Engine(
+        GAM_CONFIGURATIONS, lambda name: GAM(GAM_CONFIGURATIONS[name]), _gam, finds=False
+    ),
 }
 """Every engine with weights of its own, by the name that a model card gives it."""
 
-PAIRS: dict[str, Callable[[Any, Any, str], Segmenter]] = {"pdnet+gam": PairSegmenter}
-"""Every engine made of two others."""
+PAIRS = ("pdnet+gam",)
+"""Every engine made of two others: one that finds people and one that carries masks."""
 
 BUNDLED_OF = {"pdnet": "pdnet-small", "gam": "gam-small", "pdnet+gam": "pair-small"}
 """The weights that come with the package for each engine."""
@@ -82,7 +88,7 @@ def load_segmenter(
     device: str = "auto",
     batch_size: int = 8,
     models: Path | None = None,
-    colours: bool = True,
+    alone: bool = False,
 ) -> tuple[Segmenter, ModelCard]:
     """Load an engine with its weights.
 
@@ -94,8 +100,9 @@ def load_segmenter(
         device: `auto` (CUDA where there is one), `cpu`, `cuda` or `cuda:N`.
         batch_size: how many frames the network takes at once.
         models: the workspace's own models, a folder each.
-        colours: sharpen what the network says by colours (see `model.colours`); False to see the
-            network alone. Baselines are never sharpened.
+        alone: only what the network says, in each frame by itself: without what it is sure of in
+            others (see `model.seeded_segmenter`), and without colours (see `model.colours`).
+            Baselines have neither; a pair cannot do without the first.
 
     Raises:
         LabelerError: there is no such model or device, or the weights are damaged or foreign.
@@ -104,7 +111,11 @@ def load_segmenter(
         baseline = BASELINES[model]()
         return baseline, _card_of_baseline(model, baseline.model_version)
     segmenter, card = _network(model or default_model(models), models, device, batch_size)
-    return ColourSegmenter(segmenter) if colours else segmenter, card
+    if alone:
+        return segmenter, card
+    if card.engine in ENGINES and ENGINES[card.engine].finds:
+        segmenter = SeededSegmenter(segmenter, segmenter, card.model_version)
+    return ColourSegmenter(segmenter), card
 
 
 def _network(
@@ -135,7 +146,7 @@ def _pair(folder: Path, card: ModelCard, device: str, batch_size: int) -> Segmen
     finder, carrier = (
         _network(str(part), None, device, batch_size)[0] for part in part_folders(folder)
     )
-    return PAIRS[card.engine](finder, carrier, card.model_version)
+    return SeededSegmenter(finder, carrier, card.model_version)
 
 
 def bundled_weights(engine: str) -> str:

@@ -4,10 +4,9 @@ What a target is told depends on the references that the book has for it, and on
 asked before: walks go over frames of their own, the multiples of `WALKED`, whichever are targets.
 """
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,6 +20,7 @@ from labeler.reference import Reference, ReferenceBook
 from model.encoder import Encoder, View
 from model.fold import for_inference
 from model.gam import EARLIER, GAM, MASK_STRIDE, FrameFeatures
+from model.kept import Kept
 from model.precision import precision
 from model.segmenter import THRESHOLD, Segmentation, uncertainty_of, verbatim
 from model.window import Window, close_up_of
@@ -35,13 +35,12 @@ CORRECTED = 4.0
 FIRST_ROOM = 1.8
 """How much larger than whoever was in the last frame the first look at the next one is."""
 
-WALKS_KEPT = 16
+WALKS_KEPT, GIVEN_KEPT = 16, 256
 
 LEAST = 1e-4
 """What a mask is squeezed by, to have logits."""
 
 Probability = NDArray[np.float32]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -117,8 +116,8 @@ class GAMSegmenter:
         self.network = for_inference(network, device)
         self.encoder: Encoder[FrameFeatures] = Encoder(network.encode, device, cache_bytes)
         self.input_size = input_size
-        self._walks: OrderedDict[object, Walk] = OrderedDict()
-        self._given: OrderedDict[object, tuple[Looked, Tensor]] = OrderedDict()
+        self._walks: Kept[Walk] = Kept(WALKS_KEPT)
+        self._given: Kept[tuple[Looked, Tensor]] = Kept(GIVEN_KEPT)
 
     def segment(
         self, frames: Frames, targets: Sequence[int], references: ReferenceBook
@@ -148,7 +147,7 @@ class GAMSegmenter:
     def _walk(self, frames: Frames, start: Reference, known: tuple[Reference, ...]) -> "Walk":
         """The walk from a reference towards its targets, as far as it has come."""
         key = (frames.key, start.frame, tuple((r.frame, r.digest) for r in known))
-        return _kept(self._walks, key, lambda: Walk(self, frames, start, known), WALKS_KEPT)
+        return self._walks.or_make(key, lambda: Walk(self, frames, start, known))
 
     def given(self, frames: Frames, reference: Reference) -> tuple[Looked, Tensor]:
         """A frame that a person masked: what is known of it, and what to remember of it."""
@@ -165,7 +164,7 @@ class GAMSegmenter:
             summary = self.remember(encoded.features, torch.from_numpy(fine)[None, None])
             return Looked(_logit(coarse), window, (mask.shape[0], mask.shape[1])), summary
 
-        return _kept(self._given, (frames.key, reference.frame, reference.digest), look, 256)
+        return self._given.or_make((frames.key, reference.frame, reference.digest), look)
 
     def remember(self, features: FrameFeatures, mask: Tensor) -> Tensor:
         """What is to be remembered of a frame and its mask, 1 x 1 x S x S."""
@@ -241,15 +240,6 @@ class Walk:
 def _next(frame: int, way: int) -> int:
     """The nearest multiple of WALKED beyond a frame."""
     return WALKED * (frame // WALKED + 1 if way > 0 else (frame - 1) // WALKED)
-
-
-def _kept(cache: OrderedDict[object, T], key: object, make: Callable[[], T], limit: int) -> T:
-    """What a cache has for a key, made if need be; what was not asked for longest is dropped."""
-    found = cache.pop(key, None)
-    cache[key] = make() if found is None else found
-    while len(cache) > limit:
-        cache.popitem(last=False)
-    return cache[key]
 
 
 def _whole(shape: tuple[int, ...]) -> Window:

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 # Whatever imports torch (2 s) is imported by the command that needs it.
 
 Folders = Annotated[list[Path] | None, typer.Option(show_default=False)]
-Colours = Annotated[
-    bool, typer.Option(help="Sharpen masks by colours, or show the networks alone.")
+Alone = Annotated[
+    bool,
+    typer.Option("--alone", help="Only what the networks say of each frame, as in the papers."),
 ]
 Clips = Annotated[
     list[str] | None,
@@ -179,7 +180,7 @@ def evaluate(
         bool, typer.Option("--tenth", help="Only every tenth picture, which --held-out kept out.")
     ] = False,
     output: Annotated[Path, typer.Option("-o", "--out")] = Path("runs/evaluation"),
-    colours: Colours = True,
+    alone: Alone = False,
     batch_size: Annotated[int, typer.Option(min=1)] = 8,
     device: Device = "auto",
     as_json: Json = False,
@@ -191,7 +192,7 @@ def evaluate(
     from model.measure.evaluate import evaluate_pictures
     from model.measure.evaluate_report import evaluation_tables, to_json, write_evaluation
 
-    segmenter, _ = load_segmenter(model, device=device, batch_size=batch_size, colours=colours)
+    segmenter, _ = load_segmenter(model, device=device, batch_size=batch_size, alone=alone)
     with progress("evaluating") as update:
         if pictures:
             sources = portraits_from(folder)
@@ -220,7 +221,7 @@ def effort(
     baselines: Annotated[bool, typer.Option(help="Measure the baselines along.")] = True,
     clips: Clips = None,
     output: Annotated[Path, typer.Option("-o", "--out")] = Path("runs/effort"),
-    colours: Colours = True,
+    alone: Alone = False,
     batch_size: Annotated[int, typer.Option(min=1)] = 8,
     device: Device = "auto",
     as_json: Json = False,
@@ -233,9 +234,7 @@ def effort(
 
     engines: dict[str, Segmenter] = {}
     for name in [*(models or [DEFAULT_MODEL]), *(BASELINES if baselines else [])]:
-        engines[name], _ = load_segmenter(
-            name, device=device, batch_size=batch_size, colours=colours
-        )
+        engines[name], _ = load_segmenter(name, device=device, batch_size=batch_size, alone=alone)
     with progress("correcting") as update:
         found = measure_effort(open_dataset(folder), engines, clips=clips, progress=update)
     paths = write_effort(found, output)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from labeler.clip import Frames
 from labeler.mask import Mask
-from labeler.reference import ReferenceBook
+from labeler.reference import Reference, ReferenceBook
 
 THRESHOLD = 0.5
 """Where a probability is cut, after it is back at the frame's size (PDNet paper, section 5.1)."""
@@ -20,12 +20,14 @@ class Segmentation:
     """What an engine says of one frame.
 
     `probability` of portrait is H x W float32 in [0, 1] at the frame's own size; `uncertainty` is
-    in [0, 1], see `uncertainty_of`.
+    in [0, 1], see `uncertainty_of`. `seeds` are frames that the engine masked itself and was told
+    by, as if a person had masked them.
     """
 
     frame: int
     probability: NDArray[np.float32]
     uncertainty: float
+    seeds: tuple[Reference, ...] = ()
 
     @property
     def mask(self) -> Mask:

@@ -133,7 +133,7 @@ def scored(
         training_data=[path.name for path in arguments.portraits],
         licence="research only",
     )
-    segmenter, _ = load_segmenter(str(folder), device=str(device), colours=False)
+    segmenter, _ = load_segmenter(str(folder), device=str(device), alone=True)
     book = TwoUnmasked() if variant.references == 2 else ReferenceBook()
     return j_and_f(segmenter, held_out.clips, book)
 

@@ -92,7 +92,7 @@ def scored(
         training_data=[path.name for path in arguments.portraits],
         licence="research only",
     )
-    segmenter, _ = load_segmenter(str(folder), device=str(device), colours=False)
+    segmenter, _ = load_segmenter(str(folder), device=str(device), alone=True)
     return dataset_scores([clip_scores(*of_clip(segmenter, t)) for t in held_out.clips]).j_and_f
 
 

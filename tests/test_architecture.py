@@ -81,7 +81,7 @@ def test_no_engine_is_named_outside_model():
         for path in sources(package):
             engines = {
                 *("model.pdnet", "model.pdnet_segmenter", "model.gam", "model.gam_segmenter"),
-                *("model.pair_segmenter", "model.nearest_copy"),
+                *("model.seeded_segmenter", "model.nearest_copy"),
             }
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.ImportFrom):

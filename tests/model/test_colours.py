@@ -174,6 +174,6 @@ def test_a_frame_depends_on_its_own_references_alone(clip):
 def test_networks_are_sharpened_unless_they_are_to_be_seen_alone(tmp_path):
     tiny_weights(tmp_path)
     assert isinstance(load_segmenter(str(tmp_path), device="cpu")[0], ColourSegmenter)
-    alone, _ = load_segmenter(str(tmp_path), device="cpu", colours=False)
+    alone, _ = load_segmenter(str(tmp_path), device="cpu", alone=True)
     assert not isinstance(alone, ColourSegmenter)
     assert not isinstance(load_segmenter("copy")[0], ColourSegmenter)

@@ -77,7 +77,7 @@ def test_what_half_precision_cannot_hold_stays_whole():
 def test_half_precision_weights_load(tmp_path, tensors):
     halves = {n: t.half() if t.is_floating_point() else t for n, t in tensors.items()}
     save(tmp_path / "half", halves)
-    segmenter, _ = load_segmenter(str(tmp_path / "half"), device="cpu", colours=False)
+    segmenter, _ = load_segmenter(str(tmp_path / "half"), device="cpu", alone=True)
     parameter = next(segmenter.network.parameters())
     assert parameter.dtype == torch.float32
 
