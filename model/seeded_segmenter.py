@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit
 
 from labeler.clip import KEY_FRAME_STRIDE, Frames
 from labeler.mask import mask_digest
@@ -14,14 +16,21 @@ from model.segmenter import THRESHOLD, Segmentation, Segmenter, uncertainty_of
 REACH = 12
 """How many key frames away a seed may be: two seconds and a half at 24 frames a second."""
 
+LEAST = 1e-4
+"""What a probability is squeezed by, to have a logit."""
+
 LEAST_AREA = 1 / 3
-"""Of the largest mask within reach: what is smaller is no seed, however certain it is."""
+"""Of the largest that is certain within reach: what is smaller is no seed, however certain."""
 
 AS_SURE = 1.25
 """How many times as uncertain as the surest seed the one on its other side may be."""
 
 LEAST_OVERLAP = 0.2
 """The least J between what was found and what was carried to be one and the same person."""
+
+CERTAIN = 0.9
+"""The probability from which on somebody is in a seed. At one half statues and a crowd were, too;
+with too little of somebody a carrier does better than with too much."""
 
 AT_ONCE, ANSWERS_KEPT, SEEDS_KEPT = 32, 40, 64
 """For so many frames the finder is asked together, and what it says of so many is kept."""
@@ -106,13 +115,19 @@ class SeededSegmenter:
         return kept
 
     def _reference(self, frames: Frames, seed: Segmentation) -> Reference:
-        """A mask that was found, as if a person had given it."""
+        """Whom the finder is certain of in a frame, as if a person had masked them."""
 
         def make() -> Reference:
-            mask = sharpened(frames[seed.frame], seed.probability) >= THRESHOLD
+            mask = sharpened(frames[seed.frame], certain(seed.probability)) >= THRESHOLD
             return Reference(seed.frame, mask_digest(mask), lambda: mask)
 
         return self._seeds.or_make((frames.key, seed.frame), make)
+
+
+def certain(probability: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Probabilities made stricter, so that what was CERTAIN is at THRESHOLD; H x W in [0, 1]."""
+    squeezed = probability.clip(LEAST, 1 - LEAST)
+    return np.asarray(expit(logit(squeezed) - logit(CERTAIN)), np.float32)
 
 
 def _batches(targets: Sequence[int], length: int) -> Iterator[dict[int, set[int]]]:
@@ -134,8 +149,8 @@ def _batches(targets: Sequence[int], length: int) -> Iterator[dict[int, set[int]
 
 def _seeds(found: Segmentation, around: Sequence[Segmentation]) -> list[Segmentation]:
     """The surest of the answers before a frame and of those after it, if surer than its own."""
-    areas = {each.frame: int(each.mask.sum()) for each in (found, *around)}
-    least = LEAST_AREA * max(areas.values())
+    areas = {each.frame: np.count_nonzero(each.probability >= CERTAIN) for each in around}
+    least = LEAST_AREA * max(areas.values(), default=0)
     surer = [
         each
         for each in around

@@ -10,7 +10,7 @@ from model.engines import load_segmenter
 from model.gam import CONFIGURATIONS, GAM
 from model.registry import ModelRegistry
 from model.saved import save_model, save_parts
-from model.seeded_segmenter import LEAST_OVERLAP, SeededSegmenter, _overlap
+from model.seeded_segmenter import CERTAIN, LEAST_OVERLAP, SeededSegmenter, _overlap, certain
 from model.segmenter import Segmentation, verbatim
 from model.training.further import Budget, train_further
 from tests.model.made_sources import made_sources
@@ -22,7 +22,7 @@ from tests.tiny import tiny_weights
 class Finder:
     """Finds a disc, as certain of each frame as it is told to be; follows what it is given."""
 
-    model_version = "finder"
+    model_version, said = "finder", 0.95
 
     def __init__(self, doubts=None, radii=None) -> None:
         self.doubts, self.radii = doubts or {10: 0.1}, radii or {}
@@ -41,7 +41,7 @@ class Finder:
             rows, columns = np.ogrid[: frames.size[0], : frames.size[1]]
             near = (rows - 37) ** 2 + (columns - 60) ** 2 < self.radii.get(target, 24) ** 2
             doubt = self.doubts.get(target, 0.3)
-            yield Segmentation(target, np.float32(near) * (1 - doubt), doubt)
+            yield Segmentation(target, np.float32(near) * self.said, doubt)
 
 
 class Carrier(Finder):
@@ -73,7 +73,7 @@ def test_without_a_correction_the_surest_mask_around_is_carried():
     frames, finder = MadeFrames(30), Finder({10: 0.1})
     found = probabilities(alone(finder), [5, 10, 20], ReferenceBook(), frames)
     (seed, own) = probabilities(Finder({10: 0.1}), [10, 5], ReferenceBook(), frames)
-    mask = sharpened(frames[10], seed) >= 0.5
+    mask = sharpened(frames[10], certain(seed)) >= 0.5
     # The surer counts the more: 0.3 beside 0.1.
     np.testing.assert_allclose(found[0], 0.25 * own + 0.75 * 0.8 * mask, atol=1e-6)
     np.testing.assert_array_equal(found[0], found[2])
@@ -126,7 +126,7 @@ def test_another_engine_carries_the_seed_and_is_believed_where_it_meets_somebody
     frames, references = MadeFrames(30), ReferenceBook()
     (found,) = segmentations(pair(Finder({10: 0.1})), [15], frames=frames)
     own, seed = segmentations(Finder({10: 0.1}), [15, 10], frames=frames)
-    mask = sharpened(frames[10], seed.probability) >= 0.5
+    mask = sharpened(frames[10], certain(seed.probability)) >= 0.5
     (carried,) = segmentations(gam(), [15], book(f10=mask), frames)
     assert _overlap(own, carried) >= LEAST_OVERLAP
     both = 0.25 * own.probability + 0.75 * carried.probability
@@ -165,6 +165,32 @@ def test_once_a_person_corrected_nothing_of_the_seed_is_left():
         np.testing.assert_allclose(masked, (own + carried) / 2, atol=1e-6)
         np.testing.assert_array_equal(found[1].probability, disk(40))
         assert not any(each.seeds for each in found)
+
+
+def test_of_a_seed_only_what_is_certain_is_carried():
+    class WithStatue(Finder):
+        """Is sure of a disc in frame 10, and not so sure of a strip beside it."""
+
+        def segment(self, frames, targets, references):
+            for each in super().segment(frames, targets, references):
+                if each.frame == 10 and references.empty:
+                    each.probability[:10, :40] = 0.8
+                yield each
+
+    frames = MadeFrames(30)
+    (seed,) = segmentations(alone(WithStatue({10: 0.05})), [5], frames=frames)[0].seeds
+    assert seed.frame == 10
+    assert not seed.mask[:10, :40].any()
+    assert seed.mask.any()
+    stricter = certain(np.float32([0.0, 0.5, CERTAIN, 1.0]))
+    assert stricter == pytest.approx([0, 0.1, 0.5, 1], abs=2e-3)
+
+
+def test_who_is_certain_of_nobody_is_no_seed():
+    vague = Finder({10: 0.2})
+    assert seeds_of(vague, 5) == [10]
+    vague.said = CERTAIN - 0.01
+    assert seeds_of(vague, 5) == []
 
 
 def test_a_clip_without_anybody_stays_empty():
