@@ -23,7 +23,7 @@ LEAST_AREA = 1 / 3
 """Of the largest that is certain within reach: what is smaller is no seed, however certain."""
 
 AS_SURE = 1.25
-"""How many times as uncertain as the surest seed the one on its other side may be."""
+"""Two masks are about as sure as each other if the one is less than so many times as uncertain."""
 
 LEAST_OVERLAP = 0.2
 """The least J between what was found and what was carried to be one and the same person."""
@@ -148,13 +148,16 @@ def _batches(targets: Sequence[int], length: int) -> Iterator[dict[int, set[int]
 
 
 def _seeds(found: Segmentation, around: Sequence[Segmentation]) -> list[Segmentation]:
-    """The surest of the answers before a frame and of those after it, if surer than its own."""
+    """The surest of the answers before a frame and of those after it, if surer than its own.
+
+    Of two, the one that is less sure than the other is left out.
+    """
     areas = {each.frame: np.count_nonzero(each.probability >= CERTAIN) for each in around}
     least = LEAST_AREA * max(areas.values(), default=0)
     surer = [
         each
         for each in around
-        if each.uncertainty < found.uncertainty and areas[each.frame] >= least > 0
+        if AS_SURE * each.uncertainty < found.uncertainty and areas[each.frame] >= least > 0
     ]
     sides = (
         [each for each in surer if each.frame < found.frame],

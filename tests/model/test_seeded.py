@@ -83,7 +83,8 @@ def test_without_a_correction_the_surest_mask_around_is_carried():
 def test_seeds_are_surer_than_the_frame_and_about_as_sure_as_each_other():
     assert seeds_of(Finder({5: 0.1, 20: 0.12}), 10) == [5, 20]
     assert seeds_of(Finder({5: 0.1, 20: 0.13}), 10) == [5]
-    assert seeds_of(Finder({5: 0.1, 10: 0.05, 20: 0.1}), 10) == []
+    assert seeds_of(Finder({5: 0.1, 10: 0.12, 20: 0.15}), 10) == []
+    assert seeds_of(Finder({5: 0.1, 10: 0.13, 20: 0.15}), 10) == [5]
     assert seeds_of(Finder({10: 0.1, 15: 0.05, 25: 0.08}), 12) == [15]
 
 
