@@ -24,6 +24,9 @@ FEWEST_CLIPS = 5
 SCENARIO_MARGIN = 0.02
 """By so much J&F of no scenario may fall, nor, across engines, the share to correct rise."""
 
+SMALLEST_GAIN = 0.002
+"""A gain of J&F below it is not worth that all masks nobody has corrected become others."""
+
 WORST_SHOWN = 12
 
 
@@ -152,11 +155,11 @@ def decide(
 ) -> Verdict:
     """Say what follows from the scores of each clip.
 
-    The candidate is better if its mean J&F is not lower, if J&F or FC@q is better beyond the 95 %
-    interval of the paired bootstrap over clips, and if no scenario's J&F falls by more than the
-    margin; with too few clips it is a person's to say. Across engines (`by_effort`) only FC@q
-    counts, with the same margin: what an engine makes of a clip that nobody corrected says little
-    of one that is for carrying corrections.
+    The candidate is better if its mean J&F is not lower, if J&F (by SMALLEST_GAIN at least) or FC@q
+    is better beyond the 95 % interval of the paired bootstrap over clips, and if no scenario's J&F
+    falls by more than the margin; with too few clips it is a person's to say. Across engines
+    (`by_effort`) only FC@q counts, with the same margin: what an engine makes of a clip that nobody
+    corrected says little of one that is for carrying corrections.
     """
     gain = fewer = None
     if clips:
@@ -195,7 +198,7 @@ def _verdict(
                 f"{100 * margin:.1f}."
             )
     better = []
-    if gain.low > 0 and not by_effort:
+    if gain.low > 0 and gain.difference >= SMALLEST_GAIN and not by_effort:
         better.append(f"J&F is higher by {100 * gain.difference:.1f} ({_interval(gain)})")
     if fewer.high < 0:
         less = f"{-100 * fewer.difference:.1f} % fewer frames need a correction"
@@ -204,6 +207,11 @@ def _verdict(
         frames = f"the frames to correct ({_interval(fewer)}) are"
         if by_effort:
             return Outcome.WORSE, f"Not promoted: {frames} not fewer beyond chance."
+        if gain.low > 0:
+            return Outcome.WORSE, (
+                f"Not promoted: J&F is higher ({_interval(gain)}), but by less than "
+                f"{100 * SMALLEST_GAIN:.1f}, and {frames} not fewer beyond chance."
+            )
         return Outcome.WORSE, (
             f"Not promoted: neither J&F ({_interval(gain)}) nor {frames} better beyond chance."
         )

@@ -40,6 +40,8 @@ SURE = [0.02, 0.03, 0.05, 0.04, 0.03, 0.02]
             Outcome.BETTER,
             "Promoted: 15.0 % fewer frames need a correction",
         ),
+        (clips([0.001] * 6), Outcome.WORSE, "J&F is higher .* but by less than 0.2"),
+        (clips([0.003] * 6), Outcome.BETTER, "J&F is higher by 0.3"),
         (clips([0.0] * 6), Outcome.WORSE, "neither J&F .* are better beyond chance"),
         (clips([0.09, -0.08, 0.09, -0.08, 0.07, -0.06]), Outcome.WORSE, "beyond chance"),
         (clips([-x for x in SURE]), Outcome.WORSE, "J&F is lower by 3.2"),
