@@ -13,7 +13,7 @@ from backend.local_studio import LocalStudio, answers, end, install, tools_folde
 from backend.retraining import end_running
 from backend.settings import Settings
 from labeler.errors import LabelerError
-from labeler.files import one_at_a_time
+from labeler.files import lock_if_dead, one_at_a_time
 
 SERVICE_SECONDS = 60.0
 
@@ -134,26 +134,47 @@ def running(
             if not tools.exists():
                 tell("Installing Label Studio, once: about two minutes and 1 GB.")
             install(tools)
-            studio = LocalStudio(root / "label-studio", root, free_port(8080), tools)
-            stack = Stack(studio, free_port(9090), worker_options)
+            studio_port, service_port = (
+                at_the_end.enter_context(claimed_port(preferred, tools.parent))
+                for preferred in (8080, 9090)
+            )
+            studio = LocalStudio(root / "label-studio", root, studio_port, tools)
+            stack = Stack(studio, service_port, worker_options)
             tell("Starting Label Studio, the service and the worker.")
             at_the_end.callback(stack.stop)
             stack.start()
         yield stack
 
 
-def free_port(preferred: int) -> int:
-    """The preferred port, or the next one above it that nobody listens on.
+@contextmanager
+def claimed_port(preferred: int, folder: Path) -> Iterator[int]:
+    """The preferred port, or the next one above it that nobody listens on or has claimed.
+
+    It is claimed until the end: while the service of a stack is down and about to be revived, its
+    port looks free, and another stack would take it.
+
+    Args:
+        preferred: the port to begin with.
+        folder: where claims are kept, the same for all stacks of a user.
 
     Raises:
         LabelerError: a hundred of them are in use.
     """
     for port in range(preferred, preferred + 100):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
+        claim = folder / f"port-{port}.lock"
+        claim.touch()
+        with lock_if_dead(claim) as ours:
+            if ours and _nobody_listens(port):
+                yield port
+                return
     raise LabelerError(f"Ports {preferred} to {preferred + 99} are all in use; end something.")
+
+
+def _nobody_listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
