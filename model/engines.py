@@ -26,7 +26,7 @@ from model.seeded_segmenter import SeededSegmenter
 from model.segmenter import Segmenter
 
 DEFAULT_MODEL = "pdnet-small"
-"""What needs the fewest corrections and the least time, see docs/results.md."""
+"""Why this and not a pair: see docs/results.md, on how few frames a person must correct."""
 
 BUNDLED = Path(__file__).parent / "weights"
 """Weights that come with the package, a folder each, named by their configuration."""

@@ -1,6 +1,7 @@
 """What an engine is sure of in one frame tells it of others, until a person has said more."""
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +9,7 @@ from scipy.special import expit, logit
 
 from labeler.clip import KEY_FRAME_STRIDE, Frames
 from labeler.mask import mask_digest
+from labeler.metrics import region_similarity
 from labeler.reference import Reference, ReferenceBook
 from model.colours import sharpened
 from model.kept import Kept
@@ -36,6 +38,13 @@ AT_ONCE, ANSWERS_KEPT, SEEDS_KEPT = 32, 40, 64
 """For so many frames the finder is asked together, and what it says of so many is kept."""
 
 
+class Answer(NamedTuple):
+    """What the finder says of a frame, and of how many pixels of it it is CERTAIN."""
+
+    found: Segmentation
+    area: int
+
+
 class SeededSegmenter:
     """An engine that finds people by itself, and one that carries masks; both are asked.
 
@@ -54,7 +63,7 @@ class SeededSegmenter:
 
     def __init__(self, finder: Segmenter, carrier: Segmenter, model_version: str) -> None:
         self.finder, self.carrier, self.model_version = finder, carrier, model_version
-        self._answers: Kept[Segmentation] = Kept(ANSWERS_KEPT)
+        self._answers: Kept[Answer] = Kept(ANSWERS_KEPT)
         self._seeds: Kept[Reference] = Kept(SEEDS_KEPT)
 
     def segment(
@@ -80,7 +89,7 @@ class SeededSegmenter:
         for batch in _batches(targets, len(frames)):
             answers = self._find(frames, sorted(set().union(*batch.values()).union(batch)))
             for target, around in batch.items():
-                found = answers[target]
+                found = answers[target].found
                 seeds = _seeds(found, [answers[frame] for frame in around])
                 if not seeds:
                     yield found
@@ -100,18 +109,19 @@ class SeededSegmenter:
     ) -> Segmentation:
         """What was found, and with a share of 0 to 1 what is carried there from a book."""
         (carried,) = self.carrier.segment(frames, [found.frame], book)
-        if self.carrier is not self.finder and _overlap(found, carried) < LEAST_OVERLAP:
+        if self.carrier is not self.finder and not _meet(found, carried):
             return found
         both = (1 - share) * found.probability + share * carried.probability
         probability = np.asarray(both, np.float32)
         return Segmentation(found.frame, probability, uncertainty_of(probability), seeds)
 
-    def _find(self, frames: Frames, wanted: Sequence[int]) -> dict[int, Segmentation]:
+    def _find(self, frames: Frames, wanted: Sequence[int]) -> dict[int, Answer]:
         """What the finder says of frames by themselves; those not kept are asked for together."""
         kept = {n: self._answers[frames.key, n] for n in wanted if (frames.key, n) in self._answers}
         missing = [n for n in wanted if n not in kept]
-        for answer in self.finder.segment(frames, missing, ReferenceBook()):
-            kept[answer.frame] = self._answers[frames.key, answer.frame] = answer
+        for found in self.finder.segment(frames, missing, ReferenceBook()):
+            answer = Answer(found, int(np.count_nonzero(found.probability >= CERTAIN)))
+            kept[found.frame] = self._answers[frames.key, found.frame] = answer
         return kept
 
     def _reference(self, frames: Frames, seed: Segmentation) -> Reference:
@@ -147,17 +157,16 @@ def _batches(targets: Sequence[int], length: int) -> Iterator[dict[int, set[int]
         yield batch
 
 
-def _seeds(found: Segmentation, around: Sequence[Segmentation]) -> list[Segmentation]:
+def _seeds(found: Segmentation, around: Sequence[Answer]) -> list[Segmentation]:
     """The surest of the answers before a frame and of those after it, if surer than its own.
 
     Of two, the one that is less sure than the other is left out.
     """
-    areas = {each.frame: np.count_nonzero(each.probability >= CERTAIN) for each in around}
-    least = LEAST_AREA * max(areas.values(), default=0)
+    least = LEAST_AREA * max((answer.area for answer in around), default=0)
     surer = [
         each
-        for each in around
-        if AS_SURE * each.uncertainty < found.uncertainty and areas[each.frame] >= least > 0
+        for each, area in around
+        if AS_SURE * each.uncertainty < found.uncertainty and area >= least > 0
     ]
     sides = (
         [each for each in surer if each.frame < found.frame],
@@ -168,7 +177,7 @@ def _seeds(found: Segmentation, around: Sequence[Segmentation]) -> list[Segmenta
     return [each for each in surest if each.uncertainty <= limit]
 
 
-def _overlap(one: Segmentation, other: Segmentation) -> float:
-    """J of two masks, 0 to 1; of two empty ones 0."""
-    union = int(np.count_nonzero(one.mask | other.mask))
-    return int(np.count_nonzero(one.mask & other.mask)) / max(union, 1)
+def _meet(found: Segmentation, carried: Segmentation) -> bool:
+    """Whether somebody was found, and what was carried is about where they are."""
+    mask = found.mask
+    return bool(mask.any()) and region_similarity(mask, carried.mask) >= LEAST_OVERLAP

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from labeler.errors import LabelerError
+from labeler.metrics import region_similarity
 from labeler.reference import ReferenceBook
 from model.card import CARD_FILE, WEIGHTS_FILE, part_folders, read_card
 from model.colours import sharpened
@@ -10,7 +11,7 @@ from model.engines import load_segmenter
 from model.gam import CONFIGURATIONS, GAM
 from model.registry import ModelRegistry
 from model.saved import save_model, save_parts
-from model.seeded_segmenter import CERTAIN, LEAST_OVERLAP, SeededSegmenter, _overlap, certain
+from model.seeded_segmenter import CERTAIN, LEAST_OVERLAP, SeededSegmenter, certain
 from model.segmenter import Segmentation, verbatim
 from model.training.further import Budget, train_further
 from tests.model.made_sources import made_sources
@@ -129,7 +130,7 @@ def test_another_engine_carries_the_seed_and_is_believed_where_it_meets_somebody
     own, seed = segmentations(Finder({10: 0.1}), [15, 10], frames=frames)
     mask = sharpened(frames[10], certain(seed.probability)) >= 0.5
     (carried,) = segmentations(gam(), [15], book(f10=mask), frames)
-    assert _overlap(own, carried) >= LEAST_OVERLAP
+    assert region_similarity(own.mask, carried.mask) >= LEAST_OVERLAP
     both = 0.25 * own.probability + 0.75 * carried.probability
     np.testing.assert_allclose(found.probability, both, atol=1e-6)
 
