@@ -14,7 +14,7 @@ demo: $(READY)  ## masks on every fifth frame of VIDEO, and Label Studio to corr
 	$(BIN)/mvps -w $(WORKSPACE) demo $(DEMO) $(VIDEO)
 
 test: $(READY_DEV)  ## the whole test suite, with a real Label Studio
-	$(BIN)/python -m backend.local_studio
+	$(BIN)/python -m backend.studio.local
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
 
 check: $(READY_DEV)  ## style and types

@@ -13,8 +13,8 @@ if sys.path and Path(sys.path[0] or ".").resolve() == HERE:
     sys.path[0] = str(HERE.parent)  # our files are `backend.*`, and must not hide other modules
 
 from backend.credentials import credentials  # noqa: E402
-from backend.plugin import Service  # noqa: E402
-from backend.server import MAX_REQUEST_BYTES, create_app  # noqa: E402
+from backend.service.plugin import Service  # noqa: E402
+from backend.service.server import MAX_REQUEST_BYTES, create_app  # noqa: E402
 from backend.settings import Settings  # noqa: E402
 
 _settings = Settings()

@@ -1,14 +1,42 @@
-"""What is wrong on this machine and in this workspace, and how to fix it."""
+"""What is wrong on this machine, in this workspace and with Label Studio, and how to fix it."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
 from importlib.metadata import distributions
+from typing import Any
 
-from backend.check import Check, State
+import httpx
+
+from backend.credentials import SECRET_HEADER, Credentials, credentials
 from backend.settings import Settings
+from backend.store.facts import WORKER_ALIVE, Facts
+from backend.store.inbox import DELETED, SUBMITTED
+from backend.studio.client import Studio
+from backend.studio.projects import Role, connected_projects
 from labeler.errors import LabelerError
-from labeler.integrity import adopt_masks, faults, open_workspace
-from labeler.workspace import Workspace
+from labeler.workspace.integrity import adopt_masks, faults, open_workspace
+from labeler.workspace.workspace import Workspace
+
+
+class State(StrEnum):
+    """What a check found."""
+
+    FINE = "fine"
+    WARNING = "warning"
+    FAULT = "fault"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at: what was found, and if it is not fine, what to do."""
+
+    name: str
+    state: State
+    found: str
+    fix: str = ""
+
 
 LOW_DISK_BYTES = 5 << 30
 """Five minutes of 1080p at 30 FPS take about 4 GB as JPEG of quality 95."""
@@ -65,7 +93,7 @@ def _one_opencv() -> list[Check]:
 def _device(settings: Settings) -> list[Check]:
     import torch
 
-    from model.engines import find_device
+    from model.loading import find_device
 
     try:
         device = find_device(settings.device)
@@ -82,7 +110,7 @@ def _device(settings: Settings) -> list[Check]:
 
 
 def _weights() -> list[Check]:
-    from model.engines import load_segmenter
+    from model.loading import load_segmenter
 
     try:
         _, card = load_segmenter(device="cpu")
@@ -125,7 +153,7 @@ def _workspace(settings: Settings, mend: bool, deep: bool) -> list[Check]:
 
 
 def _studio(settings: Settings) -> list[Check]:
-    from backend.studio_doctor import examine_studio
+    from backend.doctor import examine_studio
 
     if not (settings.workspace / "clips").is_dir():
         return []
@@ -134,3 +162,126 @@ def _studio(settings: Settings) -> list[Check]:
         return examine_studio(settings, workspace)
     finally:
         workspace.close()
+
+
+CONNECT = "run `mvps studio connect`"
+SECONDS = 5.0
+
+
+def examine_studio(settings: Settings, workspace: Workspace) -> list[Check]:
+    """Look at everything that labeling in Label Studio stands on.
+
+    What rests on something that is at fault is not looked at.
+    """
+    if not settings.studio_key:
+        found = "not in use: LABEL_STUDIO_API_KEY is not set"
+        return [Check("studio", State.FINE, found)]
+    return list(_checks(settings, workspace))
+
+
+def _checks(settings: Settings, workspace: Workspace) -> Iterator[Check]:
+    known = credentials(settings)
+    yield _service(settings.backend_url.rstrip("/"), known)
+    yield _worker(workspace)
+    studio = Studio(settings.studio_url.rstrip("/"), settings.studio_key)
+    try:
+        user = studio.whoami()
+    except LabelerError as error:
+        yield Check("studio", State.FAULT, str(error), "see the message")
+        return
+    yield Check("studio", State.FINE, f"{studio.url}, as {user}")
+    projects = connected_projects(workspace, studio.url)
+    project = projects.get(Role.LABELING)
+    if project is None:
+        yield Check("project", State.FAULT, "the workspace has no project there", CONNECT)
+        return
+    looks: list[Callable[[], Check]] = [
+        lambda: _files(studio, project),
+        lambda: _backend(studio, project, settings.backend_url.rstrip("/")),
+        lambda: _webhooks(studio, projects, settings.backend_url.rstrip("/"), known),
+    ]
+    for look in looks:
+        try:
+            yield look()
+        except LabelerError as error:
+            yield Check("project", State.FAULT, str(error), "see the message")
+
+
+def _service(url: str, known: Credentials) -> Check:
+    fix = "start `mvps serve`, or set MVPS_BACKEND_URL to where it is"
+    try:
+        answer = httpx.get(f"{url}/health", auth=(known.user, known.password), timeout=SECONDS)
+    except httpx.HTTPError as error:
+        return Check("service", State.FAULT, f"{url} does not answer ({error})", fix)
+    if answer.status_code == 401:
+        fix = "give it and this command the same BASIC_AUTH_USER and BASIC_AUTH_PASS"
+        return Check("service", State.FAULT, f"{url} refuses our user and password", fix)
+    if answer.status_code != 200:
+        return Check("service", State.FAULT, f"{url} answers HTTP {answer.status_code}", fix)
+    return Check("service", State.FINE, url)
+
+
+def _worker(workspace: Workspace) -> Check:
+    facts = Facts(workspace.database)
+    if not facts.worker_alive:
+        heard = facts.get(WORKER_ALIVE)
+        since = "never" if heard is None else f"since {heard[1]:%Y-%m-%d %H:%M:%S} UTC"
+        return Check("worker", State.FAULT, f"not heard of {since}", "start `mvps worker`")
+    return Check("worker", State.FINE, "at work")
+
+
+def _files(studio: Studio, project: int) -> Check:
+    """Whether Label Studio can show the picture of a task."""
+    task = next(studio.tasks(project), None)
+    if task is None:
+        return Check("files", State.WARNING, "the project has no tasks", CONNECT)
+    path = str(task.data.get("image"))
+    status, kind = studio.file_status(path)
+    if status == 200 and kind.startswith("image/"):
+        return Check("files", State.FINE, f"Label Studio serves {path}")
+    return Check(
+        "files",
+        State.FAULT,
+        f"Label Studio answers HTTP {status} for {path}",
+        "start it with LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true and "
+        "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT set to a folder that holds the workspace, set "
+        f"the latter here too, and {CONNECT}",
+    )
+
+
+def _backend(studio: Studio, project: int, url: str) -> Check:
+    backends: list[Any] = studio.call(studio.client.ml.list, project=project)
+    ours = next((each for each in backends if each.url == url), None)
+    if ours is None:
+        return Check("backend", State.FAULT, f"the project has no backend {url}", CONNECT)
+    if ours.state == "CO":
+        return Check("backend", State.FINE, f"Label Studio reaches {url}")
+    return Check(
+        "backend",
+        State.FAULT,
+        f"Label Studio cannot reach {url}: {ours.error_message or ours.readable_state}",
+        "if that address is private or on this machine, start Label Studio with "
+        f"ML_BLOCK_LOCAL_IP=false and SSRF_PROTECTION_ENABLED=false; then {CONNECT}",
+    )
+
+
+def _webhooks(studio: Studio, projects: dict[Role, int], url: str, known: Credentials) -> Check:
+    """The first webhook that is at fault, or that all are fine."""
+    found = [_webhook(studio, project, url, known) for project in projects.values()]
+    return next((each for each in found if each.state is State.FAULT), found[0])
+
+
+def _webhook(studio: Studio, project: int, url: str, known: Credentials) -> Check:
+    listed: list[Any] = studio.call(studio.client.webhooks.list, project=str(project))
+    ours = [each for each in listed if each.url == f"{url}/webhook"]
+    if len(ours) != 1:
+        found = f"the project has {len(ours)} webhooks to {url}/webhook, not 1"
+        return Check("webhook", State.FAULT, found, CONNECT)
+    [hook] = ours
+    if (hook.headers or {}).get(SECRET_HEADER) != known.webhook_secret:
+        found = "it does not have our secret, so submissions would be refused"
+        return Check("webhook", State.FAULT, found, CONNECT)
+    if set(hook.actions or []) != {*SUBMITTED, DELETED} or not hook.is_active:
+        found = "it does not tell of submissions and deletions"
+        return Check("webhook", State.FAULT, found, CONNECT)
+    return Check("webhook", State.FINE, "tells of submissions and deletions")

@@ -7,8 +7,8 @@ from typing import Literal
 from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from labeler.review import AUDIT_SHARE, STRICT, Thresholds
-from labeler.split import TEST_SHARE
+from labeler.publish.split import TEST_SHARE
+from labeler.review.standing import AUDIT_SHARE, STRICT, Thresholds
 
 
 def _theirs(name: str) -> AliasChoices:

@@ -3,7 +3,8 @@
 import typer
 
 from labeler.console import spoken_errors
-from model import network_commands, simulate_command
+from model import commands as network_commands
+from model.simulation import command as simulate_command
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 for command in (

@@ -24,9 +24,9 @@ class ModelCard:
     `close_up_size` that of its second look (0: it looks once). `training` says how they came
     about: recipe, seed, steps, seconds. `scores` are what was measured, by name; nothing stands
     there that was not. Of weights that were trained on a workspace's masks, `parent` names those
-    they began with, `snapshot` the masks (see `labeler.snapshot`), and `verdict` says what came of
-    judging them. `parts` are the versions of other weights, in folders beside its own, that an
-    engine of several is made of; it has none of its own then, and `weights_sha256` is of theirs.
+    they began with, `snapshot` the masks (see `labeler.publish.snapshot`), and `verdict` says what
+    came of judging them. `parts` are the versions of other weights, in folders beside its own, that
+    an engine of several is made of; it has none of its own then, and `weights_sha256` is theirs.
     """
 
     model_version: str

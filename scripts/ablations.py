@@ -24,14 +24,14 @@ from labeler.metrics import clip_scores, dataset_scores
 from labeler.reference import Reference, ReferenceBook
 from model.data.layouts import portraits_from
 from model.data.sources import Sources, Take
-from model.engines import find_device, load_segmenter
+from model.engines.pdnet.losses import LossWeights
+from model.engines.pdnet.network import CONFIGURATIONS, PDNet
+from model.loading import find_device, load_segmenter
 from model.measure.truth import truth_of_take
-from model.pdnet import CONFIGURATIONS, PDNet
-from model.saved import load_model, save_model
 from model.segmenter import Segmenter
-from model.training.losses import LossWeights
 from model.training.recipe import RECIPES
 from model.training.run import train
+from model.weights import load_model, save_model
 
 ENCODER = ("body.", "pyramid.", "sides.")
 GEOMETRIC = LossWeights(area=0.0, semantic=0.0)

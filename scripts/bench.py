@@ -25,17 +25,17 @@ import torch
 from figures import Figure, in_turns, show
 from skimage import morphology
 
-from labeler.brush import decode_brush, encode_brush
 from labeler.clip import JPEG_QUALITY, Image, frame_name
-from labeler.cuts import CutFinder
+from labeler.collect.cuts import CutFinder
+from labeler.collect.sampling import SAMPLING_RATE
+from labeler.collect.video import extract_frames
+from labeler.layouts.brush import decode_brush, encode_brush
 from labeler.mask import Mask
 from labeler.metrics import boundary, boundary_measure, boundary_radius
 from labeler.reference import ReferenceBook
-from labeler.sampling import SAMPLING_RATE
-from labeler.video import extract_frames
-from model.colours import bins_of, colours_of, sharpened
-from model.pdnet import CONFIGURATIONS, PDNet
-from model.pdnet_segmenter import PDNetSegmenter
+from model.drivers.colours import bins_of, colours_of, sharpened
+from model.engines.pdnet.network import CONFIGURATIONS, PDNet
+from model.engines.pdnet.segmenter import PDNetSegmenter
 from model.segmenter import Segmenter
 
 
@@ -317,10 +317,10 @@ def colours_figures(arguments: argparse.Namespace) -> list[Figure]:
 ADD = """
 import sys
 from pathlib import Path
-from labeler.candidates import Candidate
+from labeler.collect.candidates import Candidate
 from labeler.clip import Scenario
-from labeler.ingest import add_video
-from labeler.workspace import Workspace
+from labeler.collect.ingest import add_video
+from labeler.workspace.workspace import Workspace
 add_video(Workspace(Path(sys.argv[1])), Candidate.of(Path(sys.argv[2]), Scenario.NEWS))
 """
 

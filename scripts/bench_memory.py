@@ -24,9 +24,9 @@ from rich.table import Table
 from torch import Tensor
 from torch.nn import functional as F
 
-from model.engines import find_device
-from model.gam import CONFIGURATIONS, EARLIER, GAM, MASK_STRIDE, FrameFeatures
-from model.precision import precision
+from model.engines.gam.network import CONFIGURATIONS, EARLIER, GAM, MASK_STRIDE, FrameFeatures
+from model.loading import find_device
+from model.nn.precision import precision
 
 SIZES = {"480p": (480, 864), "720p": (720, 1280), "1080p": (1088, 1920)}
 """Height and width; 1080 is no multiple of 16."""

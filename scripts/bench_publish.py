@@ -22,13 +22,13 @@ import numpy as np
 from figures import Figure, in_turns, show
 
 from labeler.clip import KEY_FRAME_STRIDE, Clip, Scenario, encode_jpeg, frame_name, read_image
-from labeler.export import export_mvps
+from labeler.layouts.mvps import FULL, SMALL, mask_tree, picture_tree
 from labeler.mask import Mask, encode_mask
-from labeler.mvps import FULL, SMALL, mask_tree, picture_tree
-from labeler.resize import resize_dataset, resize_image, size_480p
+from labeler.publish.export import export_mvps
+from labeler.publish.resize import resize_dataset, resize_image, size_480p
 from labeler.revision import Provenance
 from labeler.threads import THREADS, call_all
-from labeler.workspace import Workspace
+from labeler.workspace.workspace import Workspace
 
 FRAMES = 100
 
@@ -226,22 +226,22 @@ PEAK = 'print(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0
 EXPORT = f"""
 import sys
 from pathlib import Path
-from labeler.export import export_mvps
-from labeler.workspace import Workspace
+from labeler.publish.export import export_mvps
+from labeler.workspace.workspace import Workspace
 export_mvps(Workspace(Path(sys.argv[1])), Path(sys.argv[2]))
 {PEAK}
 """
 RESIZE = f"""
 import sys
 from pathlib import Path
-from labeler.resize import resize_dataset
+from labeler.publish.resize import resize_dataset
 resize_dataset(Path(sys.argv[2]))
 {PEAK}
 """
 VALIDATE = f"""
 import sys
 from pathlib import Path
-from labeler.validate import validate
+from labeler.publish.validate import validate
 assert validate(Path(sys.argv[2])) == []
 {PEAK}
 """

@@ -26,10 +26,10 @@ from rich.table import Table
 from skimage.feature import graycomatrix, graycoprops
 
 from labeler.clip import JPEG_QUALITY, frame_name
+from labeler.inspect.quality import find_suspicious, masks_of
+from labeler.inspect.statistics import GLCM_ANGLES, Grey, glcm_entropy, measure_dataset
+from labeler.layouts.mvps import open_dataset
 from labeler.mask import encode_mask
-from labeler.mvps import open_dataset
-from labeler.quality import find_suspicious, masks_of
-from labeler.statistics import GLCM_ANGLES, Grey, glcm_entropy, measure_dataset
 from labeler.threads import THREADS
 
 SIZES = {"480p": (854, 480), "1080p": (1920, 1080)}
@@ -38,9 +38,9 @@ CLIPS, FRAMES = 20, 50
 PEAK = """
 import sys
 from pathlib import Path
-from labeler.mvps import open_dataset
-from labeler.quality import find_suspicious, masks_of
-from labeler.statistics import measure_dataset
+from labeler.layouts.mvps import open_dataset
+from labeler.inspect.quality import find_suspicious, masks_of
+from labeler.inspect.statistics import measure_dataset
 dataset = open_dataset(Path(sys.argv[2]))
 if sys.argv[1] == "stats":
     measure_dataset(dataset)

@@ -23,20 +23,20 @@ import httpx
 import numpy as np
 import sqlalchemy as sa
 
-from backend import tables
-from backend.annotation import to_result
+from backend.cli.stack import Stack, running
 from backend.credentials import SECRET_HEADER, credentials
-from backend.jobs import JobLog, JobQueue
 from backend.settings import Settings
-from backend.stack import Stack, running
-from backend.studio import Studio
-from backend.studio_projects import connected_project
-from backend.task_data import shown_revision
-from labeler.candidates import Candidate
+from backend.store import tables
+from backend.store.jobs import JobLog, JobQueue
+from backend.studio.annotation import to_result
+from backend.studio.client import Studio
+from backend.studio.projects import connected_project
+from backend.studio.task_data import shown_revision
 from labeler.clip import Clip, Scenario, frame_name
-from labeler.ingest import add_video
+from labeler.collect.candidates import Candidate
+from labeler.collect.ingest import add_video
 from labeler.mask import Mask
-from labeler.workspace import Workspace
+from labeler.workspace.workspace import Workspace
 
 KEY_FRAMES = 50
 SIZE = (720, 1280)

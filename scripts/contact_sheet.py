@@ -17,15 +17,15 @@ import torch
 from numpy.typing import NDArray
 
 from labeler.clip import Image, read_image
+from labeler.collect.video import sample_frames
 from labeler.files import write_atomically
-from labeler.preview import overlay
+from labeler.inspect.preview import overlay
 from labeler.reference import ReferenceBook
-from labeler.video import sample_frames
 from model.card import part_folders, read_card
-from model.engines import BUNDLED, DEFAULT_MODEL, load_segmenter
-from model.features import ReferenceFeatures, to_input
-from model.pdnet import CONFIGURATIONS, PDNet
-from model.saved import load_model
+from model.engines.pdnet.features import ReferenceFeatures, to_input
+from model.engines.pdnet.network import CONFIGURATIONS, PDNet
+from model.loading import BUNDLED, DEFAULT_MODEL, load_segmenter
+from model.weights import load_model
 
 PICTURES = {".jpg", ".jpeg", ".png"}
 HEIGHT = 180

@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 from labeler.console import progress, say, spoken_errors
-from labeler.resize import resize_dataset
+from labeler.publish.resize import resize_dataset
 
 
 def main() -> None:

@@ -22,8 +22,8 @@ from labeler.reference import ReferenceBook
 from model.data.folders import clips_from
 from model.data.layouts import portraits_from
 from model.data.sources import Sources, Take
-from model.engines import find_device, load_segmenter
-from model.gam import CONFIGURATIONS
+from model.engines.gam.network import CONFIGURATIONS
+from model.loading import find_device, load_segmenter
 from model.measure.truth import truth_of_take
 from model.segmenter import Segmenter
 from model.training.recipe import RECIPES

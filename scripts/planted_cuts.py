@@ -19,8 +19,8 @@ from scenedetect.common import FrameTimecode
 from scenedetect.detectors import AdaptiveDetector, ContentDetector
 
 from labeler.clip import Image, read_image
-from labeler.cuts import CutFinder
-from labeler.video import sample_frames
+from labeler.collect.cuts import CutFinder
+from labeler.collect.video import sample_frames
 
 SIZE = (192, 108)
 RATE = 24

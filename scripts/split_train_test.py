@@ -9,8 +9,8 @@ import argparse
 from pathlib import Path
 
 from labeler.console import say, say_json, spoken_errors
-from labeler.split import TEST_SHARE
-from labeler.split_dataset import split_dataset
+from labeler.publish.lists import split_dataset
+from labeler.publish.split import TEST_SHARE
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from labeler.clip import Clip, Image, Scenario, frame_name
 from labeler.mask import Mask
 from labeler.revision import Provenance
-from labeler.workspace import Workspace
+from labeler.workspace.workspace import Workspace
 
 SIZE = (96, 128)
 FRAMES = 11

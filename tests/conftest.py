@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from labeler.workspace import Workspace
+from labeler.workspace.workspace import Workspace
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

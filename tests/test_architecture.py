@@ -72,7 +72,7 @@ def test_the_network_runs_on_a_bare_gpu_box():
 
 
 def test_asking_for_help_does_not_wait_for_torch():
-    program = "import sys, backend.cli\nsys.exit('torch' in sys.modules)"
+    program = "import sys, backend.cli.main\nsys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0
 
 
@@ -80,8 +80,13 @@ def test_no_engine_is_named_outside_model():
     for package in ("labeler", "backend"):
         for path in sources(package):
             engines = {
-                *("model.pdnet", "model.pdnet_segmenter", "model.gam", "model.gam_segmenter"),
-                *("model.seeded_segmenter", "model.nearest_copy"),
+                *(
+                    "model.engines.pdnet.network",
+                    "model.engines.pdnet.segmenter",
+                    "model.engines.gam.network",
+                    "model.engines.gam.segmenter",
+                ),
+                *("model.drivers.seeds", "model.engines.baselines.baselines"),
             }
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.ImportFrom):

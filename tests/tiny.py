@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from labeler.workspace import Workspace
-from model.engines import BUNDLED
+from labeler.workspace.workspace import Workspace
+from model.loading import BUNDLED
 from model.registry import ModelRegistry
-from model.saved import load_model, save_model
+from model.weights import load_model, save_model
 
 SIDE = 64
 

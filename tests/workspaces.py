@@ -8,7 +8,7 @@ import numpy as np
 
 from labeler.clip import Clip, Image, Scenario, frame_name
 from labeler.mask import Mask
-from labeler.workspace import Workspace
+from labeler.workspace.workspace import Workspace
 
 SIZE = (96, 128)
 """Height and width of the made frames."""

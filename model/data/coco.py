@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from labeler.coco import decode_runs, module, region
 from labeler.errors import LabelerError
+from labeler.layouts.coco import decode_runs, module, region
 from model.data.sources import People, Still, faults_of, picture_fault, refuse_faults
 
 LEAST_PIXELS = 5000

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from labeler.clip import frame_name
-from labeler.clips_table import ClipRow
 from labeler.errors import LabelerError
-from labeler.mvps import (
+from labeler.layouts.clips_table import ClipRow
+from labeler.layouts.mvps import (
     SMALL,
     Dataset,
     mask_tree,
@@ -37,7 +37,7 @@ class MaskFile:
     path: Path
 
     def read(self) -> People:
-        """Read the mask; see `labeler.mvps.read_objects`."""
+        """Read the mask; see `labeler.layouts.mvps.read_objects`."""
         return read_objects(self.path)
 
 

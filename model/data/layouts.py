@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from labeler.mvps import FULL, SMALL, clip_folders, picture_tree
+from labeler.layouts.mvps import FULL, SMALL, clip_folders, picture_tree
 from model.data.coco import stills_from_coco
 from model.data.folders import clips_from, stills_from
 from model.data.portraits import stills_from_eg1800, stills_from_supervisely

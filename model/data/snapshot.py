@@ -9,7 +9,7 @@ import numpy as np
 from labeler.clip import frame_name
 from labeler.errors import LabelerError
 from labeler.mask import mask_digest, read_mask
-from labeler.snapshot import Snapshot, SnapshotMask
+from labeler.publish.snapshot import Snapshot, SnapshotMask
 from model.data.sources import People, Sources, Still, Take
 
 

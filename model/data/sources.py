@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from labeler.clip import Image, read_image
 from labeler.errors import LabelerError
-from labeler.mvps import picture_size
+from labeler.layouts.mvps import picture_size
 from labeler.threads import call_all
 
 People = NDArray[np.uint8]

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from labeler.clip import KEY_FRAME_STRIDE
 from labeler.errors import LabelerError
+from labeler.layouts.mvps import Dataset
 from labeler.likeness import look_of
-from labeler.mvps import Dataset
 from model.measure.bootstrap import Difference, paired_bootstrap
 from model.measure.effort_curve import curve_of
 from model.measure.robot import (

@@ -10,9 +10,9 @@ import numpy as np
 
 from labeler.clip import KEY_FRAME_STRIDE, Frames
 from labeler.errors import LabelerError
+from labeler.layouts.mvps import Dataset
 from labeler.mask import Mask
 from labeler.metrics import Scores, clip_scores, dataset_scores
-from labeler.mvps import Dataset
 from labeler.reference import ReferenceBook
 from model.data.sources import Still
 from model.measure.truth import (

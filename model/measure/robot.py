@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from labeler.likeness import Looks
 from labeler.mask import Mask
 from labeler.metrics import boundary
-from labeler.priority import priorities
 from labeler.reference import Reference, ReferenceBook
+from labeler.review.priority import priorities
 from model.measure.truth import MeasuredFrames, TruthClip, segment_in_order
 from model.segmenter import Segmenter
 
@@ -59,7 +59,7 @@ def at_random(seed: int) -> Choose:
 
 
 def by_priority(looks: Looks) -> Choose:
-    """The frame of the highest priority, see `labeler.priority`: what the tool suggests.
+    """The frame of the highest priority, see `labeler.review.priority`: what the tool suggests.
 
     Args:
         looks: the measured frames' thumbnails, N x 256.

@@ -8,9 +8,9 @@ from itertools import count
 
 from labeler.clip import KEY_FRAME_STRIDE, Frames, Image, read_image
 from labeler.errors import LabelerError
+from labeler.layouts.mvps import Dataset
 from labeler.mask import Mask, mask_digest
 from labeler.metrics import boundary_measure, region_similarity
-from labeler.mvps import Dataset
 from labeler.reference import Reference, ReferenceBook
 from model.data.sources import Still, Take
 from model.segmenter import Segmentation, Segmenter

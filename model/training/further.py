@@ -10,10 +10,10 @@ import torch
 from labeler.errors import LabelerError
 from model.card import ModelCard, part_folders, read_card
 from model.data.sources import Sources
-from model.saved import save_parts
 from model.training.recipe import RECIPES, Recipe
 from model.training.run import train
 from model.training.trainer import Progress
+from model.weights import save_parts
 
 
 @dataclass(frozen=True)

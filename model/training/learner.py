@@ -5,9 +5,9 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from model.data.sample import Batch
-from model.resnet import ResNet
-from model.training.losses import Losses
+from model.engines.pdnet.losses import Losses
+from model.nn.resnet import ResNet
+from model.samples.sample import Batch
 
 Groups = list[dict[str, Any]]
 """Parameters with the `maximum` of their learning rate and their `weight_decay`, as optimisers

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 
-from model.training.losses import Losses
+from model.engines.pdnet.losses import Losses
 
 COLUMNS = ("step", "kind", "rate", *(field.name for field in fields(Losses)))
 

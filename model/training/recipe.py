@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from model.training.losses import LossWeights
+from model.engines.pdnet.losses import LossWeights
 
 
 @dataclass(frozen=True)
@@ -14,9 +14,9 @@ class Recipe:
     falls as (1 - progress) to the power of `decay`.
 
     Attributes:
-        engine: whose network, a key of `model.engines.ENGINES`.
+        engine: whose network, a key of `model.loading.ENGINES`.
         configuration: of the network, one of that engine's.
-        samples: how pictures become samples, a key of `model.data.training_data.SAMPLING`.
+        samples: how pictures become samples, a key of `model.samples.training_data.SAMPLING`.
         size: side of the square input, in pixels, a multiple of 32.
         batch_size: targets per step, over all processes.
         epochs: how often each annotated training frame is a target, where no other budget is set.

@@ -12,18 +12,18 @@ import torch
 from labeler.errors import LabelerError
 from model.card import ModelCard, add_scores, read_card
 from model.data.sources import Sources
-from model.data.training_data import SAMPLING, TrainingData
-from model.engines import BUNDLED, ENGINES, load_segmenter
+from model.engines.gam.learner import GAMLearner
+from model.engines.pdnet.learner import PDNetLearner
+from model.loading import BUNDLED, ENGINES, load_segmenter
 from model.measure.validation import held_out_scores
-from model.resnet import inherited, load_imagenet_weights
-from model.saved import fill, halved, load_model, save_model
-from model.training.gam_learner import GAMLearner
+from model.nn.resnet import inherited, load_imagenet_weights
+from model.samples.training_data import SAMPLING, TrainingData
 from model.training.learner import Learner
 from model.training.log import plot_losses
-from model.training.pdnet_learner import PDNetLearner
 from model.training.processes import Processes
 from model.training.recipe import Recipe
 from model.training.trainer import Progress, Schedule, Trainer
+from model.weights import fill, halved, load_model, save_model
 
 LEARNERS: dict[str, Callable[[Any, Recipe], Learner]] = {
     "pdnet": PDNetLearner,

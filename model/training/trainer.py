@@ -12,8 +12,8 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from labeler.errors import LabelerError
-from model.data.sample import Batch
-from model.data.training_data import Batches, one_thread
+from model.samples.sample import Batch
+from model.samples.training_data import Batches, one_thread
 from model.training.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
 from model.training.learner import Groups, Learner
 from model.training.log import TrainingLog
@@ -68,7 +68,7 @@ class Trainer:
         schedule: what on.
         folder: where checkpoint and log are. A training broken off there is gone on with.
         steps: how many there are in all.
-        device: where to compute, see `model.precision`.
+        device: where to compute, see `model.nn.precision`.
         processes: this process among those that train together.
     """
 

@@ -1,7 +1,7 @@
 """A worker's jobs done here and now, in the order of the queue."""
 
-from backend.jobs import Job, JobQueue, Kind
-from backend.worker import Worker
+from backend.store.jobs import Job, JobQueue, Kind
+from backend.work.worker import Worker
 
 
 def work_off(worker: Worker, queue: JobQueue) -> list[Job]:

@@ -6,12 +6,12 @@ import numpy as np
 from flask import Flask
 
 from backend.credentials import SECRET_HEADER, Credentials
-from backend.plugin import Service
-from backend.server import create_app
+from backend.service.plugin import Service
+from backend.service.server import create_app
 from labeler.clip import Clip
 from labeler.mask import Mask
 from labeler.revision import Revision
-from labeler.workspace import Workspace
+from labeler.workspace.workspace import Workspace
 from tests.workspaces import SIZE, square
 
 SECRETS = Credentials("mvps", "the-password", "the-webhook-secret")

@@ -7,14 +7,14 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from backend.facts import Facts
-from backend.inbox import Inbox
-from backend.jobs import JobLog, JobQueue
-from backend.plugin import Service
-from backend.submissions import Submissions
-from backend.worker import Worker
+from backend.service.plugin import Service
+from backend.store.facts import Facts
+from backend.store.inbox import Inbox
+from backend.store.jobs import JobLog, JobQueue
+from backend.work.submissions import Submissions
+from backend.work.worker import Worker
 from labeler.clip import Clip
-from labeler.workspace import Workspace
+from labeler.workspace.workspace import Workspace
 from model.segmenter import Segmenter
 from tests.backend.callers import HOOK, basic, made_app, predict
 from tests.workspaces import make_clip, square

@@ -12,9 +12,9 @@ import sys
 import time
 from pathlib import Path
 
-from backend.jobs import Job, JobLog, JobQueue, Kind
+from backend.store.jobs import Job, JobLog, JobQueue, Kind
 from labeler.errors import LabelerError
-from labeler.workspace import Workspace
+from labeler.workspace.workspace import Workspace
 
 
 def main(root: Path, url: str | None = None) -> None:

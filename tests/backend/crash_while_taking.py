@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import backend
-from backend.inbox import EventState, Inbox
-from backend.submissions import Submissions
-from labeler.integrity import faults, open_workspace
-from labeler.workspace import Workspace
+from backend.store.inbox import EventState, Inbox
+from backend.work.submissions import Submissions
+from labeler.workspace.integrity import faults, open_workspace
+from labeler.workspace.workspace import Workspace
 from tests.backend.webhooks import deletion, submission
 from tests.labeler.killed import CODE, killed_before, watch_lines
 from tests.workspaces import file_bytes, make_clip, square

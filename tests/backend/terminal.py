@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from labeler.integrity import open_workspace
-from labeler.workspace import Workspace
+from labeler.workspace.integrity import open_workspace
+from labeler.workspace.workspace import Workspace
 
 MVPS = [sys.executable, "-m", "backend"]
 

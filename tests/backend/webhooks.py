@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from backend.annotation import to_result
+from backend.studio.annotation import to_result
 from labeler.mask import Mask
 from tests.workspaces import SIZE
 

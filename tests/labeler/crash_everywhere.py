@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from labeler.integrity import faults, open_workspace
 from labeler.revision import Provenance
-from labeler.workspace import Workspace
+from labeler.workspace.integrity import faults, open_workspace
+from labeler.workspace.workspace import Workspace
 from tests.labeler.killed import killed_before
 from tests.workspaces import file_bytes, make_clip, square
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from labeler.clip import Scenario
-from labeler.find import find_dataset
-from labeler.import_dataset import Taken, Wanted, import_dataset
-from labeler.workspace import Workspace
+from labeler.collect.import_dataset import Taken, Wanted, import_dataset
+from labeler.layouts.reading import find_dataset
+from labeler.workspace.workspace import Workspace
 from tests.labeler.made_foreign import objects
 
 NEWS = Wanted(Scenario.NEWS)

@@ -9,10 +9,10 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from labeler.export import export_mvps
-from labeler.export_formats import export_as
-from labeler.layout import Layout
-from labeler.workspace import Workspace
+from labeler.layouts.layout import Layout
+from labeler.publish.export import export_mvps
+from labeler.publish.other_layouts import export_as
+from labeler.workspace.workspace import Workspace
 
 
 def main(root: Path, target: Path, layout: Layout) -> None:

@@ -8,8 +8,8 @@ import signal
 import sys
 from pathlib import Path
 
-from labeler.export import export_mvps
-from labeler.workspace import Workspace
+from labeler.publish.export import export_mvps
+from labeler.workspace.workspace import Workspace
 
 
 def main(root: Path, target: Path, step: int) -> None:

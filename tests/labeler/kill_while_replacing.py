@@ -12,7 +12,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from labeler.swap import replacing
+from labeler.files import replacing
 from tests.labeler.killed import killed_before
 
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import labeler.resize
+from labeler.publish import resize
 
 
 def noted(shrunk: Callable[[Path], bytes], made: list[str]) -> Callable[[Path], bytes]:
@@ -36,8 +36,8 @@ def main(dataset: Path, step: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     for name in ("shrunk_picture", "shrunk_mask"):
-        setattr(labeler.resize, name, noted(getattr(labeler.resize, name), Printed()))
-    labeler.resize.resize_dataset(dataset, die)
+        setattr(resize, name, noted(getattr(resize, name), Printed()))
+    resize.resize_dataset(dataset, die)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from labeler.clip import Image, Scenario, frame_name
-from labeler.clips_table import ClipRow, format_clips
-from labeler.manifest import files, write_manifest
+from labeler.layouts.clips_table import ClipRow, format_clips
 from labeler.mask import Mask, encode_mask
-from labeler.resize import size_480p
+from labeler.publish.manifest import files, write_manifest
+from labeler.publish.resize import size_480p
 
 
 def made_picture(name: str, index: int, size: tuple[int, int]) -> Image:

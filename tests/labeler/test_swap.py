@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from labeler.errors import LabelerError
-from labeler.files import scratch_folder
-from labeler.swap import replacing
+from labeler.files import replacing, scratch_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from labeler.clip import Image
-from labeler.video import sample_frames
+from labeler.collect.video import sample_frames
 
 RATE = Fraction(30)
 _CORNERS = {0: (255, 0, 0), 3: (0, 255, 0), 12: (0, 0, 255), 15: (0, 0, 0)}

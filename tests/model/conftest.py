@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from model.resnet import ResNet
+from model.nn.resnet import ResNet
 
 
 @pytest.fixture

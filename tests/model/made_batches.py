@@ -3,8 +3,8 @@
 import numpy as np
 from torch.utils.data import Dataset
 
-from model.data.sample import Batch, ReferenceSample, Sample, collate
-from model.data.sample_recipe import Kind
+from model.samples.sample import Batch, ReferenceSample, Sample, collate
+from model.samples.sample_recipe import Kind
 
 SIDE = 64
 

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 
 from labeler.clip import Frames, Image, frame_name
+from labeler.layouts.mvps import Dataset, open_dataset
 from labeler.mask import Mask, mask_digest
-from labeler.mvps import Dataset, open_dataset
 from labeler.reference import Reference, ReferenceBook
 from model.segmenter import Segmentation, verbatim
 from tests.labeler.made_datasets import write_mask, write_picture

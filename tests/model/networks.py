@@ -5,12 +5,12 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from model.features import (
+from model.engines.pdnet.features import (
     Features,
     Output,
     ReferenceFeatures,
 )
-from model.pdnet import PDNet, PDNetConfig
+from model.engines.pdnet.network import PDNet, PDNetConfig
 
 TINY = PDNetConfig("resnet18", width=32, compressed=16, parts=3)
 HEIGHT, WIDTH = 64, 96

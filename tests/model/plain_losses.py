@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from model.features import part_masks
+from model.engines.pdnet.features import part_masks
 
 Array = NDArray[np.float64]
 HEIGHT, WIDTH = 64, 96

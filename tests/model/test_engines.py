@@ -8,9 +8,9 @@ import torch
 
 from labeler.errors import LabelerError
 from model.card import CARD_FILE, WEIGHTS_FILE, ModelCard, read_card
-from model.engines import BUNDLED, find_device, load_segmenter
-from model.pdnet import CONFIGURATIONS, PDNet
-from model.saved import halved, load_model, save_model
+from model.engines.pdnet.network import CONFIGURATIONS, PDNet
+from model.loading import BUNDLED, find_device, load_segmenter
+from model.weights import halved, load_model, save_model
 
 
 @pytest.fixture(scope="module")

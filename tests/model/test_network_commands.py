@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
+from labeler.layouts.mvps import SMALL, mask_tree, picture_tree
 from labeler.mask import encode_mask
-from labeler.mvps import SMALL, mask_tree, picture_tree
 from model.card import read_card
-from model.engines import BUNDLED
-from model.saved import load_model
+from model.loading import BUNDLED
+from model.weights import load_model
 from tests.model.made_sources import made_stills
 
 ROOT = Path(__file__).parents[2]

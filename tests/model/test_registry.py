@@ -10,7 +10,7 @@ from labeler.files import write_atomically
 from model import registry as registry_module
 from model.card import CARD_FILE, WEIGHTS_FILE
 from model.registry import CHAMPION_FILE, ModelRegistry
-from model.saved import load_model, save_model
+from model.weights import load_model, save_model
 
 
 @pytest.fixture

@@ -7,14 +7,14 @@ from typing import Any, TypeVar
 import httpx
 import numpy as np
 
-from backend.annotation import from_result, to_result
-from backend.inbox import EventState, Inbox
-from backend.jobs import JobQueue
-from backend.stack import Stack
-from backend.studio import Studio
-from backend.studio_projects import Role, connected_projects
+from backend.cli.stack import Stack
+from backend.store.inbox import EventState, Inbox
+from backend.store.jobs import JobQueue
+from backend.studio.annotation import from_result, to_result
+from backend.studio.client import Studio
+from backend.studio.projects import Role, connected_projects
 from labeler.mask import Mask
-from labeler.workspace import Workspace
+from labeler.workspace.workspace import Workspace
 
 T = TypeVar("T")
 
@@ -147,6 +147,6 @@ class Annotator:
         return "\n".join(tails)
 
     def _running(self) -> bool:
-        from backend.jobs import JobLog
+        from backend.store.jobs import JobLog
 
         return any(job.state == "running" for job in JobLog(self.workspace.database).latest())

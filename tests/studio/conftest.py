@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from backend.local_studio import install, tools_folder
+from backend.cli.stack import running
 from backend.settings import Settings
-from backend.stack import running
-from labeler.workspace import Workspace
+from backend.studio.local import install, tools_folder
+from labeler.workspace.workspace import Workspace
 from tests.studio.annotator import Annotator
 from tests.workspaces import make_clip
 

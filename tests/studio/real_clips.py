@@ -7,7 +7,7 @@ from pathlib import Path
 
 from labeler.clip import Clip, Scenario, frame_name, read_image
 from labeler.mask import Mask, read_mask
-from labeler.workspace import Workspace
+from labeler.workspace.workspace import Workspace
 
 
 def real_clip(workspace: Workspace, video: Path, name: str) -> Clip:

@@ -8,16 +8,16 @@ from unittest import mock
 
 import numpy as np
 
-from backend.inbox import EventState, Inbox
-from backend.label_config import REASON, REJECTED, VERDICT
+from backend.cli.stack import running
 from backend.settings import Settings
-from backend.stack import running
-from backend.studio_projects import Role
+from backend.store.inbox import EventState, Inbox
+from backend.studio.annotation import REASON, REJECTED, VERDICT
+from backend.studio.projects import Role
 from labeler.clip import frame_name
 from labeler.mask import Mask, read_mask
-from labeler.review import Stage, standing
+from labeler.review.standing import Stage, standing
 from labeler.revision import Look
-from labeler.workspace import Workspace
+from labeler.workspace.workspace import Workspace
 from tests.studio.annotator import Annotator, another_user
 from tests.studio.real_clips import real_clip, true_masks
 

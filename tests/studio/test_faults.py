@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from backend.annotation import from_result
 from backend.credentials import SECRET_HEADER
-from backend.preannotate import refresh
-from backend.propagate import record_correction
+from backend.studio.annotation import from_result
+from backend.work.correction import record_correction
+from backend.work.preannotate import refresh
 from labeler.clip import Clip
 from labeler.mask import Mask
-from labeler.workspace import Workspace
-from model.nearest_copy import NearestCopy
+from labeler.workspace.workspace import Workspace
+from model.engines.baselines.baselines import NearestCopy
 from tests.studio.annotator import Annotator
 from tests.studio.conftest import FRAMES, SIZE
 from tests.workspaces import make_clip, square
@@ -194,7 +194,7 @@ STARTED = """
 import sys, time
 from pathlib import Path
 from backend.settings import Settings
-from backend.stack import running
+from backend.cli.stack import running
 
 try:
     with running(Settings(workspace=Path(sys.argv[1])), ["--model", "copy"], print) as stack:

@@ -6,10 +6,10 @@ import urllib.request
 import numpy as np
 import pytest
 
-from backend.annotation import to_result
-from backend.inbox import EventState, Inbox
-from backend.studio import Studio
-from backend.task_links import task_links
+from backend.store.inbox import EventState, Inbox
+from backend.studio.annotation import to_result
+from backend.studio.client import Studio
+from backend.studio.projects import task_links
 from labeler.revision import Provenance
 from tests.studio.annotator import Annotator
 from tests.studio.conftest import FRAMES, SIZE

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
+from backend.cli.stack import running
 from backend.settings import Settings
-from backend.stack import running
 from labeler.clip import frame_name
 from labeler.mask import read_mask
 from labeler.metrics import region_similarity
-from labeler.workspace import Workspace
+from labeler.workspace.workspace import Workspace
 from tests.studio.annotator import Annotator
 from tests.studio.real_clips import real_clip, true_masks
 

@@ -8,13 +8,13 @@ from unittest import mock
 import numpy as np
 from playwright.sync_api import Page, expect
 
-from backend.retraining import Stage, runs
+from backend.cli.stack import running
 from backend.settings import Settings
-from backend.stack import running
-from backend.studio_projects import Role
+from backend.studio.projects import Role
+from backend.work.retraining import Stage, runs
 from labeler.mask import mask_digest
 from labeler.revision import Provenance
-from labeler.workspace import Workspace
+from labeler.workspace.workspace import Workspace
 from tests.accepted import accepted_clip, figure
 from tests.browser import browser
 from tests.studio.annotator import Annotator, another_user

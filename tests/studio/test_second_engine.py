@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
+from backend.cli.stack import running
 from backend.settings import Settings
-from backend.stack import running
 from labeler.metrics import region_similarity
 from labeler.revision import Provenance
-from labeler.workspace import Workspace
+from labeler.workspace.workspace import Workspace
 from model.card import read_card
-from model.engines import BUNDLED
+from model.loading import BUNDLED
 from tests.studio.annotator import Annotator
 from tests.studio.real_clips import real_clip, true_masks
 

@@ -1,0 +1,132 @@
+"""The commands that measure what was made: a dataset's statistics, masks that look wrong."""
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from backend.cli.options import ClipNames, Json, chosen, opened
+from labeler.clip import KEY_FRAME_STRIDE, Clip, frame_name
+from labeler.console import out, progress, say, say_json, table
+from labeler.inspect.finding import Finding, Severity
+from labeler.inspect.mask_look import MaskFile
+from labeler.inspect.quality import MaskedClip, count_rules, find_suspicious, masks_of
+from labeler.layouts.mvps import open_dataset
+from labeler.workspace.workspace import Workspace
+
+
+def stats(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", show_default=False)],
+    other: Annotated[
+        Path | None,
+        typer.Argument(metavar="OTHER", help="Another dataset, to be set beside it."),
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("-o", "--out", help="A folder, for the page and the JSON.")
+    ] = Path("runs/statistics"),
+    every: Annotated[int, typer.Option(min=1, help="Measure one frame in so many.")] = (
+        KEY_FRAME_STRIDE
+    ),
+    as_json: Json = False,
+) -> None:
+    """Measure datasets in the MVPS layout or DAVIS's: scenarios, complexity, duration, motion."""
+    from labeler.inspect.report import overview, to_json, write_report  # matplotlib takes a second
+    from labeler.inspect.statistics import measure_dataset
+
+    measured = []
+    for each in [folder, *([other] if other else [])]:
+        dataset = open_dataset(each)
+        with progress(f"measuring {each}") as update:
+            measured.append(measure_dataset(dataset, every, update))
+    if len({data.name for data in measured}) < len(measured):
+        measured = [
+            replace(data, name=str(each))
+            for data, each in zip(measured, [folder, other], strict=True)
+        ]
+    paths = write_report(measured, output)
+    if as_json:
+        say_json(to_json(measured))
+        return
+    shown = table("", *(data.name for data in measured))
+    columns = [overview(data) for data in measured]
+    for name in columns[0]:
+        shown.add_row(name, *(numbers[name] for numbers in columns))
+    out.print(shown)
+    say(", ".join(map(str, paths)))
+
+
+def quality(
+    context: typer.Context,
+    names: ClipNames = None,
+    dataset: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="The masks of a dataset instead of the workspace's."),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit 1 if anything but notes is found.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Name the masks that are worth a second look, why, what to do, and where.
+
+    In the workspace it looks at the masks that count, with a link to each one's task in Label
+    Studio. Nothing is changed.
+    """
+    links: dict[tuple[str, int], str] = {}
+    if dataset is not None:
+        folder = open_dataset(dataset)
+        wanted = {folder.clip(name).name for name in names or []}
+        clips = [clip for clip in masks_of(folder) if clip.name in wanted or not wanted]
+        findings = _looked_at(clips)
+    else:
+        from backend.studio.projects import task_links
+
+        with opened(context) as workspace:
+            clips = [masks_that_count(workspace, clip) for clip in chosen(workspace, names)]
+            findings = _looked_at(clips)
+            links = task_links(workspace)
+    if as_json:
+        say_json(
+            [each.to_json() | {"task": links.get((each.clip, each.frame))} for each in findings]
+        )
+    else:
+        for each in findings:
+            _say_finding(each, links.get((each.clip, each.frame)))
+        counts = ", ".join(f"{rule} {n}" for rule, n in count_rules(findings).items())
+        masks = sum(len(clip.masks) for clip in clips)
+        say(f"{masks} masks of {len(clips)} clips: {counts or 'nothing found'}")
+    if strict and any(each.rule.severity is not Severity.NOTE for each in findings):
+        raise typer.Exit(1)
+
+
+def masks_that_count(workspace: Workspace, clip: Clip) -> MaskedClip:
+    """The masks of a workspace's clip that would be exported if they were accepted."""
+    pictures = workspace.clip_folder(clip.name) / "frames"
+    current = workspace.current(clip)
+    return MaskedClip(
+        clip.name,
+        [
+            MaskFile(
+                frame,
+                workspace.mask_path(revision),
+                pictures / f"{frame_name(frame)}.jpg",
+                partial(workspace.read, revision),
+            )
+            for frame, revision in sorted(current.items())
+        ],
+    )
+
+
+def _looked_at(clips: list[MaskedClip]) -> list[Finding]:
+    with progress("looking at masks") as update:
+        return find_suspicious(clips, update)
+
+
+def _say_finding(finding: Finding, link: str | None) -> None:
+    rule = finding.rule
+    say(f"{rule.severity} {rule}: {finding.clip} frame {finding.frame}, {finding.path}")
+    say(f"  {finding.message} {rule.advice}")
+    if link is not None:
+        say(f"  {link}")

@@ -1,0 +1,183 @@
+"""The commands of a workspace's weights: which there are, which masks, and retraining it."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from backend.cli.options import Json, ask_worker, opened
+from backend.settings import Settings
+from labeler.console import note, progress, say, say_json
+from labeler.errors import LabelerError
+from labeler.workspace.workspace import Workspace
+from model import commands as network_commands
+from model.card import CARD_FILE, read_card
+from model.registry import ModelRegistry
+
+models = typer.Typer(
+    help="The workspace's weights: which there are, and which of them mask.", no_args_is_help=True
+)
+Version = Annotated[
+    str, typer.Argument(metavar="VERSION", help="As listed; its beginning is enough.")
+]
+INSTEAD = {
+    "steps": "train_steps",
+    "minutes": "train_minutes",
+    "size": "train_size",
+    "batch_size": "train_batch",
+    "rate": "train_rate",
+}
+"""The options of `train` that also mean something when it is from a workspace."""
+
+
+@models.command(name="list")
+def list_(context: typer.Context, as_json: Json = False) -> None:
+    """List the weights that were kept, with their scores and what came of judging them."""
+    with opened(context) as workspace:
+        registry = _registry(workspace)
+        champion, cards = registry.champion, registry.cards()
+        if as_json:
+            say_json({"champion": champion, "models": [asdict(card) for card in cards]})
+            return
+        for card in cards:
+            mark = "champion" if card.model_version == champion else ""
+            scores = ", ".join(f"{name} {value:.3f}" for name, value in card.scores.items())
+            say(f"{card.model_version:36} {mark:9} {card.verdict or scores or 'not judged'}")
+        if not cards:
+            say("None were kept yet; `mvps train --from-workspace` makes some.")
+
+
+@models.command()
+def show(context: typer.Context, version: Version) -> None:
+    """Show one card, and when these weights were the champion."""
+    with opened(context) as workspace:
+        registry = _registry(workspace)
+        card = read_card(registry.path(version))
+        steps = [asdict(each) for each in registry.steps if each.champion == card.model_version]
+        say_json(
+            asdict(card) | {"champion": [each | {"at": each["at"].isoformat()} for each in steps]}
+        )
+
+
+@models.command()
+def promote(
+    context: typer.Context,
+    version: Version,
+    reason: Annotated[str, typer.Option(help="Kept beside it.")] = "promoted by hand",
+) -> None:
+    """Let these weights mask from now on; people's masks stay as they are.
+
+    VERSION may also be a folder with weights: they are kept first.
+    """
+    settings: Settings = context.obj
+    with opened(context) as workspace:
+        registry = _registry(workspace)
+        if (Path(version) / CARD_FILE).is_file():
+            version = registry.keep(Path(version)).model_version
+        say(f"{registry.promote(version, reason)} is the champion.")
+        if settings.model:
+            note(f"A worker that is started with MVPS_MODEL={settings.model} stays with that one.")
+        _reconcile(context)
+
+
+@models.command(name="judge")
+def judge_(
+    context: typer.Context,
+    version: Version,
+    report: Annotated[Path, typer.Option("-o", "--out", help="The page.")] = Path("verdict.html"),
+) -> None:
+    """Compare weights with the champion on the locked clips, and promote them if they are better.
+
+    VERSION may also be a folder with weights, or the name of bundled ones. Weights of another
+    engine are compared by the share of frames to correct alone.
+    """
+    from backend.work.retrain import judge_other
+
+    settings: Settings = context.obj
+    with opened(context) as workspace, progress("judging") as update:
+        verdict = judge_other(workspace, settings, version, report, update)
+        say(f"{verdict.candidate} beside {verdict.champion}: {verdict.sentence}")
+        say(str(report))
+        _reconcile(context)
+
+
+@models.command()
+def rollback(context: typer.Context) -> None:
+    """Let the champion before the present one mask again; its masks come back as they were."""
+    with opened(context) as workspace:
+        say(f"{_registry(workspace).rollback()} is the champion again.")
+        _reconcile(context)
+
+
+def with_workspace(train: Callable[..., None]) -> Callable[..., None]:
+    """The command `train` with the option --from-workspace, which takes the place of its data."""
+    signature = inspect.signature(train, eval_str=True)
+    options = dict(signature.parameters)
+    context = inspect.Parameter(
+        "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
+    )
+    flag = typer.Option("--from-workspace", help="Train on, judge and promote by the workspace.")
+    from_workspace = inspect.Parameter(
+        "from_workspace",
+        inspect.Parameter.KEYWORD_ONLY,
+        default=False,
+        annotation=Annotated[bool, flag],
+    )
+
+    @wraps(train)
+    def either(context: typer.Context, from_workspace: bool = False, **given: Any) -> None:
+        if from_workspace:
+            _retrain(context, given)
+        else:
+            train(**given)
+
+    either.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[
+            context,
+            from_workspace,
+            *(o.replace(kind=inspect.Parameter.KEYWORD_ONLY) for o in options.values()),
+        ]
+    )
+    either.__annotations__ = {
+        "context": context.annotation,
+        "from_workspace": from_workspace.annotation,
+        **{name: each.annotation for name, each in options.items()},
+        "return": None,
+    }
+    return either
+
+
+train = with_workspace(network_commands.train)
+
+
+def _retrain(context: typer.Context, given: dict[str, Any]) -> None:
+    from backend.work.retrain import retrain
+
+    settings: Settings = context.obj
+    changes = {INSTEAD[name]: value for name, value in given.items() if name in INSTEAD and value}
+    if given.get("device", "auto") != "auto":
+        changes["train_device"] = given["device"]
+    if given.get("portraits"):
+        raise LabelerError(
+            "--from-workspace takes the workspace's own masks; name other datasets to learn from "
+            "in MVPS_TRAIN_ON."
+        )
+    settings = settings.model_copy(update=changes)
+    with opened(context) as workspace, progress("retraining") as update:
+        state = retrain(workspace, settings, note, update)
+        say(state.sentence)
+        _reconcile(context)
+
+
+def _registry(workspace: Workspace) -> ModelRegistry:
+    return ModelRegistry(workspace.root / "models")
+
+
+def _reconcile(context: typer.Context) -> None:
+    from backend.store.jobs import Job, Kind
+
+    ask_worker(context, Job(Kind.RECONCILE))

@@ -1,0 +1,103 @@
+"""What the commands share: their options, the workspace they open, the engine they load."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from backend.settings import Settings
+from labeler.clip import Clip
+from labeler.console import note
+from labeler.errors import LabelerError
+from labeler.workspace.integrity import open_workspace
+from labeler.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from backend.store.jobs import Job, JobQueue
+    from model.segmenter import Segmenter
+
+# Whatever imports torch (2 s) or decodes video is imported by the function that needs it.
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")]
+Device = Annotated[str | None, typer.Option(help="auto (the default), cpu, cuda or cuda:N.")]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        help="A folder with weights, a model's name, or copy. Default: champion or pdnet-small."
+    ),
+]
+ClipName = Annotated[str, typer.Argument(metavar="CLIP")]
+ClipNames = Annotated[list[str] | None, typer.Argument(metavar="[CLIP]...", show_default=False)]
+
+
+@contextmanager
+def opened(context: typer.Context) -> Iterator[Workspace]:
+    """The workspace that the command line or the environment names, mended."""
+    settings: Settings = context.obj
+    workspace, notices = open_workspace(settings.workspace, settings.database_url)
+    for notice in notices:
+        note(notice)
+    try:
+        yield workspace
+    finally:
+        workspace.close()
+
+
+def chosen(workspace: Workspace, names: list[str] | None) -> list[Clip]:
+    """The clips of these names, or all of them; there is at least one."""
+    clips = [workspace.clip(name) for name in names] if names else workspace.clips()
+    if not clips:
+        raise LabelerError(
+            f"{workspace.root} has no clips yet; add one with `mvps add VIDEO --scenario S`."
+        )
+    return clips
+
+
+def tell_worker(context: typer.Context, clip: Clip) -> None:
+    """Let the worker, if there ever was one, bring to Label Studio what is new of a clip."""
+    from backend.store.jobs import Job, Kind
+
+    ask_worker(context, Job(Kind.PUBLISH, clip.name))
+
+
+def ask_worker(context: typer.Context, job: "Job") -> None:
+    """Let the worker, if there ever was one, do a job."""
+    if (queue := _queue(context)) is not None:
+        queue.ask(job)
+
+
+def waiting_jobs(context: typer.Context) -> "list[Job]":
+    """The jobs that wait for a worker; none where there never was one."""
+    queue = _queue(context)
+    return [] if queue is None else queue.waiting()
+
+
+def _queue(context: typer.Context) -> "JobQueue | None":
+    from backend.store.jobs import JobQueue
+
+    settings: Settings = context.obj
+    if settings.queue_url or (settings.workspace / "queue.db").exists():
+        return JobQueue(settings.workspace, settings.queue_url)
+    return None
+
+
+def load(
+    context: typer.Context, workspace: Workspace, model: str | None, device: str | None
+) -> "Segmenter":
+    """The engine that the command line names, else the workspace's champion or the bundled one."""
+    from model.loading import load_segmenter
+
+    settings: Settings = context.obj
+    segmenter, card = load_segmenter(
+        model,
+        device=device or settings.device,
+        batch_size=settings.batch_size,
+        models=workspace.root / "models",
+    )
+    if not card.trained:
+        note(
+            f"{card.model_version} has learnt nothing yet: its masks are noise. "
+            "Give trained weights with --model FOLDER."
+        )
+    return segmenter

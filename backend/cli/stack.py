@@ -1,0 +1,180 @@
+"""Everything at once on one machine: Label Studio, the service, the worker."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from backend.settings import Settings
+from backend.studio.local import LocalStudio, answers, end, install, tools_folder
+from backend.work.retraining import end_running
+from labeler.errors import LabelerError
+from labeler.files import lock_if_dead, one_at_a_time
+
+SERVICE_SECONDS = 60.0
+
+PAUSE = 2.0
+"""Seconds before a part that has ended is started again, so that it cannot spin."""
+
+
+class Stack:
+    """Label Studio, the service and the worker, each a process of its own on the loopback.
+
+    Args:
+        studio: Label Studio, which serves the workspace's files.
+        port: of the service.
+        worker_options: of `mvps worker`.
+    """
+
+    def __init__(self, studio: LocalStudio, port: int, worker_options: list[str]) -> None:
+        self.studio = studio
+        self.backend = f"http://127.0.0.1:{port}"
+        root = str(studio.document_root)
+        self.environment = os.environ | {
+            "MVPS_WORKSPACE": root,
+            "MVPS_BACKEND_URL": self.backend,
+            "LABEL_STUDIO_URL": studio.url,
+            "LABEL_STUDIO_API_KEY": studio.login.token,
+            "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT": root,
+        }
+        self._commands = {"serve": ["--port", str(port)], "worker": worker_options}
+        self.children: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self) -> None:
+        """Start the parts in turn and connect them.
+
+        Raises:
+            LabelerError: one cannot be started; the message says which and why.
+        """
+        self.studio.start()
+        self.start_child("serve")
+        self._wait_for_service()
+        self.run("studio", "connect")
+        self.start_child("worker")
+
+    def stop(self) -> None:
+        """End all parts, the ones that others depend on last."""
+        for child in reversed(self.children.values()):
+            end(child)
+        end_running(self.studio.document_root)  # the worker started it, and it outlives one
+        self.studio.stop()
+
+    def start_child(self, name: str) -> None:
+        """Start the service (`serve`) or the `worker`."""
+        command = [sys.executable, "-m", "backend", name, *self._commands[name]]
+        with self.log(name).open("ab") as log:
+            self.children[name] = subprocess.Popen(
+                command, env=self.environment, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def revive(self) -> list[str]:
+        """Start again what has ended by itself; return the names."""
+        ended = [name for name, child in self.children.items() if child.poll() is not None]
+        if ended:
+            time.sleep(PAUSE)
+        for name in ended:
+            self.start_child(name)
+        return ended
+
+    def log(self, name: str) -> Path:
+        """What a part says."""
+        return self.studio.folder / f"{name}.log"
+
+    def run(self, *arguments: str, check: bool = True) -> str:
+        """Run a command of `mvps` on all this, and return what it prints.
+
+        Raises:
+            LabelerError: it fails, unless `check` says that it may.
+        """
+        done = subprocess.run(
+            [sys.executable, "-m", "backend", *arguments],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if check and done.returncode:
+            raise LabelerError(done.stderr.strip().removeprefix("mvps: "))
+        return done.stdout
+
+    def _wait_for_service(self) -> None:
+        deadline = time.monotonic() + SERVICE_SECONDS
+        while not answers(f"{self.backend}/health"):
+            if self.children["serve"].poll() is not None or time.monotonic() > deadline:
+                log = self.log("serve")
+                raise LabelerError(
+                    f"The service did not start; the end of {log} says why:\n"
+                    + log.read_text(errors="replace")[-2000:]
+                )
+            time.sleep(0.1)
+
+
+@contextmanager
+def running(
+    settings: Settings, worker_options: list[str], tell: Callable[[str], None]
+) -> Iterator[Stack]:
+    """Start everything, and end all of it afterwards.
+
+    Args:
+        settings: the workspace, which becomes the document root of Label Studio.
+        worker_options: of `mvps worker`.
+        tell: is told what takes a while.
+
+    Raises:
+        LabelerError: a part cannot be installed or started; the message says which and why.
+    """
+    root, tools = settings.workspace.resolve(), tools_folder()
+    with ExitStack() as at_the_end:
+        # Two that start at once would install into one folder and choose the same ports.
+        with one_at_a_time(tools.parent / "starting.lock"):
+            if not tools.exists():
+                tell("Installing Label Studio, once: about two minutes and 1 GB.")
+            install(tools)
+            studio_port, service_port = (
+                at_the_end.enter_context(claimed_port(preferred, tools.parent))
+                for preferred in (8080, 9090)
+            )
+            studio = LocalStudio(root / "label-studio", root, studio_port, tools)
+            stack = Stack(studio, service_port, worker_options)
+            tell("Starting Label Studio, the service and the worker.")
+            at_the_end.callback(stack.stop)
+            stack.start()
+        yield stack
+
+
+@contextmanager
+def claimed_port(preferred: int, folder: Path) -> Iterator[int]:
+    """The preferred port, or the next one above it that nobody listens on or has claimed.
+
+    It is claimed until the end: while the service of a stack is down and about to be revived, its
+    port looks free, and another stack would take it.
+
+    Args:
+        preferred: the port to begin with.
+        folder: where claims are kept, the same for all stacks of a user.
+
+    Raises:
+        LabelerError: a hundred of them are in use.
+    """
+    for port in range(preferred, preferred + 100):
+        claim = folder / f"port-{port}.lock"
+        claim.touch()
+        with lock_if_dead(claim) as ours:
+            if ours and _nobody_listens(port):
+                yield port
+                return
+    raise LabelerError(f"Ports {preferred} to {preferred + 99} are all in use; end something.")
+
+
+def _nobody_listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True

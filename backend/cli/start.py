@@ -1,0 +1,114 @@
+"""The commands to begin with: everything once on one machine, and what is wrong here."""
+
+import signal
+import time
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from backend.cli.collect import add_clip
+from backend.cli.dataset import export_dataset
+from backend.cli.labeling import say_refresh
+from backend.cli.options import Device, Json, Model, load, opened
+from backend.cli.stack import running
+from backend.credentials import FILE
+from backend.doctor import State, examine
+from backend.settings import Settings
+from backend.work.preannotate import refresh
+from labeler.clip import Scenario
+from labeler.console import note, out, progress, say, say_json
+from labeler.inspect.preview import write_preview
+from labeler.publish.validate import validate
+
+
+def demo(
+    context: typer.Context,
+    video: Annotated[Path | None, typer.Argument(metavar="[VIDEO]", show_default=False)] = None,
+    scenario: Annotated[Scenario, typer.Option()] = Scenario.ENTERTAINMENT,
+    model: Model = None,
+    device: Device = None,
+    with_studio: Annotated[
+        bool, typer.Option("--studio/--no-studio", help="Go on to label it in Label Studio.")
+    ] = True,
+) -> None:
+    """From a video to masks, a page, a dataset, and Label Studio to correct them; Ctrl-C ends it.
+
+    Without a video, from a photograph. Everything stays on this machine.
+    """
+    _make_dataset(context, video, scenario, model, device)
+    if not with_studio:
+        return
+    settings: Settings = context.obj
+    options = [*(["--model", model] if model else []), *(["--device", device] if device else [])]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt), running(settings, options, note) as stack:
+        login, where = stack.studio.login, settings.workspace / FILE
+        say(f"label:   {stack.studio.url}/ as {login.email}, password {login.password}")
+        say(f"status:  {stack.backend}/ (user and password: {where})")
+        say("Ctrl-C ends all of it; another start goes on where you were.")
+        while True:
+            time.sleep(0.5)
+            for name in stack.revive():
+                note(f"The {name} ended by itself and was started again; see {stack.log(name)}.")
+
+
+def _make_dataset(
+    context: typer.Context,
+    video: Path | None,
+    scenario: Scenario,
+    model: str | None,
+    device: str | None,
+) -> None:
+    from backend.cli.demo_video import write_demo_video  # it takes a while to import
+
+    with opened(context) as workspace:
+        if video is None:
+            video = workspace.root / "demo.mp4"
+            if not video.exists():
+                write_demo_video(video)
+            note(
+                "No VIDEO was given, so this clip is made from a photograph of a person that "
+                "comes with scikit-image, panned and zoomed."
+            )
+        clip = add_clip(workspace, video, scenario)
+        segmenter = load(context, workspace, model, device)
+        with progress(f"masking {clip.name}") as update:
+            say_refresh(refresh(workspace, clip, segmenter, progress=update))
+        page = workspace.root / "previews" / f"{clip.name}.html"
+        with progress(f"drawing {clip.name}") as update:
+            write_preview(workspace, clip, page, update)
+        dataset = workspace.root / "dataset"
+        export_dataset(workspace, dataset, include_unreviewed=True)
+        faults = validate(dataset)
+    for fault in faults:
+        say(f"{fault.rule}: {fault.message}")
+    say(f"look:    {page.resolve().as_uri()}")
+    say(f"dataset: {dataset} ({len(faults) or 'no'} faults)")
+    if faults:
+        raise typer.Exit(1)
+
+
+def doctor(
+    context: typer.Context,
+    mend: Annotated[
+        bool, typer.Option("--mend", help="Take in mask files that the database does not know.")
+    ] = False,
+    deep: Annotated[bool, typer.Option("--deep", help="Also read every mask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Say what is wrong on this machine and in the workspace, and how to fix it."""
+    checks = examine(context.obj, mend=mend, deep=deep)
+    if as_json:
+        say_json([asdict(check) for check in checks])
+    else:
+        colours = {State.FINE: "green", State.WARNING: "yellow", State.FAULT: "red"}
+        for check in checks:
+            out.print(f"[{colours[check.state]}]{check.state:8}[/] {check.name:10}", end=" ")
+            out.print(check.found, markup=False)
+            if check.fix:
+                out.print(f"{'':19} -> {check.fix}", markup=False)
+    if any(check.state is State.FAULT for check in checks):
+        raise typer.Exit(1)

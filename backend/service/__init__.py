@@ -1,0 +1,1 @@
+"""The service that answers Label Studio, and the pages for people."""

@@ -1,0 +1,76 @@
+"""The weights on the status page: which mask, how retraining goes, and the buttons for both."""
+
+from http import HTTPStatus
+from typing import Any
+
+from flask import Blueprint, Response, abort, redirect
+from werkzeug.wrappers import Response as AnyResponse
+
+from backend.service.our_page import from_our_page
+from backend.service.plugin import Service
+from backend.store.jobs import Job, Kind
+from backend.work.retraining import is_running, last_run, runs
+from model.registry import ModelRegistry
+
+
+def network_of(service: Service) -> dict[str, Any]:
+    """What the status page says of weights and of the last retraining."""
+    root = service.workspace.root
+    registry = ModelRegistry(root / "models")
+    run = last_run(root)
+    return {
+        "champion": registry.champion,
+        "can_roll_back": registry.can_roll_back,
+        "models": registry.cards(),
+        "running": run is not None and is_running(root),
+        "run": run,
+        "state": None if run is None else run.state,
+        "report": run is not None and run.report.exists(),
+    }
+
+
+def models_routes(service: Service) -> Blueprint:
+    """The buttons, and the reports."""
+    routes = Blueprint("models", __name__)
+    root = service.workspace.root
+    registry = ModelRegistry(root / "models")
+
+    @routes.before_request
+    def _only_from_our_page() -> None:
+        if not from_our_page():
+            abort(HTTPStatus.FORBIDDEN, "Use the buttons on the status page.")
+
+    @routes.post("/models/<version>/promote")
+    def promote(version: str) -> AnyResponse:
+        registry.promote(version, "promoted on the status page")
+        return _reconciled()
+
+    @routes.post("/models/rollback")
+    def rollback() -> AnyResponse:
+        registry.rollback("rolled back on the status page")
+        return _reconciled()
+
+    @routes.post("/retraining/start")
+    def start() -> AnyResponse:
+        service.queue.ask(Job(Kind.TRAIN))
+        return redirect("/", HTTPStatus.SEE_OTHER)
+
+    @routes.post("/retraining/stop")
+    def stop() -> AnyResponse:
+        if (run := last_run(root)) is not None:
+            run.stop()
+        return redirect("/", HTTPStatus.SEE_OTHER)
+
+    @routes.get("/retraining/<name>/report")
+    def report(name: str) -> Response:
+        found = [run for run in runs(root) if run.name == name and run.report.exists()]
+        if not found:
+            abort(HTTPStatus.NOT_FOUND, "There is no such report.")
+        return Response(found[0].report.read_bytes(), content_type="text/html; charset=utf-8")
+
+    def _reconciled() -> AnyResponse:
+        """Let the worker take up the other champion."""
+        service.queue.ask(Job(Kind.RECONCILE))
+        return redirect("/", HTTPStatus.SEE_OTHER)
+
+    return routes

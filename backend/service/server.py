@@ -1,0 +1,142 @@
+"""The service that Label Studio calls, and the status page for people."""
+
+import hmac
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask, Response, abort, redirect, render_template, request
+from prometheus_client import CONTENT_TYPE_LATEST
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as AnyResponse
+
+from backend.credentials import SECRET_HEADER, Credentials
+from backend.service.models_page import models_routes
+from backend.service.our_page import from_our_page
+from backend.service.plugin import START_TRAINING, PortraitLabeler, Service
+from backend.service.review_page import review_routes
+from backend.service.status_page import status_of
+from backend.service.telemetry import metrics_of
+from backend.store.inbox import EventState
+from backend.store.jobs import Job, Kind
+from labeler.errors import LabelerError
+
+logger = logging.getLogger(__name__)
+
+MAX_REQUEST_BYTES = 64 << 20
+"""A hundred thousand tasks in one request, or a noisy mask at 4K; more is refused."""
+
+
+def create_app(service: Service, credentials: Credentials) -> Flask:
+    """Make the application. It never imports torch.
+
+    Args:
+        service: the workspace, its inbox and its queue.
+        credentials: what whoever calls must show: Label Studio's webhook the secret, everybody
+            else user and password.
+    """
+    app = Flask("backend.service", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST_BYTES
+    labeler = PortraitLabeler(service=service)
+
+    @app.before_request
+    def _authorize() -> Response | None:
+        return None if _is_authorized(credentials) else _unauthorized()
+
+    @app.errorhandler(LabelerError)
+    @app.errorhandler(RecursionError)  # JSON nested a thousand deep
+    def _refuse(error: Exception) -> tuple[dict[str, str], int]:
+        return {"error": str(error)}, HTTPStatus.BAD_REQUEST
+
+    @app.errorhandler(HTTPException)
+    def _fail(error: HTTPException) -> tuple[dict[str, str], int]:
+        return {"error": error.description or error.name}, error.code or 500
+
+    @app.get("/health")
+    def health() -> dict[str, str]:
+        return {"status": "UP", "model_class": type(labeler).__name__}
+
+    @app.post("/setup")
+    def setup() -> dict[str, str]:
+        return {"model_version": labeler.weights}
+
+    @app.post("/predict")
+    def predict() -> dict[str, Any]:
+        tasks = _json().get("tasks")
+        if not isinstance(tasks, list):
+            raise LabelerError("The request has no list of tasks; send what Label Studio does.")
+        return {"results": labeler.predict(tasks), "model_version": labeler.weights}
+
+    @app.post("/webhook")
+    def webhook() -> tuple[dict[str, Any], int]:
+        payload = _json()
+        kept = labeler.fit(payload)
+        if not kept["events"]:
+            logger.info("nothing to do for %.40r", payload.get("action"))
+        return kept, HTTPStatus.OK
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        return Response(metrics_of(service), content_type=CONTENT_TYPE_LATEST)
+
+    @app.get("/")
+    def status() -> str:
+        return render_template("status.html", **status_of(service))
+
+    @app.post("/events/<int:number>/<any(confirm, dismiss):decision>")
+    def decide(number: int, decision: str) -> AnyResponse:
+        if not from_our_page():
+            abort(HTTPStatus.FORBIDDEN, "Decide on the status page.")
+        event = service.inbox.get(number)
+        if event.state is EventState.ASKING:
+            state = EventState.CONFIRMED if decision == "confirm" else EventState.DISMISSED
+            service.inbox.settle(event, state, event.note)
+            service.queue.ask(Job(Kind.TAKE))
+        return redirect("/", HTTPStatus.SEE_OTHER)
+
+    app.register_blueprint(review_routes(service))
+    app.register_blueprint(models_routes(service))
+    return app
+
+
+def _json() -> dict[str, Any]:
+    payload = request.get_json(silent=True)
+    if not isinstance(payload, dict):
+        raise LabelerError("The request is no JSON object; send what Label Studio does.")
+    return payload
+
+
+def _is_authorized(credentials: Credentials) -> bool:
+    """Compare in constant time, everything whatever differs first.
+
+    A webhook shows the secret; but Start training, which comes the same way, user and password.
+    """
+    if request.path == "/webhook" and SECRET_HEADER in request.headers:
+        return _same(request.headers[SECRET_HEADER], credentials.webhook_secret)
+    try:
+        shown = request.authorization
+    except ValueError:  # Werkzeug's, for letters that no such header may have
+        return False
+    if shown is None or shown.type != "basic":
+        return False
+    user = _same(shown.username or "", credentials.user)
+    password = _same(shown.password or "", credentials.password)
+    return user & password and (request.path != "/webhook" or _starts_training())
+
+
+def _starts_training() -> bool:
+    payload = request.get_json(silent=True)
+    return isinstance(payload, dict) and payload.get("action") == START_TRAINING
+
+
+def _same(one: str, other: str) -> bool:
+    return hmac.compare_digest(one.encode(), other.encode())
+
+
+def _unauthorized() -> Response:
+    return Response(
+        "Show the backend's user and password, or the webhook's secret.\n",
+        HTTPStatus.UNAUTHORIZED,
+        {"WWW-Authenticate": 'Basic realm="mvps"'},
+        content_type="text/plain",
+    )

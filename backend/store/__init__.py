@@ -1,0 +1,1 @@
+"""What the plugin keeps in the workspace's database: events, jobs, facts."""

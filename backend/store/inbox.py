@@ -1,0 +1,247 @@
+"""What Label Studio told us, kept before anything is done about it."""
+
+import json
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+
+from backend.store import tables
+from labeler.errors import LabelerError
+from labeler.workspace.tables import Database
+
+SUBMITTED = frozenset({"ANNOTATION_CREATED", "ANNOTATION_UPDATED"})
+DELETED = "ANNOTATIONS_DELETED"
+
+
+class EventState(StrEnum):
+    """How far an event has come.
+
+    ASKING waits for a person, who makes it CONFIRMED, to be taken up again, or DISMISSED. REFUSED
+    is what could not be a mask. All but DONE keep their body, so that nothing of it is lost.
+    """
+
+    PENDING = "pending"
+    DONE = "done"
+    ASKING = "asking"
+    CONFIRMED = "confirmed"
+    REFUSED = "refused"
+    DISMISSED = "dismissed"
+
+
+@dataclass(frozen=True)
+class Event:
+    """One state of one annotation, as Label Studio told it; or that it was deleted.
+
+    `version` tells the states of an annotation apart. `body` is the annotation with the data of
+    its task; only the latter once it is dealt with, and empty for deletions.
+    """
+
+    id: int
+    received: datetime
+    action: str
+    project: int
+    annotation: int
+    version: str
+    state: EventState
+    note: str
+    body: dict[str, Any]
+
+    @property
+    def clip(self) -> str:
+        """The clip of the task, "" where it names none."""
+        found = self._data.get("clip")
+        return found if isinstance(found, str) else ""
+
+    @property
+    def frame(self) -> int:
+        """The key frame of the task, -1 where it names none."""
+        found = self._data.get("frame")
+        return found if type(found) is int and 0 <= found < 1 << 31 else -1
+
+    @property
+    def _data(self) -> Mapping[str, Any]:
+        data = self.body.get("data")
+        return data if isinstance(data, dict) else {}
+
+
+class Inbox:
+    """The events of a workspace, in the order in which they came."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        database.complete(tables.metadata)
+
+    def put(self, payload: Mapping[str, Any]) -> int:
+        """Keep what a webhook says; whatever is known already is not kept twice.
+
+        Returns:
+            How many events are new; 0 for actions that have nothing to do with annotations.
+
+        Raises:
+            LabelerError: it is not what Label Studio sends.
+        """
+        action = str(payload.get("action"))
+        if action in SUBMITTED:
+            annotation, task = _dict(payload, "annotation"), _dict(payload, "task")
+            return self.put_annotation(action, annotation, _dict(task, "data"))
+        if action == DELETED:
+            project = _integer(_dict(payload, "project"), "id")
+            deleted = payload.get("annotations")
+            if not isinstance(deleted, list) or not all(isinstance(d, dict) for d in deleted):
+                raise LabelerError(
+                    "The deletion names no annotations; send what Label Studio does."
+                )
+            return sum(self.put_deletion(project, _integer(each, "id")) for each in deleted)
+        return 0
+
+    def put_annotation(
+        self, action: str, annotation: Mapping[str, Any], data: Mapping[str, Any]
+    ) -> int:
+        """Keep one state of an annotation, with the data of its task; 1 if it is new, else 0.
+
+        Raises:
+            LabelerError: it is not what Label Studio sends.
+        """
+        project, number = _integer(annotation, "project"), _integer(annotation, "id")
+        version = annotation.get("updated_at")
+        if not isinstance(version, str):
+            raise LabelerError("The annotation has no updated_at; send what Label Studio does.")
+        body = {"annotation": dict(annotation), "data": dict(data)}
+        return self._insert(action, project, number, _instant(version).isoformat(), body)
+
+    def put_deletion(self, project: int, annotation: int) -> int:
+        """Keep that an annotation was deleted; 1."""
+        version = f"deleted {datetime.now(UTC).isoformat()}"
+        return self._insert(DELETED, project, annotation, version, {})
+
+    def pending(self) -> Iterator[Event]:
+        """The events to take up, oldest first, also those that come meanwhile."""
+        last = 0
+        while (event := self._next_pending(last)) is not None:
+            last = event.id
+            yield event
+
+    def listed(self, *states: EventState, limit: int | None = None) -> list[Event]:
+        """The events in these states, oldest first; of many the newest, if there is a limit."""
+        table = tables.events
+        query = sa.select(table).where(table.c.state.in_(states)).order_by(table.c.id.desc())
+        with self._database.reading() as connection:
+            rows = connection.execute(query.limit(limit)).all()
+        return [_event(row) for row in reversed(rows)]
+
+    def counted(self) -> dict[EventState, int]:
+        """How many events are in each state."""
+        state = tables.events.c.state
+        with self._database.reading() as connection:
+            rows = connection.execute(sa.select(state, sa.func.count()).group_by(state)).all()
+        return {EventState(row[0]): row[1] for row in rows}
+
+    def get(self, number: int) -> Event:
+        """The event of that number.
+
+        Raises:
+            LabelerError: there is none.
+        """
+        with self._database.reading() as connection:
+            table = tables.events
+            row = connection.execute(sa.select(table).where(table.c.id == number)).first()
+        if row is None:
+            raise LabelerError(f"There is no event {number}; reload the page.")
+        return _event(row)
+
+    def settle(
+        self, event: Event, state: EventState, note: str = "", prelabel_iou: float | None = None
+    ) -> None:
+        """Say what came of an event; the body of one that is done with is dropped.
+
+        A question about an earlier state of the same annotation is nobody's any more then.
+        """
+        changes: dict[str, Any] = {"state": state, "note": note, "prelabel_iou": prelabel_iou}
+        if state is EventState.DONE:
+            changes["body"] = _packed({"data": event.body.get("data", {})})
+        table = tables.events
+        with self._database.writing() as connection:
+            connection.execute(sa.update(table).where(table.c.id == event.id).values(**changes))
+            if state is EventState.DONE:
+                connection.execute(
+                    sa.update(table)
+                    .where(table.c.project == event.project)
+                    .where(table.c.annotation == event.annotation)
+                    .where(table.c.state == EventState.ASKING, table.c.version < event.version)
+                    .values(state=EventState.DISMISSED, note="overtaken by a later submission")
+                )
+
+    def _insert(
+        self, action: str, project: int, annotation: int, version: str, body: dict[str, Any]
+    ) -> int:
+        row = {
+            "received": datetime.now(UTC),
+            "action": action,
+            "project": project,
+            "annotation": annotation,
+            "version": version,
+            "body": _packed(body),
+            "state": EventState.PENDING,
+        }
+        table = tables.events
+        key = (table.c.project == project) & (table.c.annotation == annotation)
+        with self._database.writing() as connection:
+            known = connection.execute(
+                sa.select(table.c.id).where(key, table.c.version == version)
+            ).first()
+            if known is None:
+                connection.execute(sa.insert(table).values(**row))
+        return int(known is None)
+
+    def _next_pending(self, last: int) -> Event | None:
+        found = tables.events
+        query = (
+            sa.select(found)
+            .where(found.c.state.in_((EventState.PENDING, EventState.CONFIRMED)))
+            .where(found.c.id > last)
+            .order_by(found.c.id)
+        )
+        with self._database.reading() as connection:
+            row = connection.execute(query.limit(1)).first()
+        return None if row is None else _event(row)
+
+
+def _event(row: sa.Row[Any]) -> Event:
+    fields = {key: row._mapping[key] for key in Event.__dataclass_fields__}
+    fields["state"] = EventState(fields["state"])
+    try:
+        fields["body"] = json.loads(zlib.decompress(fields["body"]))
+    except (zlib.error, ValueError, RecursionError):  # damaged; whoever takes it up refuses it
+        fields["body"] = {}
+    return Event(**fields)
+
+
+def _packed(body: Mapping[str, Any]) -> bytes:
+    return zlib.compress(json.dumps(body, separators=(",", ":")).encode(), 1)
+
+
+def _instant(text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise LabelerError(f"{text[:40]!r} is no time; send what Label Studio does.") from None
+
+
+def _dict(payload: Mapping[str, Any], key: str) -> dict[str, Any]:
+    found = payload.get(key)
+    if not isinstance(found, dict):
+        raise LabelerError(f"The event has no {key}; send what Label Studio does.")
+    return found
+
+
+def _integer(payload: Mapping[str, Any], key: str) -> int:
+    found = payload.get(key)
+    if not isinstance(found, int) or isinstance(found, bool) or not 0 <= found < 1 << 53:
+        raise LabelerError(f"The event's {key} is no number; send what Label Studio does.")
+    return found

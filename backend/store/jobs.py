@@ -1,0 +1,206 @@
+"""Work that is asked for here and done by the worker, most urgent first."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from huey import PriorityRedisHuey, SqliteHuey, crontab, signals
+from huey.api import Huey, Task
+from huey.exceptions import ConfigurationError
+
+from backend.store import tables
+from labeler.errors import LabelerError
+from labeler.workspace.tables import Database
+
+logger = logging.getLogger(__name__)
+
+KEPT_JOBS = 500
+"""Of those that have ended, for the status page."""
+
+RECONCILED_MINUTES = 3
+"""How often everything is compared with Label Studio."""
+
+
+class Kind(StrEnum):
+    """What there is to do; each kind may be done twice or in vain without harm.
+
+    TAKE records what annotators submitted, MASK a frame that somebody waits for, SHOW brings the
+    newest masks of a clip to Label Studio, REFRESH masks its frames that have no mask or that a
+    correction can help, PUBLISH brings all its news to Label Studio, RECONCILE compares everything.
+    """
+
+    TAKE = "take"
+    MASK = "mask"
+    SHOW = "show"
+    REFRESH = "refresh"
+    PUBLISH = "publish"
+    TRAIN = "train"
+    RECONCILE = "reconcile"
+
+
+PRIORITIES = {kind: rank for rank, kind in enumerate(reversed(Kind))}
+"""A person's mask is recorded first, a person who waits comes next."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One unit of work: of a kind, on a clip if it says so, on one frame if it says so.
+
+    `attempt` counts how often it has failed because Label Studio was away.
+    """
+
+    kind: Kind
+    clip: str = ""
+    frame: int = -1
+    attempt: int = 0
+
+
+class JobQueue:
+    """The queue between those who ask and the one worker.
+
+    It holds wishes only: whatever is lost with it, or with a killed worker, the worker finds again
+    by comparing what there is with what there should be, when it starts and every few minutes.
+
+    Args:
+        folder: of the workspace; the queue is a file in it.
+        url: of a Redis to use instead, for a worker on another machine.
+    """
+
+    def __init__(self, folder: Path, url: str | None = None) -> None:
+        self._huey = _huey(folder, url)
+        self._perform: Callable[[Job], None] | None = None
+        self._run = self._huey.task(name="job")(self._handle)
+        # The worker alone heeds the clock, but whoever looks at what waits must know of it.
+        every = crontab(minute=f"*/{RECONCILED_MINUTES}")
+        self._huey.periodic_task(every, name="clock")(lambda: self.ask(Job(Kind.RECONCILE)))
+
+    def ask(self, job: Job, delay: float = 0.0) -> None:
+        """Let a job be done, after `delay` seconds."""
+        arguments = (job.kind.value, job.clip, job.frame, job.attempt)
+        priority = PRIORITIES[job.kind]
+        if delay:
+            self._run.schedule(arguments, delay=delay, priority=priority)
+        else:
+            self._huey.enqueue(self._run.s(*arguments, priority=priority))
+
+    def waiting(self) -> list[Job]:
+        """The jobs that wait, most urgent first, then those that wait for their time."""
+        tasks = [*self._huey.pending(), *self._huey.scheduled()]
+        return [_job(*task.args) for task in tasks if task.name == "job"]
+
+    def consume(self, perform: Callable[[Job], None], log: "JobLog") -> None:
+        """Do the jobs, one at a time, until the process is told to end."""
+        self._perform = perform
+
+        def follow(signal: str, task: Task, error: Exception | None = None) -> None:
+            if task.name != "job":
+                return
+            if signal == signals.SIGNAL_EXECUTING:
+                log.began(task.id, _job(*task.args))
+            else:
+                log.ended(task.id, "" if error is None else _sentence(error))
+
+        self._huey.signal(signals.SIGNAL_EXECUTING, signals.SIGNAL_COMPLETE, signals.SIGNAL_ERROR)(
+            follow
+        )
+        consumer = self._huey.create_consumer(
+            workers=1,
+            worker_type="thread",
+            initial_delay=0.02,
+            max_delay=0.1,
+            graceful_signal="TERM",
+        )
+        consumer.run()
+
+    def _handle(self, kind: str, clip: str, frame: int, attempt: int) -> None:
+        if self._perform is None:
+            raise AssertionError("only a worker performs jobs")
+        self._perform(_job(kind, clip, frame, attempt))
+
+
+class JobLog:
+    """What the worker does and did, for people to look at."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        database.complete(tables.metadata)
+        self._running = ""
+
+    def began(self, identity: str, job: Job) -> None:
+        """Note that a job is being done."""
+        self._running = identity
+        table = tables.jobs
+        row = {"id": identity, "kind": job.kind, "clip": job.clip, "state": "running"}
+        old = (
+            sa.select(table.c.id)
+            .where(table.c.state != "running")
+            .order_by(table.c.started.desc())
+            .offset(KEPT_JOBS)
+        )
+        with self._database.writing() as connection:
+            connection.execute(sa.delete(table).where(table.c.id.in_(old.scalar_subquery())))
+            connection.execute(sa.delete(table).where(table.c.id == identity))
+            connection.execute(sa.insert(table).values(**row, started=datetime.now(UTC)))
+
+    def progress(self, done: int, total: int) -> None:
+        """Note how far the running job is."""
+        self._update(self._running, done=done, total=total)
+
+    def ended(self, identity: str, error: str = "") -> None:
+        """Note that a job is done, or what went wrong."""
+        self._running = ""
+        state = "failed" if error else "done"
+        self._update(identity, state=state, error=error, ended=datetime.now(UTC))
+
+    def forget_running(self) -> None:
+        """Note that whatever a killed worker was doing has ended."""
+        table = tables.jobs
+        ended = {"state": "failed", "error": "the worker ended", "ended": datetime.now(UTC)}
+        with self._database.writing() as connection:
+            connection.execute(sa.update(table).where(table.c.state == "running").values(**ended))
+
+    def latest(self, count: int = 20) -> list[sa.Row[Any]]:
+        """The jobs begun last, newest first."""
+        table = tables.jobs
+        with self._database.reading() as connection:
+            query = sa.select(table).order_by(table.c.started.desc()).limit(count)
+            return list(connection.execute(query).all())
+
+    def failures(self) -> int:
+        """How many of the jobs remembered have failed."""
+        table = tables.jobs
+        with self._database.reading() as connection:
+            query = sa.select(sa.func.count()).where(table.c.state == "failed")
+            return int(connection.execute(query).scalar_one())
+
+    def _update(self, identity: str, **values: object) -> None:
+        table = tables.jobs
+        with self._database.writing() as connection:
+            connection.execute(sa.update(table).where(table.c.id == identity).values(**values))
+
+
+def _job(kind: str, clip: str, frame: int, attempt: int) -> Job:
+    return Job(Kind(kind), clip, frame, attempt)
+
+
+def _sentence(error: Exception | None) -> str:
+    if isinstance(error, LabelerError):
+        return str(error)
+    logger.error("a job failed", exc_info=error)
+    return f"{type(error).__name__}: {error}; see the worker's log."
+
+
+def _huey(folder: Path, url: str | None) -> Huey:
+    if url is None:
+        return SqliteHuey("mvps", filename=str(folder / "queue.db"), results=False, timeout=60)
+    try:
+        return PriorityRedisHuey("mvps", url=url, results=False)
+    except ConfigurationError:
+        raise LabelerError(
+            "MVPS_QUEUE_URL needs the redis package; run `pip install mvps-labeler[redis]`."
+        ) from None

@@ -1,0 +1,1 @@
+"""Label Studio: its client, its projects and tasks, its annotations."""

@@ -1,0 +1,138 @@
+"""What an annotation of Label Studio says: its masks, and a checker's verdict."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from labeler.errors import LabelerError
+from labeler.layouts.brush import decode_brush, encode_brush
+from labeler.mask import Mask
+
+FROM_NAME, TO_NAME, LABEL = "mask", "image", "Portrait"
+"""The names of the brush, the picture and the label in our label config."""
+
+VERDICT, REASON, REJECTED = "verdict", "reason", "Reject"
+"""The names of the checker's choice and of its reason, and the choice that is no mask."""
+
+UNSAID = "rejected without a reason"
+
+MAX_REGIONS = 1000
+"""Of one annotation; each is decoded at the size of the frame."""
+
+
+@dataclass(frozen=True)
+class AnnotatedMask:
+    """The union of the portrait's regions, H x W bool, and how many regions were something else."""
+
+    mask: Mask
+    ignored: int
+
+
+def to_result(mask: Mask, region: str) -> list[dict[str, Any]]:
+    """Write a mask as the result of a prediction: one region, or none where nobody is.
+
+    Args:
+        mask: H x W bool.
+        region: a name for the region.
+    """
+    if not mask.any():
+        return []
+    height, width = mask.shape
+    return [
+        {
+            "id": region,
+            "from_name": FROM_NAME,
+            "to_name": TO_NAME,
+            "type": "brushlabels",
+            "original_width": width,
+            "original_height": height,
+            "image_rotation": 0,
+            "value": {"format": "rle", "rle": encode_brush(mask), "brushlabels": [LABEL]},
+        }
+    ]
+
+
+def from_result(result: object, height: int, width: int) -> AnnotatedMask:
+    """Read the result of an annotation of a frame of `height` x `width` pixels.
+
+    Regions that are no portrait, or no brush strokes, are counted and left out.
+
+    Raises:
+        LabelerError: it is no result, or a region of the portrait is of another size, is turned,
+            or is no valid brush stroke.
+    """
+    if not isinstance(result, Sequence) or isinstance(result, str):
+        raise LabelerError("The annotation's result is no list; submit it again.")
+    if len(result) > MAX_REGIONS:
+        raise LabelerError(
+            f"The annotation has {len(result)} regions, more than {MAX_REGIONS}; join them."
+        )
+    union = np.zeros((height, width), np.bool_)
+    ignored = 0
+    for region in result:
+        value = _portrait(region)
+        if value is None:
+            ignored += 1
+            continue
+        size = region.get("original_width"), region.get("original_height")
+        if size != (width, height):
+            raise LabelerError(
+                f"A region is for a picture of {size[0]!r}x{size[1]!r} but the frame is "
+                f"{width}x{height}; delete it and paint it on the frame."
+            )
+        if region.get("image_rotation", 0) != 0:
+            raise LabelerError("The picture was turned while painting; turn it back and submit.")
+        if value.get("format") != "rle":
+            raise LabelerError("A region is no brush stroke in RLE; paint it with the brush.")
+        union |= decode_brush(value.get("rle", ()), height, width)
+    return AnnotatedMask(union, ignored)
+
+
+def _portrait(region: object) -> Mapping[str, Any] | None:
+    """The value of a region that is painted with the portrait's brush, else None."""
+    if not isinstance(region, dict) or region.get("type") != "brushlabels":
+        return None
+    value = region.get("value")
+    if not isinstance(value, dict):
+        return None
+    labels = value.get("brushlabels")
+    return value if isinstance(labels, list) and LABEL in labels else None
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """The checker's mask, and why they reject the one they were shown; "" if they do not."""
+
+    found: AnnotatedMask
+    reason: str
+
+
+def opinion_of(result: object, height: int, width: int) -> Opinion:
+    """Read the result of an annotation of the project in which masks are checked.
+
+    Raises:
+        LabelerError: it is no result, or a region of it is no mask of that size.
+    """
+    regions: object = result
+    said: list[Mapping[str, Any]] = []
+    if isinstance(result, Sequence) and not isinstance(result, str):
+        said = [each for each in result if _name(each) in (VERDICT, REASON)]
+        regions = [each for each in result if _name(each) not in (VERDICT, REASON)]
+    rejected = any(REJECTED in _words(each, "choices") for each in said)
+    reasons = [word for each in said for word in _words(each, "text")]
+    reason = "; ".join(reasons) or UNSAID
+    return Opinion(from_result(regions, height, width), reason if rejected else "")
+
+
+def _name(region: object) -> str:
+    name = region.get("from_name") if isinstance(region, dict) else None
+    return name if isinstance(name, str) else ""
+
+
+def _words(region: Mapping[str, Any], key: str) -> list[str]:
+    value = region.get("value")
+    words = value.get(key) if isinstance(value, dict) else None
+    words = [words] if isinstance(words, str) else words
+    return [each.strip() for each in words if isinstance(each, str)] if words else []

@@ -1,0 +1,107 @@
+"""The projects of a workspace in Label Studio: which there are, and what each is for."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+
+from backend.settings import Settings
+from backend.store import tables
+from backend.studio.label_config import (
+    BLIND_CONFIG,
+    CHECK_CONFIG,
+    LABEL_CONFIG,
+    blind_tabs,
+    check_tabs,
+)
+from backend.studio.label_config import tabs as labeling_tabs
+from labeler.workspace.workspace import Workspace
+
+
+class Role(StrEnum):
+    """What a project is for.
+
+    In LABELING masks are corrected. In CHECK a second person sees the first one's mask, in BLIND
+    they see none. Label Studio Community has no review of its own.
+    """
+
+    LABELING = "labeling"
+    CHECK = "check"
+    BLIND = "blind"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a project is to be.
+
+    Masks are shown in it if it has `pre_labels`; where there is none, our backend is asked for
+    one if it `masks`.
+    """
+
+    role: Role
+    title: str
+    label_config: str
+    tabs: list[dict[str, Any]]
+    pre_labels: bool = True
+    masks: bool = False
+
+
+def plans(settings: Settings) -> list[Plan]:
+    """The projects that the settings ask for."""
+    title = settings.project
+    found = [Plan(Role.LABELING, title, LABEL_CONFIG, labeling_tabs(), masks=True)]
+    if settings.check == "confirm":
+        found.append(Plan(Role.CHECK, f"{title}: check", CHECK_CONFIG, check_tabs()))
+    if settings.check == "blind" or settings.audit_share > 0:
+        found.append(
+            Plan(Role.BLIND, f"{title}: unseen", BLIND_CONFIG, blind_tabs(), pre_labels=False)
+        )
+    return found
+
+
+def connected_projects(workspace: Workspace, url: str) -> dict[Role, int]:
+    """The numbers of the workspace's projects in the Label Studio at an address, by role."""
+    workspace.database.complete(tables.metadata)
+    with workspace.database.reading() as connection:
+        rows = connection.execute(sa.select(tables.projects).filter_by(url=url)).all()
+    return {Role(row.role): int(row.project) for row in rows}
+
+
+def connected_project(workspace: Workspace, url: str) -> int | None:
+    """The number of the project that the workspace is labeled in, or None before `connect`."""
+    return connected_projects(workspace, url).get(Role.LABELING)
+
+
+def roles(workspace: Workspace) -> dict[int, Role]:
+    """What each known project is for, by number."""
+    with workspace.database.reading() as connection:
+        rows = connection.execute(sa.select(tables.projects)).all()
+    return {int(row.project): Role(row.role) for row in rows}
+
+
+def keep_project(workspace: Workspace, role: Role, url: str, number: int) -> None:
+    """Note which project has a role; the one that had it before has it no more."""
+    table = tables.projects
+    with workspace.database.writing() as connection:
+        connection.execute(sa.delete(table).where(table.c.role == role))
+        connection.execute(sa.insert(table).values(role=role, url=url, project=number))
+
+
+def task_links(workspace: Workspace) -> dict[tuple[str, int], str]:
+    """The address of each key frame's task, by clip and frame; none before `mvps studio connect`.
+
+    They are read from the workspace alone: Label Studio need not run.
+    """
+    workspace.database.complete(tables.metadata)
+    tasks, projects = tables.tasks, tables.projects
+    query = (
+        sa.select(tasks.c.clip, tasks.c.frame, tasks.c.task, projects.c.url, projects.c.project)
+        .join(projects, projects.c.project == tasks.c.project)
+        .where(projects.c.role == Role.LABELING)
+    )
+    with workspace.database.reading() as connection:
+        return {
+            (row.clip, row.frame): f"{row.url}/projects/{row.project}/data?task={row.task}"
+            for row in connection.execute(query)
+        }

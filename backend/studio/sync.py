@@ -1,0 +1,152 @@
+"""What the workspace and Label Studio tell each other, beside the webhook."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Protocol
+
+from backend.store.inbox import Inbox
+from backend.studio.client import Studio
+from backend.studio.task_data import changing_fields, prediction, shown_revision, task_data
+from backend.studio.tasks import ProjectTasks
+from labeler.clip import Clip
+from labeler.review.priority import key_frame_looks
+from labeler.revision import Revision
+from labeler.workspace.workspace import Workspace
+
+
+class ProjectSync(Protocol):
+    """Keeps one project and the workspace alike."""
+
+    def add_missing_tasks(self) -> int:
+        """Add the tasks that the project should have by now; return how many."""
+
+    def publish(self, clip: Clip) -> int:
+        """Bring what is new of a clip to Label Studio; return how many masks."""
+
+    def fetch(self, *, full: bool = True) -> int:
+        """Put into the inbox what annotators did that no webhook told; return how much it is."""
+
+
+class StudioSync:
+    """Keeps all projects of a workspace and the workspace alike.
+
+    Args:
+        labeling: the project in which masks are corrected.
+        others: those of the cross-check.
+    """
+
+    def __init__(self, labeling: "LabelingSync", others: Sequence[ProjectSync] = ()) -> None:
+        self.project = labeling.project
+        self._labeling = labeling
+        self._all: list[ProjectSync] = [labeling, *others]
+
+    def add_missing_tasks(self) -> int:
+        """Add the tasks that the projects should have by now; return how many."""
+        return sum(each.add_missing_tasks() for each in self._all)
+
+    def show(self, clip: Clip) -> int:
+        """Bring a clip's newest predictions to Label Studio; return how many."""
+        return self._labeling.show(clip)
+
+    def publish(self, clip: Clip) -> int:
+        """Bring what is new of a clip to Label Studio; return how many masks."""
+        return sum(each.publish(clip) for each in self._all)
+
+    def fetch(self, *, full: bool = True) -> int:
+        """Put into the inbox what annotators did that no webhook told; return how much it is."""
+        return sum(each.fetch(full=full) for each in self._all)
+
+
+class LabelingSync(ProjectTasks):
+    """Keeps the project in which masks are corrected: a task a key frame, each with its prediction.
+
+    Args:
+        workspace: the clips and masks.
+        inbox: where what annotators did is put.
+        studio: Label Studio.
+        project: the number of its project.
+        prefix: of the workspace's files below Label Studio's document root, "" or `folder/`.
+        model_version: of the weights that predict now; masks of people are shown under it too.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        inbox: Inbox,
+        studio: Studio,
+        project: int,
+        prefix: str,
+        model_version: str,
+    ) -> None:
+        super().__init__(workspace, inbox, studio, project)
+        self._prefix, self._model_version = prefix, model_version
+
+    def add_missing_tasks(self) -> int:
+        """Add a task for each key frame that has none; return how many."""
+        clips = self._workspace.clips()
+        if all(len(self._rows(clip.name)) == len(clip.key_frames) for clip in clips):
+            return 0
+        self._adopt_tasks()
+        added = 0
+        for clip in clips:
+            known = self._rows(clip.name)
+            if len(known) == len(clip.key_frames):
+                continue
+            changing = self._changing(clip)
+            data = [
+                task_data(clip, frame, self._prefix) | changing[frame]
+                for frame in clip.key_frames
+                if frame not in known
+            ]
+            self._add_tasks(clip.name, data, set(changing[0]))
+            added += len(data)
+        return added
+
+    def show(self, clip: Clip) -> int:
+        """Bring a clip's newest predictions to Label Studio; return how many were replaced."""
+        rows = self._rows(clip.name)
+        by_frame = self._workspace.revisions_by_frame(clip)
+        news: dict[str, list[Revision]] = defaultdict(list)
+        for frame, row in rows.items():
+            shown = shown_revision(by_frame.get(frame, []))
+            if shown is not None and shown.number != row.shown:
+                news[shown.model_version or self._model_version].append(shown)
+        for model, changed in news.items():
+            predictions = [
+                prediction(self._workspace, each) | {"task": rows[each.frame].task}
+                for each in changed
+            ]
+            self._studio.replace_predictions(self.project, predictions, model)
+            for each in changed:
+                self._note(clip.name, each.frame, shown=each.number)
+        return sum(map(len, news.values()))
+
+    def publish(self, clip: Clip) -> int:
+        """Bring a clip's newest predictions, then what is said of its frames, to Label Studio.
+
+        Returns:
+            How many predictions were replaced.
+        """
+        shown = self.show(clip)
+        self._set_fields(clip.name, self._rows(clip.name), self._changing(clip))
+        return shown
+
+    def fetch(self, *, full: bool = True) -> int:
+        """Add the tasks that are missing, and see `ProjectTasks.fetch`."""
+        self.add_missing_tasks()
+        return super().fetch(full=full)
+
+    def _changing(self, clip: Clip) -> dict[int, dict[str, str | float]]:
+        looks = key_frame_looks(self._workspace, clip)
+        return changing_fields(clip, self._workspace.current(clip), looks)
+
+    def _adopt_tasks(self) -> None:
+        """Note tasks that the project has and the workspace does not know of."""
+        known = self._known()
+        clips = {clip.name: clip for clip in self._workspace.clips()}
+        for task in self._studio.tasks(self.project):
+            clip, frame = clips.get(str(task.data.get("clip"))), task.data.get("frame")
+            if task.id in known or clip is None or not isinstance(frame, int):
+                continue
+            if frame in clip.key_frames:
+                self._note(clip.name, frame, task=task.id, fields={}, shown=0, seen=None)

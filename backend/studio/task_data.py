@@ -1,0 +1,89 @@
+"""What a task of Label Studio says and shows of its key frame."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from backend.studio.annotation import to_result
+from labeler.clip import Clip, frame_name
+from labeler.likeness import Looks
+from labeler.review.priority import clip_priorities
+from labeler.revision import Revision, counting, last_prediction
+from labeler.workspace.workspace import Workspace
+
+LEVELS = 10
+"""Uncertainty and priority are told in so many steps, so that few calls bring them up to date."""
+
+
+def prediction(workspace: Workspace, revision: Revision) -> dict[str, Any]:
+    """A mask as Label Studio takes a prediction: `result` and `score`, 1 less its uncertainty.
+
+    Raises:
+        LabelerError: the mask's file is missing or damaged.
+    """
+    region = f"{revision.clip}-{revision.frame}-{revision.number}"
+    return {
+        "result": to_result(workspace.read(revision), region),
+        "score": 1 - (revision.uncertainty or 0.0),
+    }
+
+
+def task_data(clip: Clip, frame: int, prefix: str) -> dict[str, Any]:
+    """What never changes of a task: which frame it is, and the pictures to show.
+
+    Args:
+        clip: the clip.
+        frame: the key frame.
+        prefix: of the workspace's files below Label Studio's document root, "" or `some/folder/`.
+    """
+    last = clip.key_frames[-1]
+
+    def picture(index: int) -> str:
+        return f"/data/local-files/?d={prefix}clips/{clip.name}/frames/{frame_name(index)}.jpg"
+
+    return {
+        "image": picture(frame),
+        "previous": picture(max(frame - clip.stride, 0)),
+        "next": picture(min(frame + clip.stride, last)),
+        "clip": clip.name,
+        "frame": frame,
+        "seconds": round(float(frame / clip.fps), 3),
+        "scenario": clip.scenario.value,
+    }
+
+
+def changing_fields(
+    clip: Clip, current: Mapping[int, Revision], looks: Looks | None
+) -> dict[int, dict[str, str | float]]:
+    """What changes of a clip's tasks as masks come in, by key frame.
+
+    `provenance` of the mask that counts; `uncertainty`, 0 to 1; `priority`, 0 to 1, how much a
+    correction of this frame would help (see `labeler.review.priority`), 0 once a person has masked
+    it. Both in tenths.
+    """
+    helps = clip_priorities(clip, current, looks)
+    found: dict[int, dict[str, str | float]] = {}
+    for frame in clip.key_frames:
+        uncertainty, provenance = 1.0, "none"
+        if (revision := current.get(frame)) is not None:
+            provenance = revision.provenance.name.lower()
+            uncertainty = 0.0 if revision.provenance.human else revision.uncertainty or 0.0
+        priority = helps[frame]
+        found[frame] = {
+            "provenance": provenance,
+            "uncertainty": round(uncertainty * LEVELS) / LEVELS,
+            "priority": max(round(priority * LEVELS), 1) / LEVELS if priority else 0.0,
+        }
+    return found
+
+
+def shown_revision(revisions: Sequence[Revision]) -> Revision | None:
+    """The one of a frame's masks that Label Studio is to show as its prediction; None of none.
+
+    The newest prediction; but a person's mask that came from elsewhere, which Label Studio has no
+    annotation for.
+    """
+    latest = counting(revisions)
+    annotated = {each.digest for each in revisions if each.annotation and not each.withdrawn}
+    if latest is not None and latest.provenance.human and latest.digest not in annotated:
+        return latest
+    return last_prediction(revisions)

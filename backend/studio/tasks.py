@@ -1,0 +1,124 @@
+"""The tasks of one project of Label Studio: which key frame each is, and what people did there."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from backend.store import tables
+from backend.store.inbox import Inbox
+from backend.studio.client import Studio, StudioTask
+from labeler.workspace.workspace import Workspace
+
+OVERLAP = timedelta(minutes=1)
+"""So much of what was seen already is looked at again: a save may take a while to be listed."""
+
+
+class ProjectTasks:
+    """One project's tasks, as the workspace knows them.
+
+    What was last told is kept, so that only what changed since is told; and what Label Studio
+    says of when a task changed, so that only those annotations are read that are news.
+
+    Args:
+        workspace: the clips and masks.
+        inbox: where what annotators did is put.
+        studio: Label Studio.
+        project: the number of the project.
+    """
+
+    def __init__(self, workspace: Workspace, inbox: Inbox, studio: Studio, project: int) -> None:
+        self._workspace, self._inbox, self._studio = workspace, inbox, studio
+        self.project = project
+        workspace.database.complete(tables.metadata)
+
+    def fetch(self, *, full: bool = True) -> int:
+        """Put into the inbox what annotators did that no webhook told; return how much it is.
+
+        Args:
+            full: look at every task; else only at those that changed since the last look.
+        """
+        found, known = 0, self._known()
+        seen = [row.seen for row in known.values() if row.seen is not None]
+        since = max(seen) - OVERLAP if seen and not full else None
+        for task in self._studio.tasks(self.project, since):
+            row = known.get(task.id)
+            if row is None:  # one that another task has taken the place of
+                found += self._fetch_task(task) if task.annotations else 0
+            elif row.seen is None or row.seen < task.updated:
+                found += self._fetch_task(task)
+                self._note(row.clip, row.frame, seen=task.updated)
+        return found
+
+    def _fetch_task(self, task: StudioTask) -> int:
+        table = tables.annotations
+        with self._workspace.database.reading() as connection:
+            query = sa.select(table.c.annotation).where(
+                table.c.project == self.project,
+                table.c.clip == task.data.get("clip"),
+                table.c.frame == task.data.get("frame"),
+                table.c.deleted.is_(None),
+            )
+            known = set(connection.execute(query).scalars())
+        # Only then, or what is taken up in between would look deleted.
+        annotations = self._studio.annotations(task.id) if task.annotations or known else []
+        gone = known - {each["id"] for each in annotations}
+        found = sum(self._inbox.put_deletion(self.project, number) for number in sorted(gone))
+        for each in annotations:
+            each["project"] = self.project
+            found += self._inbox.put_annotation("ANNOTATION_UPDATED", each, task.data)
+        return found
+
+    def _add_tasks(self, clip: str, data: Sequence[Mapping[str, Any]], fields: set[str]) -> None:
+        """Add tasks of a clip's key frames; what may change of their data is kept."""
+        numbers = self._studio.add_tasks(self.project, data)
+        for each, number in zip(data, numbers, strict=True):
+            told = {name: each[name] for name in sorted(fields)}
+            self._note(clip, each["frame"], task=number, fields=told, shown=0, seen=None)
+
+    def _set_fields(
+        self,
+        clip: str,
+        rows: Mapping[int, sa.Row[Any]],
+        wanted: Mapping[int, Mapping[str, str | float]],
+    ) -> None:
+        """Set what changes in the data of tasks: one call for each value that has news."""
+        news: dict[tuple[str, str | float], list[int]] = defaultdict(list)
+        for frame, row in rows.items():
+            for name, value in wanted[frame].items():
+                if row.fields.get(name) != value:
+                    news[name, value].append(row.task)
+        for (name, value), tasks in news.items():
+            self._studio.set_field(self.project, tasks, name, value)
+        for frame, row in rows.items():
+            if row.fields != wanted[frame]:
+                self._note(clip, frame, fields=dict(wanted[frame]))
+
+    def _known(self) -> dict[int, sa.Row[Any]]:
+        """What is known of the project's tasks, by their numbers."""
+        table = tables.tasks
+        with self._workspace.database.reading() as connection:
+            rows = connection.execute(sa.select(table).where(table.c.project == self.project))
+            return {row.task: row for row in rows}
+
+    def _rows(self, clip: str) -> dict[int, sa.Row[Any]]:
+        """What is known of a clip's tasks, by frame."""
+        table = tables.tasks
+        with self._workspace.database.reading() as connection:
+            rows = connection.execute(
+                sa.select(table)
+                .where(table.c.project == self.project, table.c.clip == clip)
+                .order_by(table.c.frame)
+            )
+            return {row.frame: row for row in rows}
+
+    def _note(self, clip: str, frame: int, **values: object) -> None:
+        """Keep what Label Studio was told of a task, or what it told."""
+        table = tables.tasks
+        key = {"project": self.project, "clip": clip, "frame": frame}
+        with self._workspace.database.writing() as connection:
+            done = connection.execute(sa.update(table).filter_by(**key).values(**values))
+            if not done.rowcount:
+                connection.execute(sa.insert(table).values(**key, **values))

@@ -1,0 +1,180 @@
+"""Mask every key frame that is not masked yet with these weights and these references."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from labeler.clip import Clip
+from labeler.errors import LabelerError
+from labeler.reference import ReferenceBook
+from labeler.revision import Revision, counting
+from labeler.workspace.workspace import Workspace
+from model.segmenter import Segmenter
+
+
+@dataclass(frozen=True)
+class Refresh:
+    """What a refresh did to one clip.
+
+    `segmented` are the frames that got a new prediction, `restored` those that got an earlier one
+    of the same weights and references again, `kept` how many key frames had theirs already or are
+    a person's, `left` how many still have to be masked, `emptied` those whose mask was not empty
+    before and is now, and `seconds` the time it took, reading and recording included.
+    """
+
+    clip: str
+    segmented: tuple[int, ...]
+    kept: int
+    emptied: tuple[int, ...]
+    seconds: float
+    left: int = 0
+    restored: tuple[int, ...] = ()
+
+    @property
+    def ms_per_frame(self) -> float:
+        """Mean milliseconds per segmented frame; 0 where there was none."""
+        return 1000 * self.seconds / len(self.segmented) if self.segmented else 0.0
+
+
+def refresh(
+    workspace: Workspace,
+    clip: Clip,
+    segmenter: Segmenter,
+    *,
+    keep_other_weights: bool = False,
+    near: int | None = None,
+    limit: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Refresh:
+    """Bring a clip's predictions up to date with its references and the engine's weights.
+
+    First those whose references changed: a person is at work there. What these weights said with
+    the same references before, as after a rollback or a correction that was taken back, is not
+    computed again.
+
+    A pure function of weights, references and frames: a second run changes nothing, a killed one
+    is resumed by the next, and no person's mask is touched. Corrections that arrive meanwhile
+    are taken up before it returns.
+
+    Args:
+        workspace: where the clip is.
+        clip: the clip.
+        segmenter: the engine, with its weights.
+        keep_other_weights: leave predictions of other weights alone unless their references
+            changed; a correction then costs no more than its own effect.
+        near: the key frame to begin with, and to go on from to both sides; None is the last
+            corrected one.
+        limit: mask no more than so many frames; `left` says how many are to do then.
+        progress: called with (frames done, frames to do).
+    """
+    started = time.perf_counter()
+    segmented: list[int] = []
+    restored: list[int] = []
+    emptied: list[int] = []
+    while True:
+        book = workspace.references(clip)
+        revisions = workspace.revisions_by_frame(clip)
+        before = {f: latest for f, each in revisions.items() if (latest := counting(each))}
+        stale = [
+            frame
+            for frame in clip.key_frames
+            if _is_stale(before.get(frame), frame, book, segmenter, keep_other_weights)
+        ]
+        room = len(stale) if limit is None else limit - len(segmented) - len(restored)
+        if not stale or room <= 0:
+            break
+        centre = _last_corrected(before) if near is None else near
+        urgent = [f for f in stale if f not in before or _is_outdated(before[f], book)]
+        first = urgent if urgent and near is None else stale
+        chosen = sorted(sorted(first, key=lambda frame: abs(frame - centre))[:room])
+        wanted = {frame: book.digest_for(frame) for frame in chosen}
+        again = {
+            frame
+            for frame in chosen
+            if _restore(
+                workspace, clip, revisions.get(frame, ()), segmenter.model_version, wanted[frame]
+            )
+        }
+        restored += again
+        anew = [frame for frame in chosen if frame not in again]
+        for segmentation in segmenter.segment(workspace.frames(clip), anew, book) if anew else ():
+            frame, mask = segmentation.frame, segmentation.mask
+            revision = workspace.record_prediction(
+                clip,
+                frame,
+                mask,
+                model_version=segmenter.model_version,
+                references=wanted[frame],
+                uncertainty=segmentation.uncertainty,
+            )
+            if revision is not None:
+                segmented.append(frame)
+                if not revision.area and frame in before and before[frame].area:
+                    emptied.append(frame)
+            if progress is not None:
+                progress(len(segmented), len(stale))
+    done = {*segmented, *restored}
+    return Refresh(
+        clip=clip.name,
+        segmented=tuple(sorted(set(segmented))),
+        kept=len(clip.key_frames) - len(done) - len(stale),
+        emptied=tuple(emptied),
+        seconds=time.perf_counter() - started,
+        left=len(stale),
+        restored=tuple(sorted(set(restored) - set(segmented))),
+    )
+
+
+def _restore(
+    workspace: Workspace,
+    clip: Clip,
+    revisions: Sequence[Revision],
+    model_version: str,
+    references: str,
+) -> bool:
+    """Record what these weights said of a frame with these references, if they ever did, again."""
+    asked = (model_version, references)
+    earlier = [each for each in revisions if (each.model_version, each.references) == asked]
+    if not earlier:
+        return False
+    last = earlier[-1]
+    try:
+        mask = workspace.read(last)
+    except LabelerError:  # the doctor tells of the damaged file; the mask is computed again
+        return False
+    workspace.record_prediction(
+        clip,
+        last.frame,
+        mask,
+        model_version=model_version,
+        references=references,
+        uncertainty=last.uncertainty or 0.0,
+    )
+    return True
+
+
+def _last_corrected(current: Mapping[int, Revision]) -> int:
+    """The key frame that a person masked last, or the first: next to it they go on."""
+    human = [revision for revision in current.values() if revision.provenance.human]
+    return max(human, key=lambda revision: revision.created).frame if human else 0
+
+
+def _is_stale(
+    revision: Revision | None,
+    frame: int,
+    book: ReferenceBook,
+    segmenter: Segmenter,
+    keep_other_weights: bool,
+) -> bool:
+    if revision is None:
+        return True
+    if revision.provenance.human:
+        return False
+    if _is_outdated(revision, book):
+        return True
+    return not keep_other_weights and revision.model_version != segmenter.model_version
+
+
+def _is_outdated(revision: Revision, book: ReferenceBook) -> bool:
+    """Whether a frame's references have changed since it was masked."""
+    return not revision.provenance.human and revision.references != book.digest_for(revision.frame)

@@ -1,0 +1,227 @@
+"""From an event of Label Studio to a mask in the workspace."""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from backend.store import tables
+from backend.store.inbox import DELETED, Event, EventState, Inbox
+from backend.studio.annotation import AnnotatedMask, from_result, opinion_of
+from backend.studio.projects import Role, roles
+from backend.work.correction import EmptyMaskError, record_correction
+from labeler.clip import Clip
+from labeler.errors import LabelerError
+from labeler.mask import Mask
+from labeler.metrics import region_similarity
+from labeler.review.crosscheck import judge, judge_all, record_check
+from labeler.review.standing import STRICT, Thresholds
+from labeler.revision import Look, last_prediction
+from labeler.workspace.workspace import Workspace
+
+logger = logging.getLogger(__name__)
+
+
+class Submissions:
+    """Takes events up: what a person submitted is recorded, what they deleted is withdrawn.
+
+    Any event may come twice, late, or before one that it follows: the outcome is the same.
+
+    Args:
+        workspace: where masks are recorded.
+        inbox: where events are kept.
+        author_of: the name of a user by number.
+        thresholds: from which agreement of two people a mask is accepted.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        inbox: Inbox,
+        author_of: Callable[[int], str],
+        thresholds: Thresholds = STRICT,
+    ) -> None:
+        self._workspace, self._inbox, self._author_of = workspace, inbox, author_of
+        self._thresholds = thresholds
+
+    def take_all(self) -> set[str]:
+        """Take up every pending event, and return the clips whose references may have changed."""
+        clips: set[str] = set()
+        for event in self._inbox.pending():
+            try:
+                clips |= self.take(event)
+            except (OSError, sa.exc.SQLAlchemyError):  # a full disk: it stays, and comes again
+                logger.exception("event %d could not be taken up now", event.id)
+            except Exception as error:  # one event that nobody foresaw must not stop the others
+                logger.exception("event %d could not be taken up", event.id)
+                self._inbox.settle(event, EventState.REFUSED, f"{type(error).__name__}: {error}")
+        return clips
+
+    def take(self, event: Event) -> set[str]:
+        """Take up one event, and return the clips whose references may have changed.
+
+        What cannot be a mask is refused with the reason, and kept. An empty mask over one that is
+        not waits until a person says that it is right.
+        """
+        try:
+            return self._withdraw(event) if event.action == DELETED else self._record(event)
+        except EmptyMaskError as error:
+            self._inbox.settle(event, EventState.ASKING, str(error))
+        except LabelerError as error:
+            logger.warning("event %d refused: %s", event.id, error)
+            self._inbox.settle(event, EventState.REFUSED, str(error))
+        return set()
+
+    def judge(self, clip: Clip) -> None:
+        """Accept the masks of a clip on which two people agree and no verdict was recorded."""
+        judge_all(self._workspace, clip, self._thresholds)
+
+    def _record(self, event: Event) -> set[str]:
+        annotation = event.body.get("annotation")
+        if annotation is None:
+            raise LabelerError("What was kept of the annotation is damaged; submit it again.")
+        if annotation.get("was_cancelled"):
+            self._inbox.settle(event, EventState.DONE, "skipped by the annotator")
+            return set()
+        clip = self._workspace.clip(event.clip)
+        name = _name(annotation)
+        submitted = datetime.fromisoformat(event.version)
+        if roles(self._workspace).get(event.project, Role.LABELING) is not Role.LABELING:
+            return self._record_opinion(event, annotation, clip, name, submitted)
+        found = from_result(annotation.get("result"), clip.height, clip.width)
+        withdrawn = self._is_deleted(event, name, clip, submitted)
+        quality = self._prelabel_quality(clip, event.frame, found.mask)
+        record_correction(
+            self._workspace,
+            clip,
+            event.frame,
+            found.mask,
+            self._author_of(_user(annotation)),
+            allow_empty=withdrawn or event.state is EventState.CONFIRMED,
+            annotation=name,
+            submitted=submitted,
+        )
+        if withdrawn:
+            self._workspace.withdraw(clip, event.frame, name)
+        judge(self._workspace, clip, event.frame, self._thresholds)  # one unseen may be there
+        self._inbox.settle(event, EventState.DONE, _ignored(found), quality)
+        return {clip.name}
+
+    def _record_opinion(
+        self, event: Event, annotation: dict[str, Any], clip: Clip, name: str, submitted: datetime
+    ) -> set[str]:
+        """Record what a second person says of a frame."""
+        opinion = opinion_of(annotation.get("result"), clip.height, clip.width)
+        look, judges = _shown(event)
+        withdrawn = self._is_deleted(event, name, clip, submitted)
+        record_check(
+            self._workspace,
+            clip,
+            event.frame,
+            opinion.found.mask,
+            self._author_of(_user(annotation)),
+            look=look,
+            judges=judges,
+            reason=opinion.reason,
+            thresholds=self._thresholds,
+            annotation=name,
+            submitted=submitted,
+        )
+        if withdrawn:
+            self._workspace.withdraw(clip, event.frame, name)
+        self._inbox.settle(event, EventState.DONE, _ignored(opinion.found))
+        return {clip.name}
+
+    def _withdraw(self, event: Event) -> set[str]:
+        """Withdraw what came with an annotation, and whatever of it may still come."""
+        table = tables.annotations
+        key = {"project": event.project, "annotation": event.annotation}
+        with self._workspace.database.writing() as connection:
+            row = connection.execute(sa.select(table).filter_by(**key)).first()
+            if row is None:
+                connection.execute(sa.insert(table).values(**key, deleted=event.received))
+            else:
+                connection.execute(sa.update(table).filter_by(**key).values(deleted=event.received))
+        clips = set()
+        if row is not None and row.clip:
+            self._workspace.withdraw(self._workspace.clip(row.clip), row.frame, row.name)
+            clips = {row.clip}
+        self._inbox.settle(event, EventState.DONE)
+        return clips
+
+    def _is_deleted(self, event: Event, name: str, clip: Clip, submitted: datetime) -> bool:
+        """Note which annotation this is, and say whether it was deleted already.
+
+        Numbers start again with a new Label Studio, names do not: another name is another
+        annotation, and so is one without a name that was submitted after it was deleted.
+        """
+        table = tables.annotations
+        key = {"project": event.project, "annotation": event.annotation}
+        values: dict[str, Any] = {"name": name, "clip": clip.name, "frame": event.frame}
+        with self._workspace.database.writing() as connection:
+            row = connection.execute(sa.select(table).filter_by(**key)).first()
+            if row is None:
+                connection.execute(sa.insert(table).values(**key, **values))
+                return False
+            reused = row.deleted is not None and row.deleted < submitted
+            if row.name == name != _numbered(event.project, event.annotation):
+                reused = False
+            if reused or row.name not in ("", name):
+                values["deleted"] = None
+            connection.execute(sa.update(table).filter_by(**key).values(**values))
+        return row.deleted is not None and "deleted" not in values
+
+    def _prelabel_quality(self, clip: Clip, frame: int, mask: Mask) -> float | None:
+        """J of the prediction that the annotator was shown, with what they made of it."""
+        predicted = last_prediction(self._workspace.revisions(clip, frame))
+        if predicted is None:
+            return None
+        try:
+            return region_similarity(self._workspace.read(predicted), mask)
+        except LabelerError:  # the doctor tells of a damaged file; the person's mask is kept
+            return None
+
+
+def _shown(event: Event) -> tuple[Look, tuple[int, ...]]:
+    """What a task of the cross-check showed: how, and which of the frame's masks.
+
+    Raises:
+        LabelerError: the task does not say.
+    """
+    data = event.body.get("data", {})
+    if type(number := data.get("revision")) is int and number > 0:
+        return Look.CONFIRM, (number,)
+    if data.get("look") in (Look.BLIND, Look.AUDIT):
+        return Look(data["look"]), ()
+    raise LabelerError(
+        "The task says neither which mask it shows nor that it shows none; check the frame in a "
+        "task that `mvps studio connect` made."
+    )
+
+
+def _ignored(found: AnnotatedMask) -> str:
+    return f"{found.ignored} regions that are no portrait left out" if found.ignored else ""
+
+
+def _name(annotation: dict[str, Any]) -> str:
+    """A name for an annotation that no other one has, also of another Label Studio."""
+    unique = annotation.get("unique_id")
+    if isinstance(unique, str) and unique and unique.isprintable():
+        return unique
+    return _numbered(annotation["project"], annotation["id"])
+
+
+def _numbered(project: int, annotation: int) -> str:
+    return f"{project}/{annotation}"
+
+
+def _user(annotation: dict[str, Any]) -> int:
+    """The number of the user who submitted it last, 0 where it is not said."""
+    for key in ("updated_by", "completed_by"):
+        found = annotation.get(key)
+        found = found.get("id") if isinstance(found, dict) else found
+        if isinstance(found, int):
+            return found
+    return 0

@@ -1,0 +1,175 @@
+"""The worker: the one process that owns the network, and does one job after another."""
+
+import logging
+import time
+from collections.abc import Callable
+
+from backend.store.facts import MODEL_VERSION, STUDIO, Facts
+from backend.store.jobs import Job, JobLog, JobQueue, Kind
+from backend.studio.client import StudioAwayError
+from backend.studio.sync import StudioSync
+from backend.work.preannotate import refresh
+from backend.work.retraining import Retrainer
+from backend.work.submissions import Submissions
+from labeler.errors import LabelerError
+from labeler.workspace.workspace import Workspace
+from model.segmenter import Segmenter
+
+logger = logging.getLogger(__name__)
+
+SLICE = 8
+"""Key frames masked in one go: nobody who submits or waits has to wait for more."""
+
+SLOW = 2.0
+"""Seconds; a slice that took longer is shown before the next, instead of all of them at the end."""
+
+PAUSE = 10.0
+"""Seconds until masks that wait for the network to be retrained are asked for again."""
+
+LONGEST_PAUSE = 60.0
+"""Seconds between two attempts while Label Studio is away, at most."""
+
+
+class Worker:
+    """Does jobs; what each leaves to be done, it asks for.
+
+    Nothing is kept in memory between jobs: each compares what there is with what should be.
+
+    Args:
+        workspace: the clips and masks.
+        find_segmenter: the engine to mask with now; another one after a promotion.
+        queue: where to ask for what follows.
+        log: where progress is noted.
+        submissions: takes up what annotators submit.
+        facts: where it is told how Label Studio is.
+        find_sync: what brings clips to Label Studio; None as long as there is no project.
+        retrainer: what starts to retrain the network; None for a worker that never does.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        find_segmenter: Callable[[], Segmenter],
+        queue: JobQueue,
+        log: JobLog,
+        submissions: Submissions,
+        facts: Facts,
+        find_sync: Callable[[], StudioSync | None],
+        retrainer: Retrainer | None = None,
+    ) -> None:
+        self._workspace, self._find_segmenter = workspace, find_segmenter
+        self._masking_with = ""
+        self._queue, self._log = queue, log
+        self._submissions, self._facts = submissions, facts
+        self._find_sync, self._retrainer = find_sync, retrainer
+        self._sync: StudioSync | None = None
+        self._fetched = False
+        self._jobs: dict[Kind, Callable[[Job], None]] = {
+            Kind.TAKE: self._take,
+            Kind.MASK: self._mask,
+            Kind.SHOW: self._show,
+            Kind.REFRESH: self._refresh,
+            Kind.PUBLISH: self._publish,
+            Kind.TRAIN: self._train,
+            Kind.RECONCILE: self._reconcile,
+        }
+
+    def run(self) -> None:
+        """Do what is asked for until the process is told to end."""
+        self._log.forget_running()
+        self._queue.ask(Job(Kind.TAKE))
+        self._queue.ask(Job(Kind.RECONCILE))
+        self._queue.consume(self.perform, self._log)
+
+    def perform(self, job: Job) -> None:
+        """Do one job."""
+        self._jobs[job.kind](job)
+
+    @property
+    def _segmenter(self) -> Segmenter:
+        """The engine to mask with now; everybody is told which weights that are."""
+        segmenter = self._find_segmenter()
+        if segmenter.model_version != self._masking_with:
+            self._masking_with = segmenter.model_version
+            self._facts.tell(MODEL_VERSION, self._masking_with)
+            self._sync = None  # masks are shown under these weights' name
+        return segmenter
+
+    def _take(self, job: Job) -> None:
+        for clip in self._submissions.take_all():
+            self._queue.ask(Job(Kind.REFRESH, clip))
+
+    def _mask(self, job: Job) -> None:
+        """Mask a frame that somebody waits for, with its neighbours, who come next."""
+        clip = self._workspace.clip(job.clip)
+        refresh(
+            self._workspace,
+            clip,
+            self._segmenter,
+            near=job.frame,
+            limit=SLICE,
+        )
+        self._queue.ask(Job(Kind.PUBLISH, job.clip))
+
+    def _refresh(self, job: Job) -> None:
+        """Mask some of the frames that a correction can help; the rest comes next."""
+        if self._retrainer is not None and self._retrainer.pauses_masking:
+            self._queue.ask(job, PAUSE)
+            return
+        began = time.monotonic()
+        done = refresh(
+            self._workspace,
+            self._workspace.clip(job.clip),
+            self._segmenter,
+            limit=SLICE,
+            progress=self._log.progress,
+        )
+        if done.left and time.monotonic() - began > SLOW:
+            self._queue.ask(Job(Kind.SHOW, job.clip))
+        self._queue.ask(job if done.left else Job(Kind.PUBLISH, job.clip))
+
+    def _show(self, job: Job) -> None:
+        self._with_patience(job, lambda sync: sync.show(self._workspace.clip(job.clip)))
+
+    def _publish(self, job: Job) -> None:
+        self._with_patience(job, lambda sync: sync.publish(self._workspace.clip(job.clip)))
+
+    def _train(self, job: Job) -> None:
+        if self._retrainer is not None:
+            self._retrainer.start()
+
+    def _reconcile(self, job: Job) -> None:
+        """Find whatever was missed: annotations, frames to mask, predictions to publish."""
+        _ = self._segmenter  # there may be a new champion
+        full = not self._fetched
+        if self._with_patience(job, lambda sync: sync.fetch(full=full)):
+            self._fetched = True
+        self._queue.ask(Job(Kind.TAKE))  # also what nobody asked for, or could not be written
+        waiting = set(self._queue.waiting())
+        for clip in self._workspace.clips():
+            self._submissions.judge(clip)
+            if (wish := Job(Kind.REFRESH, clip.name)) not in waiting:
+                self._queue.ask(wish)
+        if self._retrainer is not None:
+            self._retrainer.start_if_due()
+
+    def _with_patience(self, job: Job, act: Callable[[StudioSync], object]) -> bool:
+        """Do something with Label Studio; where it is away, try again later, ever more rarely."""
+        self._sync = self._sync or self._find_sync()
+        if self._sync is None:
+            return False
+        try:
+            act(self._sync)
+        except LabelerError as error:
+            self._facts.tell(STUDIO, str(error))
+            if not isinstance(error, StudioAwayError):
+                raise
+            pause = min(2.0 ** min(job.attempt, 10), LONGEST_PAUSE)
+            logger.warning("%s Trying again in %.0f s.", error, pause)
+            waiting = {(each.kind, each.clip) for each in self._queue.waiting()}
+            waiting |= {(Kind.RECONCILE, ""), (Kind.SHOW, job.clip)}  # these come again anyway
+            if (job.kind, job.clip) not in waiting:
+                self._queue.ask(Job(job.kind, job.clip, job.frame, job.attempt + 1), pause)
+            return False
+        self._facts.tell(STUDIO, "")
+        return True

@@ -1,0 +1,1 @@
+"""What comes in: videos by the rules of MVPS, and datasets of other layouts."""

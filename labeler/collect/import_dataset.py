@@ -1,0 +1,241 @@
+"""From somebody's dataset to clips in the workspace, with masks that are ACCEPTED."""
+
+import math
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+from labeler.clip import KEY_FRAME_STRIDE, Clip, Scenario, check_clip_name, frame_name
+from labeler.collect.import_files import SeenMask, pictures_digest, read_masks, take_pictures
+from labeler.errors import LabelerError
+from labeler.layouts.found import FoundClip, FoundDataset
+from labeler.layouts.layout import RATES, Layout
+from labeler.revision import Provenance, Revision
+from labeler.workspace.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What an import is told that a dataset does not say itself.
+
+    `scenario` and `rate` (frames a second, of the dataset's numbering) are for clips of which no
+    clips.csv says them. `stride` keeps the masks of every so many frames alone; where it is None,
+    it follows from where the masks are. `prefix` goes before each clip's name.
+    """
+
+    scenario: Scenario | None = None
+    rate: Fraction | None = None
+    stride: int | None = None
+    prefix: str = ""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What came of one clip: `clip` in the workspace, new or there already, or a `fault`.
+
+    `masks` is how many came in with it. `remarks` are sentences on what did not, and why; they
+    are all there is of a clip that was left out without fault.
+    """
+
+    name: str
+    clip: Clip | None = None
+    new: bool = False
+    masks: int = 0
+    remarks: tuple[str, ...] = ()
+    fault: str = ""
+
+
+def import_dataset(
+    workspace: Workspace, dataset: FoundDataset, names: Sequence[str] | None, wanted: Wanted
+) -> Iterator[Taken]:
+    """Take clips of a dataset in, each wholly or not at all, and tell what came of each in turn.
+
+    A clip that is in already, by its pictures, is left as it is, so that a second import changes
+    nothing and an interrupted one goes on. JPEG files keep their bytes; other pictures are
+    encoded once. What is damaged costs its clip alone.
+
+    Args:
+        workspace: where the clips go.
+        dataset: see `find_dataset`.
+        names: the clips to take, all of them when None.
+        wanted: what the dataset does not say.
+
+    Raises:
+        LabelerError: a clip of that name is not in the dataset, nobody says which scenario the
+            clips are, or the workspace cannot be written.
+    """
+    for name in names or ():
+        if name not in dataset.clips:
+            known = ", ".join(sorted(dataset.clips)[:10]) or "none"
+            raise LabelerError(f"There is no clip {name!r} in {dataset.folder}; known: {known}.")
+    chosen = sorted(set(names or dataset.clips))
+    unsaid = [name for name in chosen if name not in dataset.rows]
+    if unsaid and wanted.scenario is None:
+        raise LabelerError(
+            f"{dataset.folder} does not say which scenario {unsaid[0]!r} belongs to; give "
+            "--scenario, one of " + ", ".join(each.value for each in Scenario) + "."
+        )
+    for name in chosen:
+        try:
+            yield _take(workspace, dataset, name, wanted)
+        except LabelerError as error:
+            yield Taken(name, fault=str(error))
+        except OSError as error:
+            raise LabelerError(
+                f"{workspace.root} could not be written ({error}); the clips before {name} are "
+                "in: make room, and run the same again."
+            ) from error
+
+
+def _take(workspace: Workspace, dataset: FoundDataset, name: str, wanted: Wanted) -> Taken:
+    new_name = check_clip_name(wanted.prefix + name)
+    found = dataset.clips[name]()
+    places, step = _places(dataset, name, found)
+    if not found.masks:
+        return Taken(name, remarks=("it has no mask; `mvps add` is for what is to be labeled",))
+    draft = Revision(
+        clip=new_name,
+        frame=0,
+        number=1,
+        provenance=Provenance.ACCEPTED,
+        author=f"import:{dataset.name}",
+        model_version="",
+        references="",
+        uncertainty=None,
+        digest="",
+        area=0,
+        created=datetime.now(UTC),
+    )
+    digest = pictures_digest(found.pictures.values())
+    for known in workspace.known(new_name, digest):
+        if known.sha256 == digest or pictures_digest(_frames(workspace, known)) == digest:
+            seen = read_masks(found, places, (known.width, known.height), draft)
+            as_other = () if known.name == new_name else (f"it is in as clip {known.name!r}",)
+            return Taken(name, known, remarks=as_other + _left_alone(workspace, known, seen))
+        raise LabelerError(
+            f"There is already another clip {new_name!r} in the workspace (from {known.source}); "
+            "give those of this dataset other names with --prefix."
+        )
+    row = dataset.rows.get(name)
+    scenario, rate = (row.scenario, row.fps) if row else (wanted.scenario, wanted.rate)
+    if scenario is None:
+        raise AssertionError("import_dataset has seen to it that somebody says the scenario")
+    with workspace.scratch() as folder:
+        width, height = take_pictures(found, folder / "frames")
+        seen = read_masks(found, places, (width, height), draft, folder / "masks")
+        stride = wanted.stride or _stride(dataset.layout, seen)
+        kept = [each for each in seen if not each.missing and each.frame % stride == 0]
+        if not kept:
+            return Taken(name, remarks=(*_remarks(seen, stride), "there is no other mask"))
+        for frame in {each.frame for each in seen} - {each.frame for each in kept}:
+            shutil.rmtree(folder / "masks" / frame_name(frame))
+        clip = Clip(
+            name=new_name,
+            scenario=scenario,
+            frame_count=len(found.pictures),
+            fps=(rate or RATES[dataset.layout]) / step,
+            width=width,
+            height=height,
+            source=row.source if row and row.source else f"{dataset.name}/{name}",
+            sha256=digest,
+            stride=stride,
+            licence=row.licence if row else "",
+        )
+        workspace.add_clip(clip, folder, [each.revision for each in kept])
+    return Taken(name, clip, True, len(kept), _remarks(seen, stride))
+
+
+def _places(dataset: FoundDataset, name: str, found: FoundClip) -> tuple[dict[int, int], int]:
+    """The place of each numbered picture in the clip, from 0, and the step between the numbers.
+
+    Raises:
+        LabelerError: pictures are missing, or masks have none, or clips.csv counts otherwise.
+    """
+    numbers = list(found.pictures)
+    if not numbers:
+        raise LabelerError(f"{name} has no pictures; bring them back from a copy.")
+    folder = found.pictures[numbers[0]].parent
+    step = min((b - a for a, b in pairwise(numbers)), default=1)
+    for before, after in pairwise(numbers):
+        if after - before != step:
+            raise LabelerError(
+                f"{folder} has a picture {frame_name(before)} and then {frame_name(after)}, but no "
+                f"{frame_name(before + step)}; bring back what is missing."
+            )
+    if lone := [number for number in found.masks if number not in found.pictures]:
+        raise LabelerError(
+            f"{name} has a mask of frame {frame_name(lone[0])} ({len(lone)} such in all), but "
+            f"{folder} has no picture of it; bring it back, or move the mask elsewhere."
+        )
+    row = dataset.rows.get(name)
+    if row and (row.frames, row.annotated) != (len(numbers), len(found.masks)):
+        raise LabelerError(
+            f"clips.csv says that {name} has {row.frames} pictures and {row.annotated} masks, but "
+            f"{len(numbers)} and {len(found.masks)} are there; bring back what is missing, or "
+            "correct clips.csv."
+        )
+    return {number: place for place, number in enumerate(numbers)}, step
+
+
+def _stride(layout: Layout, seen: Sequence[SeenMask]) -> int:
+    """Every how many frames the masks are; MVPS masks every fifth, even where some are missing."""
+    stride = math.gcd(*(each.frame for each in seen if not each.missing))
+    if stride == 0 or (layout is Layout.MVPS and stride % KEY_FRAME_STRIDE == 0):
+        return KEY_FRAME_STRIDE
+    return stride
+
+
+def _frames(workspace: Workspace, clip: Clip) -> Iterator[Path]:
+    folder = workspace.frames(clip).folder
+    return (folder / f"{frame_name(index)}.jpg" for index in range(clip.frame_count))
+
+
+def _left_alone(workspace: Workspace, clip: Clip, seen: Sequence[SeenMask]) -> tuple[str, ...]:
+    """What is to be told of a clip that is in: the masks that the workspace never had."""
+    recorded = workspace.revisions_by_frame(clip)
+    other = [
+        each.frame
+        for each in seen
+        if not each.missing
+        and each.frame % clip.stride == 0
+        and all(each.revision.digest != known.digest for known in recorded.get(each.frame, ()))
+    ]
+    if not other:
+        return _remarks(seen, clip.stride)
+    return (
+        *_remarks(seen, clip.stride),
+        f"{_masks(other)} that the workspace never had left alone, as the clip is in; bring one "
+        f"in with `mvps correct`: {_list(other)}",
+    )
+
+
+def _remarks(seen: Sequence[SeenMask], stride: int) -> tuple[str, ...]:
+    """What is to be told of masks that were left out, or in part."""
+    remarks = []
+    whole = [each for each in seen if not each.missing]
+    if between := [each.frame for each in whole if each.frame % stride]:
+        remarks.append(
+            f"{_masks(between)} left out, between the key frames (every {stride} frames): "
+            f"{_list(between)}"
+        )
+    for missing in dict.fromkeys(each.missing for each in seen if each.missing):
+        without = [each.frame for each in seen if each.missing == missing]
+        remarks.append(f"{_masks(without)} left out, without {missing}: {_list(without)}")
+    if void := [each.frame for each in whole if each.void and each.frame % stride == 0]:
+        remarks.append(
+            f"{_masks(void)} with undecided (void) pixels, which are background here: {_list(void)}"
+        )
+    return tuple(remarks)
+
+
+def _masks(frames: Sequence[int]) -> str:
+    return f"{len(frames)} mask{'s' if len(frames) > 1 else ''}"
+
+
+def _list(frames: Sequence[int]) -> str:
+    more = ", ..." if len(frames) > 5 else ""
+    return f"frame{'s' if len(frames) > 1 else ''} {', '.join(map(str, frames[:5]))}{more}"

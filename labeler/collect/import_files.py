@@ -1,0 +1,142 @@
+"""A found clip's files on their way into the workspace: looked at, copied, given notes."""
+
+import hashlib
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from PIL import Image as Pillow
+
+from labeler.clip import encode_jpeg, frame_name, read_image
+from labeler.errors import LabelerError
+from labeler.layouts.found import FoundClip
+from labeler.mask import encode_mask, mask_digest
+from labeler.revision import Revision
+from labeler.threads import call_all
+
+_ORIENTATION = 0x0112  # the EXIF tag that turns a picture where it is shown
+
+
+@dataclass(frozen=True)
+class SeenMask:
+    """A mask that was read: what it is to be in the workspace, and see `FoundMask`."""
+
+    revision: Revision
+    void: bool
+    missing: str
+
+    @property
+    def frame(self) -> int:
+        """Its place in the clip."""
+        return self.revision.frame
+
+
+def pictures_digest(pictures: Iterable[Path]) -> str:
+    """The SHA-256 of a clip's pictures: of the files' bytes, one after the other, in order.
+
+    Raises:
+        LabelerError: a file is missing or cannot be read.
+    """
+    digest = hashlib.sha256()
+    for path in pictures:
+        try:
+            digest.update(path.read_bytes())
+        except OSError as error:
+            raise LabelerError(
+                f"{path} cannot be read ({error.strerror}); bring it back from a copy."
+            ) from None
+    return digest.hexdigest()
+
+
+def take_pictures(found: FoundClip, folder: Path) -> tuple[int, int]:
+    """Bring a clip's pictures into a folder, numbered from 0; return their width and height.
+
+    Raises:
+        LabelerError: one is unreadable, cut off, of another size, or turned by a tag.
+    """
+    folder.mkdir()
+    sources = list(found.pictures.values())
+    sizes = list(
+        call_all(
+            partial(_take_picture, path, folder / f"{frame_name(place)}.jpg")
+            for place, path in enumerate(sources)
+        )
+    )
+    for path, size in zip(sources, sizes, strict=True):
+        if size != sizes[0]:
+            raise LabelerError(
+                f"{path} is {size[0]}x{size[1]}, but the clip's first picture is "
+                f"{sizes[0][0]}x{sizes[0][1]}; a clip has one size."
+            )
+    return sizes[0]
+
+
+def read_masks(
+    found: FoundClip,
+    places: Mapping[int, int],
+    size: tuple[int, int],
+    draft: Revision,
+    folder: Path | None = None,
+) -> list[SeenMask]:
+    """Read a clip's masks, and write them below a folder where one is given.
+
+    Args:
+        found: the clip.
+        places: the place in the clip of each number.
+        size: (width, height) of its pictures, in pixels.
+        draft: what is the same in all of them.
+        folder: to be the clip's `masks`.
+
+    Raises:
+        LabelerError: one is unreadable or of another size.
+    """
+    return list(
+        call_all(
+            partial(_read_mask, found, number, replace(draft, frame=places[number]), size, folder)
+            for number in found.masks
+        )
+    )
+
+
+def _take_picture(source: Path, target: Path) -> tuple[int, int]:
+    """Write a picture's very bytes if it is JPEG, else encode it; return its width and height."""
+    try:
+        with Pillow.open(source) as picture:
+            size, jpeg = picture.size, picture.format in ("JPEG", "MPO")
+            turned = picture.getexif().get(_ORIENTATION, 1) != 1
+            picture.draft("L", (1, 1))  # reads all there is, but works out an eighth of each side
+            picture.load()
+    except (OSError, SyntaxError, ValueError, Pillow.DecompressionBombError) as error:
+        raise LabelerError(
+            f"{source} is not a readable picture ({error}); bring it back from a copy."
+        ) from None
+    if turned:
+        raise LabelerError(
+            f"{source} has an EXIF tag that turns it where it is shown, while masks lie as the "
+            "pixels do; take the tag away (exiftool -Orientation=)."
+        )
+    if jpeg:
+        shutil.copyfile(source, target)  # never a link: who owns the dataset may change it
+    else:
+        target.write_bytes(encode_jpeg(read_image(source)))
+    return size
+
+
+def _read_mask(
+    found: FoundClip, number: int, draft: Revision, size: tuple[int, int], folder: Path | None
+) -> SeenMask:
+    read = found.masks[number]()
+    height, width = read.mask.shape
+    if (width, height) != size:
+        raise LabelerError(
+            f"The mask of {found.pictures[number]} is {width}x{height}, but the clip's pictures "
+            f"are {size[0]}x{size[1]}; a mask has the size of its picture."
+        )
+    revision = replace(draft, digest=mask_digest(read.mask), area=int(read.mask.sum()))
+    if folder is not None:
+        path = folder / frame_name(revision.frame) / f"{revision.number}.png"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(encode_mask(read.mask, revision.to_note()))
+    return SeenMask(revision, read.void, read.missing)

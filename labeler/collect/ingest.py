@@ -1,0 +1,189 @@
+"""From a video file to its clip in the workspace, or to one clip for each shot."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from labeler.clip import KEY_FRAME_STRIDE, Clip, check_clip_name, frame_name
+from labeler.collect.candidates import Candidate
+from labeler.collect.cuts import CutFinder
+from labeler.collect.rules import SHORTEST_SIDE, broken, judge_video
+from labeler.collect.video import extract_frames, probe_video
+from labeler.errors import AlreadyInError, LabelerError
+from labeler.files import sha256_of, write_atomically
+from labeler.workspace import tables
+from labeler.workspace.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How videos are taken in.
+
+    Every `stride`-th frame, at least 1, is a key frame. `strict` refuses what breaks a collection
+    rule that can be judged without masks; `split_cuts` makes one clip of each shot.
+    """
+
+    stride: int = KEY_FRAME_STRIDE
+    strict: bool = False
+    split_cuts: bool = False
+
+
+@dataclass(frozen=True)
+class Added:
+    """What came of a video: its new clips, those that were in already, and what was refused.
+
+    `refused` has a sentence for each clip that a strict policy did not take in.
+    """
+
+    clips: tuple[Clip, ...] = ()
+    known: tuple[Clip, ...] = ()
+    refused: tuple[str, ...] = ()
+
+
+def add_video(
+    workspace: Workspace,
+    candidate: Candidate,
+    policy: Policy | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> Added:
+    """Decode a video, once, into new clips: each wholly, or leaving nothing behind.
+
+    What is in already is left as it is, so an interrupted splitting goes on where it was.
+
+    Args:
+        workspace: where the clips go.
+        candidate: the video, and what is known of it.
+        policy: how it is taken in; the default one if None.
+        progress: called with the number of frames written so far, and the expected one.
+
+    Raises:
+        LabelerError: the file is no usable video, or a clip of another source has the name.
+    """
+    policy = policy or Policy()
+    path, name = candidate.path, check_clip_name(candidate.name)
+    if policy.split_cuts:
+        check_clip_name(_shot_name(name, 999))  # else a long name fails only after the decoding
+    if not path.is_file():
+        raise LabelerError(f"{path} is not a file; give the path of a video.")
+    digest = sha256_of(path)
+    known = workspace.clips_of(digest)
+    if known and not (policy.split_cuts and _shots_are_missing(known)):
+        return Added(known=tuple(known))
+    if not known:
+        workspace.refuse_known(name, digest)
+    info = probe_video(path)
+    if policy.strict and min(info.width, info.height) < SHORTEST_SIDE:
+        why = f"the picture is {info.width}x{info.height}, of at least {SHORTEST_SIDE}"
+        return Added(refused=(f"{path}: it was not added: it breaks short-side, {why}.",))
+    finder = CutFinder(info.rate)
+    with workspace.scratch() as folder:
+        (folder / "frames").mkdir()
+        video = extract_frames(
+            path,
+            folder / "frames",
+            None if progress is None else lambda done: progress(done, info.frame_estimate),
+            finder.see,
+        )
+        whole = Clip(
+            name=name,
+            scenario=candidate.scenario,
+            frame_count=video.frame_count,
+            fps=video.fps,
+            width=video.width,
+            height=video.height,
+            source=candidate.source,
+            sha256=digest,
+            stride=policy.stride,
+            licence=candidate.licence,
+            cuts=finder.cuts(),
+        )
+        clips, refused = [], []
+        for clip in _shots(whole) if policy.split_cuts else [whole]:
+            if policy.strict and (faults := broken(judge_video(clip))):
+                what = "it" if clip is whole else f"its shot {clip.name}"
+                why = "; ".join(f"it breaks {fault.rule}, {fault.found}" for fault in faults)
+                refused.append(f"{path}: {what} was not added: {why}.")
+                continue
+            try:
+                _take(workspace, clip, folder)
+                clips.append(clip)
+            except AlreadyInError:
+                continue
+            except LabelerError as error:
+                if clip is whole:
+                    raise
+                refused.append(f"{path}: its shot {clip.name} was not added: {error}")
+        known = [clip for clip in workspace.clips_of(digest) if clip not in clips]
+        return Added(tuple(clips), tuple(known), tuple(refused))
+
+
+def _shots_are_missing(known: list[Clip]) -> bool:
+    """Whether these clips of one source are shots of it, but not all."""
+    total = known[0].source_frames
+    return total is not None and sum(clip.frame_count for clip in known) < total
+
+
+def _shot_name(name: str, number: int) -> str:
+    return f"{name}-{number}"
+
+
+def _shots(whole: Clip) -> list[Clip]:
+    """One clip for each stretch between two cuts; a clip without cuts is its own only shot."""
+    bounds = [0, *(whole.cuts or ()), whole.frame_count]
+    if len(bounds) == 2:
+        return [whole]
+    return [
+        replace(
+            whole,
+            name=_shot_name(whole.name, number),
+            frame_count=end - start,
+            first_frame=start,
+            source_frames=whole.frame_count,
+            cuts=(),
+        )
+        for number, (start, end) in enumerate(pairwise(bounds), start=1)
+    ]
+
+
+def _take(workspace: Workspace, clip: Clip, folder: Path) -> None:
+    """Make a clip known whose frames lie in `folder`, numbered as in the source."""
+    if clip.source_frames is None:
+        workspace.add_clip(clip, folder)
+        return
+    with workspace.scratch() as own:
+        (own / "frames").mkdir()
+        for number, place in enumerate(clip.part):
+            name = f"{frame_name(place)}.jpg"
+            (folder / "frames" / name).rename(own / "frames" / f"{frame_name(number)}.jpg")
+        workspace.add_clip(clip, own)
+
+
+def look_for_cuts(
+    workspace: Workspace, clip: Clip, progress: Callable[[int, int], None] | None = None
+) -> Clip:
+    """Look for camera cuts in the frames of a clip, and keep with it what was found.
+
+    Nothing else of the clip changes. Killed half way, it is as if it had not begun.
+
+    Args:
+        workspace: where the clip is.
+        clip: the clip.
+        progress: called with (frames seen, frames to see).
+
+    Raises:
+        LabelerError: a frame is missing or damaged.
+    """
+    finder, frames = CutFinder(clip.fps), workspace.frames(clip)
+    for index in range(len(frames)):
+        finder.see(frames[index])
+        if progress is not None:
+            progress(index + 1, len(frames))
+    judged = replace(clip, cuts=finder.cuts())
+    with workspace.database.writing() as connection:
+        write_atomically(workspace.clip_folder(clip.name) / "clip.json", judged.to_json().encode())
+        row = sa.update(tables.clips).filter_by(name=clip.name)
+        connection.execute(row.values(cuts=judged.cuts))
+    return judged

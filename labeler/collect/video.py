@@ -1,0 +1,173 @@
+"""Reading a video: its frames in presentation order, upright, sampled as MVPS was."""
+
+import math
+import shlex
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import cast
+
+import av
+import cv2
+import numpy as np
+from av.sidedata.sidedata import Type
+from av.video.reformatter import VideoReformatter
+from cv2.typing import MatLike
+
+from labeler.clip import Image, encode_jpeg, frame_name
+from labeler.collect.sampling import SAMPLING_RATE, thin
+from labeler.collect.video_file import VideoFile, open_video
+from labeler.errors import LabelerError
+
+_JPEG_THREADS = 2  # encoding 720p takes longer than decoding it
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What a video says of itself: its upright size in pixels, its frames a second.
+
+    `frame_estimate` is how many frames sampling will give; None if its length is not told.
+    """
+
+    width: int
+    height: int
+    rate: Fraction
+    frame_estimate: int | None
+
+
+@dataclass(frozen=True)
+class SampledFrame:
+    """A kept frame: its 0-based place in the source, its seconds since the first, upright."""
+
+    source_index: int
+    time: Fraction
+    image: Image
+
+
+@dataclass(frozen=True)
+class ExtractedVideo:
+    """What `extract_frames` wrote: how many frames, their true rate, their size in pixels."""
+
+    frame_count: int
+    fps: Fraction
+    width: int
+    height: int
+
+
+def probe_video(path: Path) -> VideoInfo:
+    """Look at a video's header and first frame.
+
+    Raises:
+        LabelerError: the file is missing, a folder, no video, or under 64 pixels on a side.
+    """
+    with open_video(path) as video:
+        first = next(video.frames())
+        height, width = _Upright(first).picture(first).shape[:2]
+        length, rate = video.length, video.rate
+    estimate = None if length is None else max(1, math.ceil(length * min(rate, SAMPLING_RATE)))
+    return VideoInfo(width, height, rate, estimate)
+
+
+def sample_frames(path: Path, rate: Fraction = SAMPLING_RATE) -> Iterator[SampledFrame]:
+    """Yield a video's frames at `rate`, as `thin` chooses; memory does not grow with the length.
+
+    Raises:
+        LabelerError: the file cannot be read or, found out on the way, is damaged or cut off.
+    """
+    with open_video(path) as video:
+        yield from _sample(video, rate)
+
+
+def extract_frames(
+    path: Path,
+    folder: Path,
+    progress: Callable[[int], None] | None = None,
+    look: Callable[[Image], None] | None = None,
+) -> ExtractedVideo:
+    """Write a video's frames at 30 a second as `folder/00000.jpg`, ..., at JPEG quality 95.
+
+    `folder` exists; whoever made it removes it when this raises. `progress` is told how many
+    frames there are so far, `look` is shown each, in order. The resulting `fps` is 30 where a
+    faster source was thinned, else the rate the source states, or the measured one where that is
+    more than 1 % off.
+
+    Raises:
+        LabelerError: as for `sample_frames`; or a frame could not be written.
+    """
+    waiting: deque[Future[None]] = deque()
+    # However this ends, leaving the pool waits for the few frames still being written.
+    with open_video(path) as video, ThreadPoolExecutor(_JPEG_THREADS, "jpeg") as pool:
+        for count, frame in enumerate(_sample(video, SAMPLING_RATE), start=1):
+            target = folder / f"{frame_name(count - 1)}.jpg"
+            waiting.append(pool.submit(_write_jpeg, target, frame.image))
+            if look is not None:
+                look(frame.image)
+            if len(waiting) > 2 * _JPEG_THREADS:
+                waiting.popleft().result()
+            if progress is not None:
+                progress(count)
+        for written in waiting:
+            written.result()
+        height, width = frame.image.shape[:2]
+        return ExtractedVideo(count, _true_rate(count, frame, video.rate), width, height)
+
+
+def _write_jpeg(target: Path, image: Image) -> None:
+    try:
+        target.write_bytes(encode_jpeg(image))
+    except OSError as error:
+        raise LabelerError(
+            f"{target} cannot be written ({error.strerror}); make room and add the video again."
+        ) from error
+
+
+def _true_rate(count: int, last: SampledFrame, stated: Fraction) -> Fraction:
+    """The rate of `count` frames, of which `last` is the last, from a source of `stated` rate."""
+    if count == 1:
+        return min(stated, SAMPLING_RATE)
+    one_a_tick = abs(last.time * SAMPLING_RATE - (count - 1)) <= max(1, count / 100)
+    if one_a_tick and last.source_index >= count:
+        return SAMPLING_RATE
+    measured = (count - 1) / last.time
+    return stated if abs(measured - stated) <= stated / 100 else measured.limit_denominator(1001)
+
+
+def _sample(video: VideoFile, rate: Fraction) -> Iterator[SampledFrame]:
+    """Yield the frames of `video` that `thin` keeps; only these are turned into pictures."""
+    upright = size = None
+    numbered = ((time, (n, frame)) for n, (time, frame) in enumerate(video.timed_frames()))
+    for time, (index, frame) in thin(numbered, rate):
+        upright = upright or _Upright(frame)
+        image = upright.picture(frame)
+        size = size or image.shape
+        if image.shape != size:
+            raise LabelerError(
+                f"{video.path} changes its size to {image.shape[1]}x{image.shape[0]}; add what "
+                f"`ffmpeg -i {shlex.quote(str(video.path))} -s {size[1]}x{size[0]} out.mp4` makes."
+            )
+        yield SampledFrame(index, time, image)
+
+
+class _Upright:
+    """Turns a video's frames into BGR pictures, upright as the first frame's matrix says."""
+
+    def __init__(self, first: av.VideoFrame) -> None:
+        # Asked once: PyAV ties a frame that was asked into a cycle, and it would stay in memory.
+        # PyAV's stub declares another key only, and its `rotation` is blind to mirroring.
+        matrix = cast(Mapping[Type, bytes], first.side_data).get(Type.DISPLAYMATRIX)
+        self._matrix = [1, 0, 0, 0, 1] if matrix is None else list(np.frombuffer(matrix, np.int32))
+        self._reformatter = VideoReformatter()
+
+    def picture(self, frame: av.VideoFrame) -> Image:
+        image: MatLike = self._reformatter.reformat(frame, format="bgr24").to_ndarray()
+        a, b, _, c, d = self._matrix[:5]  # (x, y) goes to (a x + c y, b x + d y)
+        if abs(b) > abs(a):
+            image, a, d = cv2.transpose(image), c, b
+        if a < 0:
+            image = cv2.flip(image, 1)
+        if d < 0:
+            image = cv2.flip(image, 0)
+        return np.asarray(image, dtype=np.uint8)

@@ -1,0 +1,59 @@
+"""How far each clip of a workspace has come."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from labeler.clip import Clip
+from labeler.collect.rules import Verdict, judge
+from labeler.revision import Provenance
+from labeler.workspace.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class ClipOverview:
+    """A clip and the number of its key frames by what counts for them; `missing` have no mask.
+
+    `verdicts` say how it keeps the collection rules, where that was asked for.
+    """
+
+    clip: Clip
+    missing: int
+    masks: dict[Provenance, int]
+    verdicts: tuple[Verdict, ...] = ()
+
+    @property
+    def rules(self) -> str:
+        """Which collection rules are broken or not judged yet; "" where nobody asked for them."""
+        told = [
+            f"{word}: {', '.join(rules)}"
+            for word in ("broken", "not judged yet")
+            if (rules := [verdict.rule for verdict in self.verdicts if verdict.word == word])
+        ]
+        return "; ".join(told) or ("all kept" if self.verdicts else "")
+
+    @property
+    def predicted(self) -> int:
+        """How many key frames have a network's mask only."""
+        return self.masks[Provenance.PREDICTED]
+
+    @property
+    def human(self) -> int:
+        """How many a person has masked, confirmed or checked."""
+        return sum(count for provenance, count in self.masks.items() if provenance.human)
+
+    @property
+    def checked(self) -> int:
+        """How many a second person has accepted, too."""
+        return self.masks[Provenance.ACCEPTED]
+
+
+def overview(workspace: Workspace, *, judged: bool = False) -> list[ClipOverview]:
+    """How far each clip has come, by clip name; `judged` also by the collection rules."""
+    found = []
+    for clip in workspace.clips():
+        current = workspace.current(clip)
+        counts = Counter(revision.provenance for revision in current.values())
+        missing = len(clip.key_frames) - counts.total()
+        verdicts = judge(clip, current, workspace.mask_path) if judged else ()
+        found.append(ClipOverview(clip, missing, {p: counts[p] for p in Provenance}, verdicts))
+    return found

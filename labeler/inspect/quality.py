@@ -1,0 +1,151 @@
+"""Masks that are worth a second look, by themselves and beside the masks before and after.
+
+A finding is a reason to look and no verdict: people do step out of a frame. Nothing is changed.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+
+from labeler.clip import KEY_FRAME_STRIDE, frame_name
+from labeler.inspect.finding import Finding, Rule
+from labeler.inspect.mask_look import (
+    Look,
+    MaskFile,
+    comparable,
+    flicker,
+    jumps,
+    look_at,
+    nearly_alike,
+)
+from labeler.inspect.packed_mask import PackedMask
+from labeler.layouts.mvps import Dataset, mask_tree, picture_tree
+from labeler.threads import call_all
+
+
+@dataclass(frozen=True)
+class MaskedClip:
+    """A clip's masks, in the frames' order."""
+
+    name: str
+    masks: Sequence[MaskFile]
+
+
+def masks_of(dataset: Dataset) -> list[MaskedClip]:
+    """List the masks of every clip of a dataset, at its largest resolution."""
+    resolution = dataset.resolutions[0]
+    clips = []
+    for row in dataset.clips:
+        masks = mask_tree(dataset.folder, resolution) / row.name
+        pictures = picture_tree(dataset.folder, resolution) / row.name
+        files = [
+            MaskFile(
+                frame,
+                masks / f"{frame_name(frame)}.png",
+                pictures / f"{frame_name(frame)}.jpg",
+                partial(dataset.mask, row.name, frame),
+            )
+            for frame in dataset.annotated(row.name)
+        ]
+        clips.append(MaskedClip(row.name, files))
+    return clips
+
+
+def find_suspicious(
+    clips: Sequence[MaskedClip], progress: Callable[[int, int], None] | None = None
+) -> list[Finding]:
+    """Look at every mask of some clips, by itself and beside its neighbours.
+
+    Args:
+        clips: the clips; each has a name of its own.
+        progress: called with (masks looked at, masks).
+
+    Returns:
+        The findings, clip by clip in the order given, and by frame.
+    """
+    total = sum(len(clip.masks) for clip in clips)
+
+    def counted(looks: Iterable[Look]) -> Iterator[Look]:
+        for done, look in enumerate(looks, start=1):
+            if progress is not None:
+                progress(done, total)
+            yield look
+
+    looks = counted(call_all(partial(look_at, c.name, file) for c in clips for file in c.masks))
+    findings: list[Finding] = []
+    for _, of_clip in groupby(looks, key=lambda look: look.clip):
+        findings += sorted(_findings(of_clip), key=lambda finding: finding.frame)
+    return findings
+
+
+def count_rules(findings: Iterable[Finding]) -> dict[Rule, int]:
+    """How often each rule was broken, in the rules' order; those that were not are left out."""
+    counts = Counter(finding.rule for finding in findings)
+    return {rule: counts[rule] for rule in Rule if rule in counts}
+
+
+class _Row:
+    """Masks in a row of which the same holds, for one finding about them all."""
+
+    def __init__(self, rule: Rule, least: int, message: str) -> None:
+        self.rule, self.least, self.message = rule, least, message
+        self.first: Look | None = None
+        self.last: Look | None = None
+        self.count = 0
+
+    def add(self, look: Look) -> None:
+        self.first, self.last, self.count = self.first or look, look, self.count + 1
+
+    def end(self) -> Iterator[Finding]:
+        """Give the finding if the row was long enough, and begin another row."""
+        if self.first is not None and self.last is not None and self.count >= self.least:
+            message = f"{self.message}."
+            if self.count > 1:
+                first, last = frame_name(self.first.file.frame), frame_name(self.last.file.frame)
+                message = f"{self.message} in {self.count} key frames, {first} to {last}."
+            yield self.first.finding(self.rule, message)
+        self.first, self.last, self.count = None, None, 0
+
+
+def _findings(looks: Iterable[Look]) -> Iterator[Finding]:
+    """What one clip's masks show, by themselves and beside each other."""
+    empty = _Row(Rule.EMPTY, 1, "Nobody is masked")
+    still = _Row(Rule.STILL, 2, "The picture hardly changes")
+    flickered = False
+    for before, look, after in _beside(looks):
+        yield from look.found
+        if look.empty:
+            empty.add(look)
+        else:
+            yield from empty.end()
+        if still.last is None or look.file.frame - still.last.file.frame >= KEY_FRAME_STRIDE:
+            if still.last is not None and not nearly_alike(still.last, look):
+                yield from still.end()
+            still.add(look)
+        flickers = flicker(before, look.mask, after)
+        if flickers:
+            yield look.finding(Rule.FLICKER, flickers)
+        elif not flickered:
+            for rule, message in jumps(before, look.mask):
+                yield look.finding(rule, message)
+        flickered = bool(flickers)
+    yield from empty.end()
+    yield from still.end()
+
+
+def _beside(
+    looks: Iterable[Look],
+) -> Iterator[tuple[PackedMask | None, Look, PackedMask | None]]:
+    """Each mask between its neighbours, None where there is none to compare it with."""
+    before: PackedMask | None = None
+    current: Look | None = None
+    for after in looks:
+        if current is not None:
+            near = comparable(current, after)
+            yield before, current, after.mask if near else None
+            before = current.mask if near else None
+        current = after
+    if current is not None:
+        yield before, current, None

@@ -1,0 +1,145 @@
+"""Datasets in the layout of DAVIS (MVPS's own is read here, too), found and written."""
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+from labeler.clip import frame_name
+from labeler.errors import LabelerError
+from labeler.files import replacing
+from labeler.layouts.clips_table import ClipRow
+from labeler.layouts.found import (
+    MASKS,
+    PICTURES,
+    FoundClip,
+    FoundDataset,
+    FoundMask,
+    frames_in,
+    rows_of,
+)
+from labeler.layouts.layout import Layout, davis_whole_clips
+from labeler.layouts.mvps import FULL, Dataset, clip_folders, mask_tree, picture_tree
+from labeler.layouts.writing import Progress, clips_by_split, copies, files, work
+from labeler.mask import encode_mask
+
+
+def find_davis(folder: Path, layout: Layout, resolution: str | None = None) -> FoundDataset:
+    """List a dataset in the layout of MVPS or of DAVIS; every object of a mask is a portrait.
+
+    Args:
+        folder: the dataset.
+        layout: which of the two; MVPS says more of its clips, in clips.csv.
+        resolution: the one to read; the largest if nothing is said.
+
+    Raises:
+        LabelerError: there is no such resolution, or clips.csv is damaged, or missing in MVPS.
+    """
+    rows = rows_of(folder)
+    if layout is Layout.MVPS and not rows:
+        raise LabelerError(
+            f"{folder} has no clips.csv of the MVPS layout; read it with --format davis."
+        )
+    resolution = _chosen(folder, resolution)
+    pictures, masks = picture_tree(folder, resolution), mask_tree(folder, resolution)
+    names = sorted({*rows, *clip_folders(pictures), *clip_folders(masks)})
+    bare = (ClipRow(name, None, 0, 0, None, 0, 0) for name in names)  # only the names are asked for
+    dataset = Dataset(folder, (resolution,), tuple(bare))
+    return FoundDataset(
+        folder, layout, {name: partial(_list, dataset, name) for name in names}, rows
+    )
+
+
+def resolutions(folder: Path) -> list[str]:
+    """The resolutions that a dataset has both pictures and masks of, the largest first."""
+    trees = folder / "JPEGImages"
+    found = [
+        tree.name
+        for tree in (trees.iterdir() if trees.is_dir() else ())
+        if clip_folders(tree) and clip_folders(mask_tree(folder, tree.name))
+    ]
+    return sorted(found, key=_height, reverse=True)
+
+
+def _height(resolution: str) -> float:
+    """Roughly how many rows a picture has: 480 of 480p, the most of Full-Resolution."""
+    number = re.match(r"\d+", resolution)
+    return float("inf") if resolution == FULL else int(number.group()) if number else 0
+
+
+def _chosen(folder: Path, resolution: str | None) -> str:
+    known = resolutions(folder)
+    if not known:
+        raise LabelerError(
+            f"{folder} has no clips in JPEGImages/{FULL} or JPEGImages/480p with masks in "
+            "Annotations; give the folder that holds JPEGImages."
+        )
+    if resolution is not None and resolution not in known:
+        raise LabelerError(f"{folder} has no {resolution}, only {' and '.join(known)}.")
+    return resolution or known[0]
+
+
+def _list(dataset: Dataset, name: str) -> FoundClip:
+    [resolution] = dataset.resolutions
+    whole = davis_whole_clips(dataset.folder, resolution) / name
+    pictures = whole if whole.is_dir() else picture_tree(dataset.folder, resolution) / name
+    masks = frames_in(mask_tree(dataset.folder, resolution) / name, MASKS)
+    return FoundClip(
+        frames_in(pictures, PICTURES),
+        {number: partial(_read, dataset, name, number) for number in masks},
+    )
+
+
+def _read(dataset: Dataset, name: str, number: int) -> FoundMask:
+    mask, void = dataset.foreground_and_void(name, number)
+    return FoundMask(mask, void=bool(void.any()))
+
+
+NAMES = frozenset({"JPEGImages", "JPEGImages_all_frames", "Annotations", "ImageSets", "clips.csv"})
+"""Everything `to_davis` writes into its folder."""
+
+
+def to_davis(dataset: Dataset, target: Path, progress: Progress | None = None) -> None:
+    """Write a finished MVPS dataset in the layout of DAVIS 2017, and of 2016 with it.
+
+    Its tools (davis2017-evaluation) take each picture to have a mask, so `JPEGImages` holds the
+    pictures that do, under their own numbers, and `JPEGImages_all_frames` the whole of clips with
+    others between. Masks are palette PNGs of 0 and 1: 255, as in 2016, is void to those tools.
+    The test clips are the list `val`.
+
+    Args:
+        dataset: a finished MVPS dataset.
+        target: a folder to be replaced as a whole; see `refuse_foreign`.
+        progress: called with (files written, files to write).
+
+    Raises:
+        LabelerError: the dataset is not finished or damaged, or nothing can be written.
+    """
+    lists = clips_by_split(dataset)
+    with replacing(target) as folder:
+        work(_jobs(dataset, folder), progress)
+        for year in ("2016", "2017"):
+            (folder / "ImageSets" / year).mkdir(parents=True)
+            for name, clips in lists.items():
+                path = folder / "ImageSets" / year / f"{name}.txt"
+                path.write_text("".join(f"{clip}\n" for clip in clips))
+        shutil.copyfile(dataset.folder / "clips.csv", folder / "clips.csv")
+
+
+def _jobs(dataset: Dataset, folder: Path) -> Iterator[Callable[[], object]]:
+    for resolution in dataset.resolutions:
+        for clip in (row.name for row in dataset.clips):
+            pictures, masked = files(dataset, clip, resolution)
+            yield from copies(masked, picture_tree(folder, resolution) / clip)
+            if len(masked) < len(pictures):
+                yield from copies(pictures, davis_whole_clips(folder, resolution) / clip)
+            masks = mask_tree(folder, resolution) / clip
+            masks.mkdir(parents=True)
+            for number in masked:
+                path = masks / f"{frame_name(number)}.png"
+                yield partial(_write_mask, dataset, clip, number, resolution, path)
+
+
+def _write_mask(dataset: Dataset, clip: str, number: int, resolution: str, path: Path) -> None:
+    path.write_bytes(encode_mask(dataset.mask(clip, number, resolution)))

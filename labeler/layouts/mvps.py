@@ -1,0 +1,256 @@
+"""The MVPS layout: where everything is in a dataset folder, and how one is read.
+
+On disk::
+
+    JPEGImages/{Full-Resolution,480p}/<clip>/00000.jpg     every sampled frame
+    Annotations/{Full-Resolution,480p}/<clip>/00000.png    every fifth frame; 0 or 1
+    ImageSets/train.txt  ImageSets/test.txt                clip names, one a line
+    clips.csv                                              one line a clip
+    SHA256SUMS                                             one line a file, its SHA-256
+
+DAVIS, which MVPS follows, has no clips.csv, keeps its lists in ImageSets/2016 and 2017, masks
+every frame, and numbers several objects in one mask.
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as Pillow
+
+from labeler.clip import FrameFolder, frame_name
+from labeler.errors import LabelerError
+from labeler.layouts.clips_table import ClipRow, has_clips_table, read_clips
+from labeler.mask import Mask, read_mask
+
+FULL = "Full-Resolution"
+SMALL = "480p"
+
+VOID = 255
+"""In a DAVIS mask that numbers objects: the pixel counts for neither object nor background."""
+
+
+def picture_tree(dataset: Path, resolution: str) -> Path:
+    """Where a dataset's pictures of one resolution are, in a folder a clip."""
+    return dataset / "JPEGImages" / resolution
+
+
+def mask_tree(dataset: Path, resolution: str) -> Path:
+    """Where a dataset's masks of one resolution are, in a folder a clip."""
+    return dataset / "Annotations" / resolution
+
+
+def clip_folders(tree: Path) -> list[str]:
+    """The names of a tree's clips, sorted; none where there is no such tree."""
+    if not tree.is_dir():
+        return []
+    return sorted(p.name for p in tree.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
+def numbered_files(folder: Path, suffix: str) -> dict[int, Path]:
+    """The files `00000<suffix>`, `00001<suffix>`, ... that are in a folder, by their number."""
+    numbers = {
+        int(path.stem): path
+        for path in folder.glob(f"*{suffix}")
+        if path.stem.isdecimal() and path.stem == frame_name(int(path.stem))
+    }
+    return dict(sorted(numbers.items()))
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """The width and height of a picture, from its header alone, as it is stored.
+
+    Raises:
+        LabelerError: the file is missing or is no picture.
+    """
+    try:
+        with Pillow.open(path) as picture:
+            return picture.size
+    except (OSError, SyntaxError, ValueError, Pillow.DecompressionBombError) as error:
+        raise LabelerError(f"{path} is not a readable picture ({error}).") from None
+
+
+def read_list(path: Path) -> tuple[str, ...]:
+    """The clips a list of ImageSets names, in its order."""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    return tuple(line.strip() for line in lines if line.strip())
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A folder in the MVPS layout or in DAVIS's own, to read from (see `open_dataset`).
+
+    `resolutions` are those whose pictures and masks are there, the largest first; it is what a
+    method uses when it is not told another.
+    """
+
+    folder: Path
+    resolutions: tuple[str, ...]
+    clips: tuple[ClipRow, ...]
+    _numbering: dict[str, bool] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def clip(self, name: str) -> ClipRow:
+        """The clip of that name.
+
+        Raises:
+            LabelerError: there is none.
+        """
+        for row in self.clips:
+            if row.name == name:
+                return row
+        known = ", ".join(row.name for row in self.clips[:10])
+        raise LabelerError(f"There is no clip {name!r} in {self.folder}; there are: {known}.")
+
+    def frames(self, clip: str, resolution: str | None = None) -> FrameFolder:
+        """A clip's pictures, read when asked for.
+
+        Raises:
+            LabelerError: there are none, or one is missing in their numbering.
+        """
+        row, resolution = self.clip(clip), self._resolution(resolution)
+        folder = picture_tree(self.folder, resolution) / clip
+        numbers = list(numbered_files(folder, ".jpg"))
+        if not numbers or numbers != list(range(len(numbers))):
+            raise LabelerError(
+                f"The pictures in {folder} are not numbered {frame_name(0)}.jpg and on without a "
+                "gap; run `mvps validate` to see what is missing."
+            )
+        return FrameFolder(folder, len(numbers), f"{folder.resolve()}:{row.sha256}")
+
+    def annotated(self, clip: str, resolution: str | None = None) -> list[int]:
+        """The indices of the frames that have a mask, in order."""
+        return list(numbered_files(self._masks(clip, resolution), ".png"))
+
+    def mask(self, clip: str, index: int, resolution: str | None = None) -> Mask:
+        """A frame's mask, H x W bool: True where any object is, and not where `void` is.
+
+        Raises:
+            LabelerError: the file is missing or is no mask.
+        """
+        return self.foreground_and_void(clip, index, resolution)[0]
+
+    def void(self, clip: str, index: int, resolution: str | None = None) -> Mask:
+        """Where a frame is not to be scored, H x W bool; nowhere in MVPS and in most of DAVIS.
+
+        Index 255 of a palette mask is void in a clip whose masks number objects 1 to 254, as in
+        the evaluation of DAVIS 2017; in other clips, as in DAVIS 2016, it is the foreground.
+
+        Raises:
+            LabelerError: the file is missing or is no mask.
+        """
+        return self.foreground_and_void(clip, index, resolution)[1]
+
+    def foreground_and_void(
+        self, clip: str, index: int, resolution: str | None = None
+    ) -> tuple[Mask, Mask]:
+        """A frame's `mask` and `void`, of one look at the file.
+
+        Raises:
+            LabelerError: the file is missing or is no mask.
+        """
+        folder = self._masks(clip, resolution)
+        objects = read_objects(folder / f"{frame_name(index)}.png")
+        void = np.equal(objects, VOID)
+        if void.any() and not (_numbers_objects(objects) or self._clip_numbers_objects(folder)):
+            void[:] = False
+        return np.not_equal(objects, 0) & ~void, void
+
+    @cached_property
+    def splits(self) -> dict[str, tuple[str, ...]]:
+        """Every list of ImageSets: "train" for train.txt, "2017/val" for 2017/val.txt."""
+        lists = self.folder / "ImageSets"
+        found = sorted([*lists.glob("*.txt"), *lists.glob("*/*.txt")])
+        return {str(p.relative_to(lists).with_suffix("").as_posix()): read_list(p) for p in found}
+
+    def split(self, name: str) -> tuple[str, ...]:
+        """The clips of a list, "train" say; in DAVIS that of 2017, which holds 2016's, first.
+
+        Raises:
+            LabelerError: there is no such list; the message names those there are.
+        """
+        for key in (name, f"2017/{name}", f"2016/{name}"):
+            if key in self.splits:
+                return self.splits[key]
+        known = ", ".join(self.splits) or "none; `mvps split` makes them"
+        raise LabelerError(f"There is no list {name!r} in {self.folder}/ImageSets; known: {known}.")
+
+    def _resolution(self, resolution: str | None) -> str:
+        if resolution is None:
+            return self.resolutions[0]
+        if resolution not in self.resolutions:
+            raise LabelerError(
+                f"{self.folder} has no {resolution}, only {' and '.join(self.resolutions)}; "
+                "`mvps resize` makes 480p."
+            )
+        return resolution
+
+    def _masks(self, clip: str, resolution: str | None) -> Path:
+        return mask_tree(self.folder, self._resolution(resolution)) / self.clip(clip).name
+
+    def _clip_numbers_objects(self, folder: Path) -> bool:
+        """Whether any mask of the clip numbers objects; the objects of this one may be out."""
+        key = str(folder)
+        if key not in self._numbering:
+            files = numbered_files(folder, ".png").values()
+            self._numbering[key] = any(_numbers_objects(read_objects(file)) for file in files)
+        return self._numbering[key]
+
+
+def read_objects(path: Path) -> NDArray[np.uint8]:
+    """Read the object numbers of a DAVIS mask, H x W uint8, 0 where there is none.
+
+    A palette PNG may number any objects. A grey or colour one is taken by `read_mask`'s rules,
+    as one object: grey levels would be the soft edge of a mask as likely as objects.
+
+    Raises:
+        LabelerError: the file is missing or is no mask.
+    """
+    try:
+        with Pillow.open(path) as picture:
+            if picture.mode == "P":
+                return np.array(picture)
+    except (OSError, SyntaxError, ValueError, Pillow.DecompressionBombError):
+        pass  # read_mask says what is wrong
+    return read_mask(path).astype(np.uint8)
+
+
+def _numbers_objects(objects: NDArray[np.uint8]) -> bool:
+    return bool(((objects > 0) & (objects < VOID)).any())
+
+
+def open_dataset(folder: Path) -> Dataset:
+    """Open a folder in the MVPS layout, or in DAVIS's own, with or without its lists.
+
+    The clips are those of clips.csv; without one of this layout they are the folders of
+    pictures.
+
+    Raises:
+        LabelerError: the folder holds neither, or its clips.csv is damaged.
+    """
+    resolutions = tuple(
+        resolution
+        for resolution in (FULL, SMALL)
+        if clip_folders(picture_tree(folder, resolution)) and mask_tree(folder, resolution).is_dir()
+    )
+    if not resolutions:
+        raise LabelerError(
+            f"{folder} is neither an MVPS nor a DAVIS dataset: clips were looked for in "
+            f"JPEGImages/{FULL} with Annotations/{FULL}, and in JPEGImages/{SMALL} with "
+            f"Annotations/{SMALL}; give the folder that holds JPEGImages."
+        )
+    if has_clips_table(folder):
+        return Dataset(folder, resolutions, read_clips(folder / "clips.csv"))
+    names = clip_folders(picture_tree(folder, resolutions[0]))
+    return Dataset(
+        folder, resolutions, tuple(_counted(folder, resolutions[0], name) for name in names)
+    )
+
+
+def _counted(dataset: Path, resolution: str, name: str) -> ClipRow:
+    """What the folders tell of a clip that no clips.csv describes."""
+    pictures = numbered_files(picture_tree(dataset, resolution) / name, ".jpg")
+    masks = numbered_files(mask_tree(dataset, resolution) / name, ".png")
+    width, height = picture_size(next(iter(pictures.values()))) if pictures else (0, 0)
+    return ClipRow(name, None, len(pictures), len(masks), None, width, height)

@@ -1,0 +1,69 @@
+"""Tells the layout of a dataset by what is in its folder, and lists it."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+from labeler.errors import LabelerError
+from labeler.layouts.clips_table import has_clips_table
+from labeler.layouts.coco import find_coco, instance_files
+from labeler.layouts.davis import find_davis, resolutions
+from labeler.layouts.found import FoundDataset
+from labeler.layouts.layout import Layout
+from labeler.layouts.youtube_vos import find_youtube_vos, splits
+
+
+def find_dataset(
+    folder: Path,
+    layout: Layout | None = None,
+    *,
+    resolution: str | None = None,
+    categories: Collection[str] = ("person",),
+    folders_are_clips: bool = False,
+    crowds: bool = False,
+) -> FoundDataset:
+    """List what there is to import in a dataset; nothing but names and tables is read.
+
+    Args:
+        folder: the dataset; of COCO the JSON will do.
+        layout: its layout, if it is not to be told by what is there.
+        resolution: of MVPS and DAVIS; see `find_davis`.
+        categories: of YouTube-VOS and COCO; see there.
+        folders_are_clips: of COCO; see `find_coco`.
+        crowds: of COCO; see `find_coco`.
+
+    Raises:
+        LabelerError: it is of no layout we read, or not of the one named.
+    """
+    layout = layout or layout_of(folder)
+    if resolution is not None and layout not in (Layout.MVPS, Layout.DAVIS):
+        raise LabelerError(
+            f"{folder} is read as {layout.value}, which has one resolution; leave out --resolution."
+        )
+    match layout:
+        case Layout.MVPS | Layout.DAVIS:
+            return find_davis(folder, layout, resolution)
+        case Layout.YOUTUBE_VOS:
+            return find_youtube_vos(folder, categories)
+        case Layout.COCO:
+            return find_coco(folder, categories, folders_are_clips=folders_are_clips, crowds=crowds)
+
+
+def layout_of(folder: Path) -> Layout:
+    """The layout of a dataset.
+
+    Raises:
+        LabelerError: it is none that we read; the message says what was looked for.
+    """
+    if not folder.exists():
+        raise LabelerError(f"{folder} is missing; give the folder of a dataset.")
+    if resolutions(folder):
+        return Layout.MVPS if has_clips_table(folder) else Layout.DAVIS
+    if splits(folder):
+        return Layout.YOUTUBE_VOS
+    if instance_files(folder):
+        return Layout.COCO
+    raise LabelerError(
+        f"{folder} is no dataset: looked for JPEGImages/480p/<clip> with Annotations (MVPS, "
+        "DAVIS), JPEGImages/<clip> with Annotations, also in train and valid (YouTube-VOS), and "
+        "annotations/instances_*.json (COCO); name the layout with --format."
+    )

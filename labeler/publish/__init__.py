@@ -1,0 +1,1 @@
+"""What goes out: datasets, their lists, copies, manifests, and snapshots to train on."""

@@ -1,0 +1,268 @@
+"""From a workspace to a dataset in the MVPS layout."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from labeler.clip import Clip
+from labeler.errors import LabelerError
+from labeler.files import replacing, sha256_of
+from labeler.layouts.clips_table import ClipRow, format_clips, has_clips_table
+from labeler.publish.ledger import Ledger, Made, write_ledger
+from labeler.publish.manifest import MANIFEST, files, write_manifest
+from labeler.publish.split import (
+    TEST_SHARE,
+    Split,
+    parted_sources,
+    read_split,
+    split_clips,
+    write_split,
+)
+from labeler.publish.write_files import Part, write_files
+from labeler.revision import Provenance
+from labeler.workspace.workspace import Workspace
+
+OURS = {"JPEGImages", "Annotations", "ImageSets", "clips.csv", MANIFEST}
+"""Everything an export writes into its folder."""
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What an export wrote, and what it did not.
+
+    `clips` are the names of the exported clips; `frames` and `masks` the numbers of their
+    pictures and masks, each of which is there at full resolution and at 480p. `left_out` says
+    for each clip that is not in the dataset why, as (clip, reason). `written` is the number of
+    those files that were not just taken over from the export before, and `mended` are those of
+    them that somebody or something had changed or removed since. `parted` are the groups of clips
+    of one source video that the lists had, and so have, on both sides.
+    """
+
+    clips: tuple[str, ...]
+    frames: int
+    masks: int
+    left_out: tuple[tuple[str, str], ...]
+    written: int
+    mended: tuple[str, ...] = ()
+    parted: tuple[tuple[str, ...], ...] = ()
+
+
+def export_mvps(
+    workspace: Workspace,
+    target: Path,
+    *,
+    include_unreviewed: bool = False,
+    clips: Sequence[str] | None = None,
+    test_share: float = TEST_SHARE,
+    seed: int = 0,
+    stratified: bool = False,
+    lists: Path | None = None,
+    new_lists: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> ExportReport:
+    """Write a dataset in the MVPS layout; what `target` held is replaced only by a whole one.
+
+    The same clips and masks give the same bytes, whoever recorded them and in whatever order, and
+    whatever was exported before; only the lists depend on those there were, since a clip never
+    changes its list. What an export to the same folder wrote, and what is still as it was, is not
+    made again.
+
+    Args:
+        workspace: where the clips and masks are.
+        target: the dataset's folder: a new one, an empty one, or that of an earlier export.
+        include_unreviewed: export the mask that counts for each key frame even where it is not
+            accepted, or is a mere prediction.
+        clips: the names of the clips to export; all of them when None.
+        test_share: the share of the clips to test on (see `split_clips`).
+        seed: the seed of the split.
+        stratified: give each scenario its share of test clips.
+        lists: a dataset whose lists are kept, of the clips they have; the one that is replaced
+            when None.
+        new_lists: keep no lists but draw them anew.
+        progress: called with (pictures and masks written, pictures and masks to write).
+
+    Returns:
+        What was written and what was left out: a clip without an exportable mask.
+
+    Raises:
+        LabelerError: nothing is to be exported, `target` holds something else, a file of the
+            workspace is missing or damaged, or nothing can be written. `target` is unchanged.
+    """
+    refuse_foreign(target)
+    chosen = (
+        workspace.clips()
+        if clips is None
+        else [workspace.clip(name) for name in sorted(set(clips))]
+    )
+    parts, left_out = _choose(workspace, chosen, include_unreviewed)
+    if not parts:
+        raise LabelerError(_why_nothing(workspace, left_out))
+    memory = _memory(workspace, target.resolve())
+    earlier = Ledger.read(memory / "files.tsv") if target.exists() else Ledger()
+    rows = [_row(part) for part in parts]
+    kept = Split() if new_lists else _kept_lists(target, memory, lists)
+    split = split_clips(rows, test_share, seed, stratified=stratified, keep=kept)
+    frames = sum(part.clip.frame_count for part in parts)
+    masks = sum(len(part.revisions) for part in parts)
+    made: dict[str, Made] = {}
+    written, mended = 0, []
+    with replacing(target) as folder:
+        for done, pair in enumerate(
+            write_files(workspace, parts, folder, target.resolve(), earlier), start=1
+        ):
+            for file in pair:
+                made[file.name] = file.made
+                written += not file.kept
+                if file.mended:
+                    mended.append(file.name)
+            if progress is not None:
+                progress(done, frames + masks)
+        write_split(folder, split)
+        (folder / "clips.csv").write_text(format_clips(rows), encoding="utf-8", newline="")
+        digests = {name: each.sha256 for name, each in made.items()}
+        for name in ("clips.csv", *files(folder, ["ImageSets"])):
+            digests[name] = sha256_of(folder / name)
+        write_manifest(folder, digests)
+    with suppress(OSError, LabelerError):  # without it the next export just takes longer
+        _forget_the_gone(memory.parent)
+        write_ledger(memory / "files.tsv", target.resolve(), made)
+        write_split(memory, _extended(split, kept))
+        (memory / "folder").write_bytes(os.fsencode(target.resolve()))
+    return ExportReport(
+        clips=tuple(row.name for row in rows),
+        frames=frames,
+        masks=masks,
+        left_out=left_out,
+        written=written,
+        mended=tuple(mended),
+        parted=tuple(parted_sources(rows, split)),
+    )
+
+
+def _memory(workspace: Workspace, target: Path) -> Path:
+    """Where the workspace remembers what it exported to a folder."""
+    place = hashlib.sha256(os.fsencode(target)).hexdigest()[:16]
+    return workspace.root / "exports" / place
+
+
+def _forget_the_gone(memories: Path) -> None:
+    """Remove what is remembered of exports whose folder is no longer there."""
+    for folder in memories.glob("*/folder"):
+        if not Path(os.fsdecode(folder.read_bytes())).exists():
+            shutil.rmtree(folder.parent, ignore_errors=True)
+
+
+def _kept_lists(target: Path, memory: Path, lists: Path | None) -> Split:
+    """The lists to be extended: those named, or those of the export that is to be replaced.
+
+    The latter also with the clips that were in an export before and are not now: one whose masks
+    are not accepted any more comes back to where it was.
+
+    Raises:
+        LabelerError: there are none where they were named, or a clip is in both.
+    """
+    if lists is not None:
+        named = read_split(lists)
+        if named is None:
+            raise LabelerError(
+                f"{lists} has no ImageSets/train.txt or test.txt; name the folder of a dataset."
+            )
+        return named
+    there = read_split(target)
+    return Split() if there is None else _extended(there, read_split(memory) or Split())
+
+
+def _extended(split: Split, older: Split) -> Split:
+    """A split, with the clips of an older one that it does not have."""
+    known = {*split.train, *split.test}
+    return Split(
+        train=tuple(sorted({*split.train, *set(older.train) - known})),
+        test=tuple(sorted({*split.test, *set(older.test) - known})),
+    )
+
+
+def _choose(
+    workspace: Workspace, clips: Sequence[Clip], include_unreviewed: bool
+) -> tuple[list[Part], tuple[tuple[str, str], ...]]:
+    """The clips that have masks to export, and for each other one the reason."""
+    parts, left_out = [], []
+    for clip in clips:
+        current = workspace.current(clip)
+        revisions = tuple(
+            revision
+            for _, revision in sorted(current.items())
+            if include_unreviewed or revision.provenance is Provenance.ACCEPTED
+        )
+        if revisions:
+            parts.append(Part(clip, revisions))
+        elif current:
+            left_out.append((clip.name, f"none of its {len(current)} masks is accepted"))
+        else:
+            left_out.append((clip.name, "it has no mask yet"))
+    return parts, tuple(left_out)
+
+
+def _why_nothing(workspace: Workspace, left_out: Sequence[tuple[str, str]]) -> str:
+    if not left_out:
+        return f"There is no clip in {workspace.root} to export; add a video with `mvps add`."
+    if all(reason == "it has no mask yet" for _, reason in left_out):
+        return (
+            f"No clip in {workspace.root} that was asked for has a mask; "
+            "run `mvps preannotate` first."
+        )
+    return (
+        f"No mask in {workspace.root} that was asked for is accepted yet; have masks checked and "
+        "accepted (`mvps review list`), or export what there is with --include-unreviewed."
+    )
+
+
+def refuse_foreign(target: Path, ours: Collection[str] = OURS) -> None:
+    """Refuse a target that an export would have to delete something else from.
+
+    Args:
+        target: the folder to be replaced.
+        ours: the names of all that such an export writes into it.
+
+    Raises:
+        LabelerError: the target is a file, a mount point, or holds what no export wrote.
+    """
+    if not target.exists() and not target.is_symlink():
+        return
+    if not target.is_dir():
+        raise LabelerError(f"{target} is in the way and is no folder; export into another one.")
+    if os.path.ismount(target):
+        raise LabelerError(
+            f"{target} is a mount point, which cannot be replaced as a whole; export into a "
+            f"folder below it, {target / 'mvps'} say."
+        )
+    names = {path.name for path in target.iterdir()}
+    if names and not has_clips_table(target):
+        raise LabelerError(
+            f"{target} is not empty and is no dataset of an earlier export (it has no clips.csv "
+            "of the MVPS layout); nothing was touched, export into another folder."
+        )
+    if extra := sorted(names - set(ours)):
+        raise LabelerError(
+            f"{target} also holds {', '.join(extra[:5])}, which an export would remove; move that "
+            "elsewhere, or export into another folder."
+        )
+
+
+def _row(part: Part) -> ClipRow:
+    clip = part.clip
+    return ClipRow(
+        name=clip.name,
+        scenario=clip.scenario,
+        frames=clip.frame_count,
+        annotated=len(part.revisions),
+        fps=clip.fps,
+        width=clip.width,
+        height=clip.height,
+        source=clip.source,
+        sha256=clip.sha256,
+        licence=clip.licence,
+    )

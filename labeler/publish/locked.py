@@ -1,0 +1,101 @@
+"""Which clips of a workspace are only ever tested on, so that nothing is trained on its own test.
+
+On disk, below the workspace::
+
+    locked/lists.json       the clips that train and those that test, and of which source they are
+    locked/<clip>.npy       what each frame of a test clip looks like, see `labeler.likeness`
+"""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from labeler.clip import frame_name
+from labeler.errors import LabelerError
+from labeler.files import write_atomically
+from labeler.layouts.clips_table import ClipRow
+from labeler.likeness import Looks, looks_of, read_looks, write_looks
+from labeler.publish.split import TEST_SHARE, Split, split_clips
+from labeler.revision import Provenance
+from labeler.workspace.workspace import Workspace
+
+LISTS = "lists.json"
+
+
+@dataclass(frozen=True)
+class Locked:
+    """The lists; a clip that is in one never comes into the other.
+
+    `sources` are (SHA-256, name) of the source of each clip in a list, so that a clip of the same
+    source comes into the same list, also when the first one is gone.
+    """
+
+    split: Split = field(default_factory=Split)
+    sources: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+
+def read_locked(workspace: Path) -> Locked:
+    """The lists of a workspace; empty where none were drawn yet.
+
+    Raises:
+        LabelerError: they are damaged.
+    """
+    path = workspace / "locked" / LISTS
+    try:
+        found = json.loads(path.read_text())
+        sources = {name: (str(digest), str(of)) for name, (digest, of) in found["sources"].items()}
+        return Locked(Split(tuple(found["train"]), tuple(found["test"])), sources)
+    except FileNotFoundError:
+        return Locked()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LabelerError(
+            f"{path} does not say which clips are locked ({error}); put back a copy: drawn anew, "
+            "what was trained on would come into the test."
+        ) from None
+
+
+def draw_locked(workspace: Workspace, test_share: float = TEST_SHARE) -> Locked:
+    """Put each clip with accepted masks that is in no list yet into one, and return the lists.
+
+    Drawn as `mvps split` and `mvps export` do (see `split_clips`), so that with the same clips the
+    lists are the same.
+
+    Raises:
+        LabelerError: the share is not within 0 and 1, or the lists are damaged.
+    """
+    known = read_locked(workspace.root)
+    rows = {name: _row(name, digest, source) for name, (digest, source) in known.sources.items()}
+    for clip in workspace.clips():
+        current = workspace.current(clip).values()
+        if any(each.provenance is Provenance.ACCEPTED for each in current):
+            rows[clip.name] = _row(clip.name, clip.sha256, clip.source)
+    if not rows:
+        return known
+    split = split_clips(rows.values(), test_share, keep=known.split)
+    drawn = Locked(split, {row.name: (row.sha256, row.source) for row in rows.values()})
+    folder = workspace.root / "locked"
+    folder.mkdir(exist_ok=True)
+    for name in split.test:
+        if not (folder / f"{name}.npy").exists():
+            _write_looks(workspace, folder, name)
+    if drawn != known:
+        lists = {"train": split.train, "test": split.test, "sources": drawn.sources}
+        write_atomically(folder / LISTS, (json.dumps(lists, indent=2) + "\n").encode())
+    return drawn
+
+
+def locked_looks(workspace: Path) -> dict[str, Looks]:
+    """What each frame of the test clips looks like, by clip."""
+    names = read_locked(workspace).split.test
+    return {name: read_looks(workspace / "locked" / f"{name}.npy") for name in names}
+
+
+def _write_looks(workspace: Workspace, folder: Path, name: str) -> None:
+    clip = workspace.clip(name)
+    frames = workspace.frames(clip).folder
+    looks = looks_of(frames / f"{frame_name(i)}.jpg" for i in range(clip.frame_count))
+    write_looks(folder / f"{name}.npy", looks)
+
+
+def _row(name: str, digest: str, source: str) -> ClipRow:
+    return ClipRow(name, None, 0, 0, None, 0, 0, source, digest)

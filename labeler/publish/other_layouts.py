@@ -1,0 +1,73 @@
+"""A dataset in another layout than MVPS, made from one in MVPS that is written first."""
+
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+from labeler.errors import LabelerError
+from labeler.files import scratch_folder
+from labeler.layouts.coco import NAMES as COCO_NAMES
+from labeler.layouts.coco import to_coco
+from labeler.layouts.davis import NAMES as DAVIS_NAMES
+from labeler.layouts.davis import to_davis
+from labeler.layouts.layout import Layout
+from labeler.layouts.mvps import Dataset, open_dataset
+from labeler.layouts.writing import Progress
+from labeler.layouts.youtube_vos import NAMES as YOUTUBE_VOS_NAMES
+from labeler.layouts.youtube_vos import to_youtube_vos
+from labeler.publish.export import refuse_foreign
+
+Report = TypeVar("Report")
+
+_Writer = Callable[[Dataset, Path, Progress | None], None]
+
+WRITERS: dict[Layout, tuple[_Writer, Collection[str]]] = {
+    Layout.DAVIS: (to_davis, DAVIS_NAMES),
+    Layout.YOUTUBE_VOS: (to_youtube_vos, YOUTUBE_VOS_NAMES),
+    Layout.COCO: (to_coco, COCO_NAMES),
+}
+"""For each layout its writer, and the names of all that it writes into its folder."""
+
+
+def export_as(
+    layout: Layout,
+    target: Path,
+    export: Callable[[Path], Report],
+    progress: Progress | None = None,
+) -> Report:
+    """Write a dataset in some layout; what `target` held is replaced only by a whole one.
+
+    Any other layout than MVPS is made from a whole MVPS dataset, which lies beside the target
+    meanwhile.
+
+    Args:
+        layout: the one to write.
+        target: the dataset's folder: a new one, an empty one, or that of an earlier export.
+        export: writes the dataset in the MVPS layout into the folder it is given.
+        progress: called with (files written, files to write), after `export` is done.
+
+    Returns:
+        What `export` returned.
+
+    Raises:
+        LabelerError: `target` holds something else, or `export` raised it. `target` is unchanged.
+    """
+    if layout is Layout.MVPS:
+        return export(target)
+    write, names = WRITERS[layout]
+    refuse_foreign(target, names)
+    target = target.resolve()
+    beside = target.parent / f".{target.name}.partial"  # where `replacing` sweeps up after a kill
+    try:
+        with scratch_folder(beside) as scratch:
+            report = export(scratch / "mvps")
+            write(open_dataset(scratch / "mvps"), target, progress)
+    except OSError as error:
+        raise LabelerError(
+            f"{target} could not be written ({error}); what was there before is unchanged."
+        ) from error
+    finally:
+        with suppress(OSError):  # another process may be preparing its own in there
+            beside.rmdir()
+    return report

@@ -1,0 +1,192 @@
+"""The 480p copy of a dataset: sizes, pictures and masks."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
+from io import FileIO
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import ExifTags
+from PIL import Image as Pillow
+
+from labeler.clip import Image, encode_jpeg, read_image
+from labeler.errors import LabelerError
+from labeler.files import replacing
+from labeler.layouts.mvps import (
+    FULL,
+    SMALL,
+    clip_folders,
+    mask_tree,
+    numbered_files,
+    picture_size,
+    picture_tree,
+)
+from labeler.mask import Mask, encode_mask, read_mask
+from labeler.publish.ledger import RECIPE, Ledger, Made, line, state_of
+from labeler.publish.manifest import MANIFEST, files, read_manifest, renew_manifest
+from labeler.threads import call_all
+
+SHORT_SIDE = 480
+"""The shorter side of a 480p picture, in pixels."""
+
+ORIENTATION = ExifTags.Base.Orientation
+
+
+def size_480p(width: int, height: int) -> tuple[int, int]:
+    """Give the (width, height) at 480p of a picture, in pixels: both even.
+
+    The shorter side becomes 480, upright or lying, and the longer one the nearest even number
+    that keeps the aspect. 480p is only ever smaller: a picture whose shorter side is 480 or less
+    keeps its size, but for one row or column where a side is odd.
+
+    >>> size_480p(1920, 1080), size_480p(1080, 1920), size_480p(321, 240)
+    ((854, 480), (480, 854), (320, 240))
+    """
+    short = min(width, height)
+    if short <= SHORT_SIDE:
+        return max(2, width - width % 2), max(2, height - height % 2)
+    # Whole numbers throughout: a float could round a half one way here and another way there.
+    return (
+        2 * ((width * SHORT_SIDE + short) // (2 * short)),
+        2 * ((height * SHORT_SIDE + short) // (2 * short)),
+    )
+
+
+def resize_image(image: Image, size: tuple[int, int]) -> Image:
+    """Resize a picture, H x W x 3 uint8, to (width, height): each pixel the mean of its area."""
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def resize_mask(mask: Mask, size: tuple[int, int]) -> Mask:
+    """Resize a mask, H x W bool, to (width, height): each pixel that of the nearest one."""
+    pixels = cv2.resize(mask.view(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT)
+    return np.not_equal(pixels, 0)
+
+
+def resize_dataset(folder: Path, progress: Callable[[int, int], None] | None = None) -> int:
+    """Make the 480p pictures and masks of a dataset from its full resolution, anew.
+
+    A picture that has its 480p size already is copied as it is. The old 480p trees are replaced
+    only once the new ones are whole; what a run made that failed or was killed is not made again.
+    A manifest is brought up to date.
+
+    Args:
+        folder: a dataset in the MVPS layout; its masks have two values.
+        progress: called with (files made, files to make).
+
+    Returns:
+        The number of pictures and masks at 480p.
+
+    Raises:
+        LabelerError: there is no full resolution, a file is unreadable, or nothing can be written.
+    """
+    trees = ((picture_tree(folder, FULL), ".jpg"), (mask_tree(folder, FULL), ".png"))
+    for tree, _ in trees:
+        if not tree.is_dir():
+            raise LabelerError(
+                f"{tree} is missing and 480p is made from it; give the folder that holds it."
+            )
+    if (folder / MANIFEST).exists():
+        read_manifest(folder)  # a damaged one is refused before the work, not after it
+    pictures, masks = ([*_files(tree, suffix)] for tree, suffix in trees)
+    total = len(pictures) + len(masks)
+    targets = picture_tree(folder, SMALL), mask_tree(folder, SMALL)
+    made: dict[str, str] = {}
+    with (
+        replacing(targets[0], resume=True) as new_pictures,
+        replacing(targets[1], resume=True) as new_masks,
+    ):
+        for sources, shrunk, new, target in (
+            (pictures, shrunk_picture, new_pictures, targets[0]),
+            (masks, shrunk_mask, new_masks, targets[1]),
+        ):
+            below = target.relative_to(folder).as_posix()
+            for name, sha256 in _shrink_all(sources, shrunk, new):
+                made[f"{below}/{name}"] = sha256
+                if progress is not None:
+                    progress(len(made), total)
+    renew_manifest(folder, [target.relative_to(folder).as_posix() for target in targets], made)
+    return total
+
+
+def shrunk_picture(source: Path) -> bytes:
+    """The 480p copy of a picture; its very bytes where it has that size already.
+
+    The pixels keep the place they are stored in, and an EXIF tag that says how to turn them is
+    kept with them, so that every reader sees both resolutions alike.
+
+    Raises:
+        LabelerError: the file is missing or is no picture.
+    """
+    full = picture_size(source)
+    size = size_480p(*full)
+    if size == full:
+        return source.read_bytes()
+    return with_orientation(encode_jpeg(resize_image(read_image(source), size)), source)
+
+
+def shrunk_mask(source: Path) -> bytes:
+    """The 480p copy of a mask; its bytes depend on the pixels alone.
+
+    Raises:
+        LabelerError: the file is missing or is no mask.
+    """
+    mask = read_mask(source)
+    size = size_480p(mask.shape[1], mask.shape[0])
+    return encode_mask(resize_mask(mask, size))
+
+
+def with_orientation(jpeg: bytes, source: Path) -> bytes:
+    """A JPEG with the EXIF orientation of another one, where that has one to be told."""
+    with Pillow.open(source) as picture:
+        orientation = picture.getexif().get(ORIENTATION) if "exif" in picture.info else None
+    if orientation not in range(2, 9):
+        return jpeg
+    exif = Pillow.Exif()
+    exif[ORIENTATION] = orientation
+    segment = exif.tobytes()
+    return jpeg[:2] + b"\xff\xe1" + (len(segment) + 2).to_bytes(2, "big") + segment + jpeg[2:]
+
+
+def _files(tree: Path, suffix: str) -> Iterator[Path]:
+    for clip in clip_folders(tree):
+        yield from numbered_files(tree / clip, suffix).values()
+
+
+def _shrink_all(
+    sources: Sequence[Path], shrunk: Callable[[Path], bytes], new: Path
+) -> Iterator[tuple[str, str]]:
+    """Fill a 480p tree that an earlier run may have begun; yield each file's path and SHA-256."""
+    journal = new.with_name("journal")
+    earlier = Ledger.read(journal)
+    names = [f"{source.parent.name}/{source.name}" for source in sources]
+    for leftover in set(files(new, [""])) - set(names):
+        (new / leftover).unlink()
+        with suppress(OSError):  # others may be left in it
+            (new / leftover).parent.rmdir()
+    with journal.open("ab", buffering=0) as file:  # a line is one call, from whichever thread
+        if not earlier:
+            file.truncate(0)
+            file.write(f"{RECIPE}\n".encode())
+        shrink = partial(_shrink, shrunk=shrunk, new=new, earlier=earlier, journal=file)
+        jobs = (partial(shrink, source) for source in sources)
+        yield from zip(names, call_all(jobs), strict=True)
+
+
+def _shrink(
+    source: Path, shrunk: Callable[[Path], bytes], new: Path, earlier: Ledger, journal: FileIO
+) -> str:
+    """Make one file of a 480p tree, unless an earlier run has made it of the same source."""
+    name = f"{source.parent.name}/{source.name}"
+    stamp = state_of(source)
+    sha256 = earlier.still(new, name, stamp)
+    if sha256 is None:
+        data = shrunk(source)
+        (new / name).parent.mkdir(exist_ok=True)
+        (new / name).write_bytes(data)
+        sha256 = hashlib.sha256(data).hexdigest()
+        journal.write(line(name, Made(stamp, sha256)).encode(errors="surrogateescape"))
+    return sha256

@@ -1,0 +1,157 @@
+"""The pictures and masks of an export: written, or taken over from the one before."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from labeler.clip import Clip, frame_name
+from labeler.errors import LabelerError
+from labeler.layouts.mvps import FULL, SMALL, mask_tree, picture_tree
+from labeler.mask import encode_mask, mask_digest
+from labeler.publish.ledger import Ledger, Made
+from labeler.publish.resize import resize_mask, shrunk_picture, size_480p
+from labeler.revision import Revision
+from labeler.threads import call_all
+from labeler.workspace.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Part:
+    """A clip to be exported, and the masks that go with it."""
+
+    clip: Clip
+    revisions: tuple[Revision, ...]
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file of an export, by its path in the dataset, and what it was made of.
+
+    `kept` is whether it was taken over from the export before, and `mended` whether it would have
+    been if it were still as it was written.
+    """
+
+    name: str
+    made: Made
+    kept: bool
+    mended: bool
+
+
+def write_files(
+    workspace: Workspace, parts: Sequence[Part], folder: Path, before: Path, earlier: Ledger
+) -> Iterator[tuple[Written, ...]]:
+    """Fill a new dataset with pictures and masks at both resolutions.
+
+    Pictures at full resolution are the workspace's, byte for byte; the rest is made of those and
+    of the masks that were recorded. A file that an earlier export made of the same, and that is
+    still as it was, is linked: the new dataset takes the place of the old one, so no two share it.
+
+    Args:
+        workspace: where the clips and masks are.
+        parts: what to write of them.
+        folder: the new dataset, empty.
+        before: the earlier export.
+        earlier: what its files were made of.
+
+    Yields:
+        The two files, full resolution and 480p, of each picture and each mask.
+
+    Raises:
+        LabelerError: a file of the workspace is missing or damaged.
+    """
+    return call_all(
+        partial(_write, job, folder, before, earlier) for job in _jobs(workspace, parts, folder)
+    )
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One picture or mask: its paths in the dataset, what it is made of, and how."""
+
+    names: tuple[str, str]
+    source: Callable[[], str]
+    make: Callable[[], tuple[bytes, bytes]]
+
+
+def _jobs(workspace: Workspace, parts: Sequence[Part], folder: Path) -> Iterator[_Job]:
+    for part in parts:
+        clip = part.clip
+        pictures, masks = (
+            [tree(Path(), resolution) / clip.name for resolution in (FULL, SMALL)]
+            for tree in (picture_tree, mask_tree)
+        )
+        for below in pictures + masks:
+            (folder / below).mkdir(parents=True)
+        source = workspace.frames(clip).folder
+        for index in range(clip.frame_count):
+            name = f"{frame_name(index)}.jpg"
+            yield _Job(
+                (str(pictures[0] / name), str(pictures[1] / name)),
+                partial(_stamp, clip, source / name),
+                partial(_picture, source / name),
+            )
+        for revision in part.revisions:
+            name = f"{frame_name(revision.frame)}.png"
+            yield _Job(
+                (str(masks[0] / name), str(masks[1] / name)),
+                partial(str, revision.digest),
+                partial(_mask, workspace, revision),
+            )
+
+
+def _write(job: _Job, folder: Path, before: Path, earlier: Ledger) -> tuple[Written, ...]:
+    source = job.source()
+    kept = [earlier.still(before, name, source) for name in job.names]
+    data = (b"", b"") if all(kept) else job.make()
+    written = []
+    for name, sha256, new in zip(job.names, kept, data, strict=True):
+        if sha256 is not None:
+            _link(before / name, folder / name)
+        else:
+            (folder / name).write_bytes(new)
+        written.append(
+            Written(
+                name,
+                Made(source, sha256 or hashlib.sha256(new).hexdigest()),
+                kept=sha256 is not None,
+                mended=sha256 is None and earlier.was_made_of(name, source),
+            )
+        )
+    return tuple(written)
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        target.hardlink_to(source)
+    except OSError:  # a file system without links
+        shutil.copyfile(source, target)
+
+
+def _stamp(clip: Clip, path: Path) -> str:
+    """What a frame is, short of its bytes: whose it is, and when it was last written."""
+    try:
+        stat = os.stat(path)
+    except FileNotFoundError:
+        raise LabelerError(
+            f"{path} is missing; run `mvps doctor` to see what else is damaged."
+        ) from None
+    return f"{clip.sha256[:16]} {path.name} {stat.st_size} {stat.st_mtime_ns}"
+
+
+def _picture(path: Path) -> tuple[bytes, bytes]:
+    return path.read_bytes(), shrunk_picture(path)
+
+
+def _mask(workspace: Workspace, revision: Revision) -> tuple[bytes, bytes]:
+    mask = workspace.read(revision)
+    if mask_digest(mask) != revision.digest:
+        raise LabelerError(
+            f"{workspace.mask_path(revision)} was changed after it was recorded; "
+            "run `mvps doctor` and bring back a copy."
+        )
+    size = size_480p(mask.shape[1], mask.shape[0])
+    return encode_mask(mask), encode_mask(resize_mask(mask, size))

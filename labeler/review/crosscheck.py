@@ -1,0 +1,217 @@
+"""What a second and a third person say of masks is recorded, and comes to a verdict."""
+
+from datetime import datetime
+from enum import StrEnum
+
+import sqlalchemy as sa
+
+from labeler.clip import Clip
+from labeler.errors import LabelerError
+from labeler.mask import Mask
+from labeler.review.standing import (
+    STRICT,
+    Agreement,
+    Stage,
+    Standing,
+    Thresholds,
+    labeled_by,
+    standing,
+)
+from labeler.revision import Look, Provenance, Revision
+from labeler.workspace import tables
+from labeler.workspace.workspace import Workspace
+
+
+class Verdict(StrEnum):
+    """Whose of two masks is right."""
+
+    FIRST = "first"
+    SECOND = "second"
+
+
+def record_check(
+    workspace: Workspace,
+    clip: Clip,
+    frame: int,
+    mask: Mask,
+    person: str,
+    *,
+    look: Look = Look.CONFIRM,
+    judges: tuple[int, ...] | None = None,
+    reason: str = "",
+    thresholds: Thresholds = STRICT,
+    annotation: str = "",
+    submitted: datetime | None = None,
+) -> Standing:
+    """Record what a second person says of a key frame; where the two agree, the mask is accepted.
+
+    Args:
+        workspace: where the clip is.
+        clip: the clip.
+        frame: the key frame.
+        mask: theirs: the first one's as it was, or repaired; or one made without sight of it.
+        person: who they are.
+        look: what they were shown: CONFIRM, BLIND or AUDIT. The last only measures.
+        judges: the numbers of the masks they were shown; None is the one that counts now.
+        reason: why they reject the mask; then a third person has to look.
+        thresholds: from which agreement on the mask is accepted.
+        annotation: the annotation it came with, if any.
+        submitted: when; now, where nothing is said.
+
+    Returns:
+        Where the frame stands now.
+
+    Raises:
+        LabelerError: that person has masked the frame, there is no person's mask to confirm, or
+            the frame or the mask's size is wrong.
+    """
+    revisions = workspace.revisions(clip, frame)
+    if labeled_by(revisions) == person:
+        raise LabelerError(
+            f"{person} has masked {clip.name} frame {frame}; a check needs another person."
+        )
+    if look is Look.CONFIRM and judges is None:
+        judges = (_on_trial(clip, frame, standing(revisions)).number,)
+    workspace.record(
+        clip,
+        frame,
+        mask,
+        author=person,
+        provenance=Provenance.CHECKED,
+        annotation=annotation,
+        submitted=submitted,
+        look=look,
+        judges=judges or (),
+        reason=reason,
+    )
+    return judge(workspace, clip, frame, thresholds)
+
+
+def judge(
+    workspace: Workspace, clip: Clip, frame: int, thresholds: Thresholds = STRICT
+) -> Standing:
+    """Accept a key frame's mask if two people agree on it; a second time changes nothing.
+
+    Accepted is the second person's mask where they were shown the first one's and repaired it,
+    else the first one's.
+
+    Raises:
+        LabelerError: the file of a mask is missing or damaged.
+    """
+    found = standing(workspace.revisions(clip, frame))
+    first, second = found.first, found.second
+    if found.stage is not Stage.CONFLICT or first is None or second is None or second.reason:
+        return found
+    if not thresholds.met_by(agreement_of(workspace, first, second)):
+        return found
+    repaired = second if second.look is Look.CONFIRM else first
+    _accept(workspace, clip, first, second, repaired, second.author, second.look)
+    return standing(workspace.revisions(clip, frame))
+
+
+def judge_all(workspace: Workspace, clip: Clip, thresholds: Thresholds = STRICT) -> int:
+    """Judge every frame of a clip on which two people have been heard; return how many agree."""
+    agreed = 0
+    for frame, revisions in workspace.revisions_by_frame(clip).items():
+        if standing(revisions).stage is Stage.CONFLICT:
+            agreed += judge(workspace, clip, frame, thresholds).stage is Stage.ACCEPTED
+    return agreed
+
+
+def decide(
+    workspace: Workspace,
+    clip: Clip,
+    frame: int,
+    person: str,
+    verdict: Verdict | Mask,
+    reason: str = "",
+) -> Revision:
+    """Record the verdict of a third person on a frame in conflict; it is final.
+
+    Args:
+        workspace: where the clip is.
+        clip: the clip.
+        frame: the key frame.
+        person: who decides.
+        verdict: whose mask it is, or a third mask.
+        reason: why.
+
+    Returns:
+        The accepted mask.
+
+    Raises:
+        LabelerError: the frame is in no conflict, that person has looked at it before, or the
+            mask is damaged or of another size.
+    """
+    found = standing(workspace.revisions(clip, frame))
+    if found.stage is not Stage.CONFLICT or found.first is None or found.second is None:
+        raise LabelerError(
+            f"{clip.name} frame {frame} is in no conflict (it is {found.stage.value}); "
+            "`mvps review list` shows those that are."
+        )
+    if person in (found.first.author, found.second.author):
+        raise LabelerError(
+            f"{person} has masked or checked {clip.name} frame {frame}; a third person decides."
+        )
+    chosen = {Verdict.FIRST: found.first, Verdict.SECOND: found.second}
+    mask = chosen[verdict] if isinstance(verdict, Verdict) else verdict
+    return _accept(workspace, clip, found.first, found.second, mask, person, Look.DECIDE, reason)
+
+
+def agreement_of(workspace: Workspace, first: Revision, second: Revision) -> Agreement:
+    """How alike two masks of a frame are; computed once for the same pixels.
+
+    Raises:
+        LabelerError: the file of a mask is missing or damaged.
+    """
+    if first.digest == second.digest:
+        return Agreement(1.0, 1.0)
+    table = tables.agreements
+    key = {"first": first.digest, "second": second.digest}
+    with workspace.database.reading() as connection:
+        row = connection.execute(sa.select(table).filter_by(**key)).first()
+    if row is not None:
+        return Agreement(row.region, row.boundary)
+    found = Agreement.of(workspace.read(first), workspace.read(second))
+    with workspace.database.writing() as connection:
+        connection.execute(sa.delete(table).filter_by(**key))  # another process may be as far
+        connection.execute(sa.insert(table).values(**key, **vars(found)))
+    return found
+
+
+def _on_trial(clip: Clip, frame: int, found: Standing) -> Revision:
+    if found.first is None or not found.first.provenance.human:
+        raise LabelerError(
+            f"Nobody has masked {clip.name} frame {frame} yet, so there is nothing to check; "
+            "correct it first."
+        )
+    if found.stage is Stage.ACCEPTED:
+        raise LabelerError(
+            f"{clip.name} frame {frame} is accepted already; a correction (`mvps correct`) "
+            "makes it open to a check again."
+        )
+    return found.first
+
+
+def _accept(
+    workspace: Workspace,
+    clip: Clip,
+    first: Revision,
+    second: Revision,
+    accepted: Revision | Mask,
+    person: str,
+    look: Look,
+    reason: str = "",
+) -> Revision:
+    mask = workspace.read(accepted) if isinstance(accepted, Revision) else accepted
+    return workspace.record(
+        clip,
+        first.frame,
+        mask,
+        author=person,
+        provenance=Provenance.ACCEPTED,
+        submitted=first.created,  # what was submitted after it is judged anew
+        look=look,
+        judges=(first.number, second.number),
+        reason=reason,
+    )

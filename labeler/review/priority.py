@@ -1,0 +1,127 @@
+"""Which key frame to fix next: the one whose correction helps most.
+
+Three things count alike, each from 0 to 1: how unsure the network is of the frame; how far it is
+from the nearest frame that a person masked, since a correction helps its neighbours; and how
+different it looks from all those, since the network learns most from what it has not seen.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labeler.clip import Clip, frame_name
+from labeler.likeness import Looks, looks_of, read_looks, write_looks
+from labeler.revision import Revision
+
+if TYPE_CHECKING:
+    from labeler.workspace.workspace import Workspace
+
+FAR = 20
+"""So many key frames from the nearest one that a person masked, distance counts in full."""
+
+
+@dataclass(frozen=True)
+class NextFrame:
+    """A key frame to fix, and its priority, 0 to 1."""
+
+    clip: str
+    frame: int
+    priority: float
+
+
+def priorities(
+    uncertainties: Sequence[float], done: Sequence[bool], looks: Looks | None = None
+) -> NDArray[np.float64]:
+    """The priority of each key frame of a clip, 0 to 1; 0 where a person has masked it.
+
+    Args:
+        uncertainties: the network's of each key frame, 0 to 1; 1 where it has no mask yet.
+        done: whether a person has masked it.
+        looks: the frames' thumbnails, N x 256; None leaves out how they look.
+    """
+    doubts, masked = np.asarray(uncertainties, np.float64), np.asarray(done, np.bool_)
+    terms = [doubts, _distances(masked)]
+    if looks is not None:
+        terms.append(_novelties(masked, looks))
+    found = np.mean(terms, axis=0)
+    found[masked] = 0
+    return np.asarray(found)
+
+
+def key_frame_looks(workspace: "Workspace", clip: Clip, *, make: bool = True) -> Looks | None:
+    """The thumbnails of a clip's key frames, kept in the workspace's folder `looks`.
+
+    Args:
+        workspace: where the clip is.
+        clip: the clip.
+        make: read the pictures if there are none yet, some 10 ms each; else give None.
+
+    Raises:
+        LabelerError: a picture is missing or damaged.
+    """
+    path = workspace.root / "looks" / f"{clip.name}.npy"
+    if path.exists():
+        looks = read_looks(path)
+        if len(looks) == len(clip.key_frames):
+            return looks
+    if not make:
+        return None
+    frames = workspace.frames(clip).folder
+    looks = looks_of(frames / f"{frame_name(index)}.jpg" for index in clip.key_frames)
+    path.parent.mkdir(exist_ok=True)
+    write_looks(path, looks)
+    return looks
+
+
+def clip_priorities(
+    clip: Clip, current: Mapping[int, Revision], looks: Looks | None = None
+) -> dict[int, float]:
+    """The priority of each key frame of a clip, by what counts for them now."""
+    doubts, done = _standing(clip, current)
+    return dict(zip(clip.key_frames, priorities(doubts, done, looks).tolist(), strict=True))
+
+
+def next_frames(workspace: "Workspace", count: int = 5) -> list[NextFrame]:
+    """The frames to fix next, the first first, each as if those before it were fixed already."""
+    states = []
+    for clip in workspace.clips():
+        doubts, done = _standing(clip, workspace.current(clip))
+        if not all(done):
+            states.append((clip, doubts, done, key_frame_looks(workspace, clip, make=False)))
+    found: list[NextFrame] = []
+    best = [priorities(doubts, done, looks) for _, doubts, done, looks in states]
+    while len(found) < count and best and max(each.max() for each in best) > 0:
+        which = int(np.argmax([each.max() for each in best]))
+        clip, doubts, done, looks = states[which]
+        position = int(best[which].argmax())
+        found.append(NextFrame(clip.name, clip.key_frames[position], float(best[which][position])))
+        done[position] = True
+        best[which] = priorities(doubts, done, looks)
+    return found
+
+
+def _standing(clip: Clip, current: Mapping[int, Revision]) -> tuple[list[float], list[bool]]:
+    """How unsure the network is of each key frame, and which a person has masked."""
+    revisions = [current.get(frame) for frame in clip.key_frames]
+    done = [each is not None and each.provenance.human for each in revisions]
+    doubts = [1.0 if each is None else each.uncertainty or 0.0 for each in revisions]
+    return doubts, done
+
+
+def _distances(done: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """How far each frame is from the nearest one done, as a share of `FAR`, at most 1."""
+    if not done.any():
+        return np.ones(len(done))
+    steps = np.abs(np.arange(len(done))[:, None] - np.flatnonzero(done)).min(axis=1)
+    return np.asarray(np.minimum(steps / FAR, 1.0))
+
+
+def _novelties(done: NDArray[np.bool_], looks: Looks) -> NDArray[np.float64]:
+    """How unlike all frames done each frame is: 1 less their greatest correlation, at most 1."""
+    if not done.any():
+        return np.ones(len(done))
+    alike = (looks @ looks[done].T).max(axis=1)
+    return np.asarray(1 - np.clip(alike, 0, 1), np.float64)

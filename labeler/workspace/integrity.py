@@ -1,0 +1,194 @@
+"""Whether every row has its file and every file its row; and setting it right after a kill."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from labeler.clip import Clip, frame_name
+from labeler.errors import LabelerError
+from labeler.files import lock_if_dead
+from labeler.mask import mask_digest, read_mask, read_note
+from labeler.revision import Revision
+from labeler.workspace.rows import insert_clip, insert_revision
+from labeler.workspace.workspace import WITHDRAWN, Workspace
+
+
+def open_workspace(root: Path, database_url: str | None = None) -> tuple[Workspace, list[str]]:
+    """Open the workspace at `root` and set right what killed processes left; say what that was.
+
+    Raises:
+        LabelerError: `root` cannot be made, or the database cannot be opened.
+    """
+    workspace = Workspace(root, database_url)
+    return workspace, mend(workspace)
+
+
+def mend(workspace: Workspace) -> list[str]:
+    """Finish or undo what killed processes left half done; return a sentence for each.
+
+    Cheap enough for every start: it looks only at pending files and at the names of the clip
+    folders. Files of live processes are left alone.
+    """
+    notices = []
+    known = {clip.name for clip in workspace.clips()}
+    for folder in sorted((workspace.root / "clips").iterdir()):
+        if folder.name not in known:
+            with lock_if_dead(folder) as dead:
+                if dead:
+                    notices.extend(_adopt_clip(workspace, folder))
+    for path in sorted(workspace.pending.iterdir()):
+        with lock_if_dead(path) as dead:
+            if not dead:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path)
+                notices.append(
+                    "Removed what an interrupted `mvps add` or `mvps import` had left; "
+                    "run it again."
+                )
+            else:
+                notices.extend(_finish_mask(workspace, path))
+    return notices
+
+
+def adopt_masks(workspace: Workspace, clip: Clip) -> list[str]:
+    """Make mask files known that have no row, by the note inside them; a sentence for each."""
+    notices = []
+    with workspace.database.writing() as connection:  # a mask in the middle of `record` is not seen
+        known = {(r.frame, r.number) for r in workspace.revisions(clip)}
+        for path, revision in _masks_below(workspace.clip_folder(clip.name)):
+            if revision is None:
+                notices.append(_not_ours(path))
+            elif (revision.frame, revision.number) not in known:
+                insert_revision(connection, revision)
+                notices.append(f"Took in {path} ({revision.provenance.name.lower()}).")
+    return notices
+
+
+def faults(workspace: Workspace, *, deep: bool = False) -> list[str]:
+    """What is missing or damaged in a workspace, a sentence each; nothing is changed.
+
+    Args:
+        workspace: the one to look at.
+        deep: also read every mask and compare it with its digest.
+    """
+    found = []
+    for clip in workspace.clips():
+        folder = workspace.clip_folder(clip.name)
+        present = {path.name for path in (folder / "frames").glob("*.jpg")}
+        missing = [
+            name
+            for index in range(clip.frame_count)
+            if (name := f"{frame_name(index)}.jpg") not in present
+        ]
+        if missing:
+            found.append(
+                f"{folder / 'frames' / missing[0]} is missing ({len(missing)} frames in all); "
+                f"bring the folder back from a copy."
+            )
+        revisions = workspace.revisions(clip)
+        known = {workspace.mask_path(revision) for revision in revisions}
+        on_disk = set((folder / "masks").glob("*/*.png"))
+        found += [
+            f"{path} is missing; bring it back from a copy." for path in sorted(known - on_disk)
+        ]
+        found += [
+            f"{path} has no row; `mvps doctor --mend` takes it in."
+            for path in sorted(on_disk - known)
+        ]
+        if deep:
+            found += _damaged(
+                workspace, [r for r in revisions if workspace.mask_path(r) in on_disk]
+            )
+    return found
+
+
+def _damaged(workspace: Workspace, revisions: list[Revision]) -> list[str]:
+    found = []
+    for revision in revisions:
+        try:
+            digest = mask_digest(workspace.read(revision))
+        except LabelerError as error:
+            found.append(str(error))
+        else:
+            if digest != revision.digest:
+                path = workspace.mask_path(revision)
+                found.append(f"{path} was changed after it was recorded; bring back a copy.")
+    return found
+
+
+def _adopt_clip(workspace: Workspace, folder: Path) -> list[str]:
+    """Make a whole clip folder known that has no row: its process was killed just before."""
+    try:
+        clip = Clip.from_json((folder / "clip.json").read_text())
+    except (OSError, ValueError, KeyError, TypeError):
+        return [f"{folder} is no clip of ours and was left alone; move it elsewhere."]
+    if clip.name != folder.name or not (folder / "frames").is_dir():
+        return [f"{folder} does not hold clip {clip.name!r} and was left alone; move it elsewhere."]
+    with workspace.database.writing() as connection:
+        if clip.name in {known.name for known in workspace.clips()}:
+            return []  # its process has finished since
+        found = list(_masks_below(folder))
+        masks = [revision for _, revision in found if revision is not None]
+        insert_clip(connection, clip, masks)
+    notices = [
+        f"Took in clip {clip.name} with {len(masks)} masks, which the database did not know."
+    ]
+    foreign = [path for path, revision in found if revision is None]
+    return notices + [_not_ours(path) for path in foreign]
+
+
+def _masks_below(clip_folder: Path) -> Iterator[tuple[Path, Revision | None]]:
+    """Every mask file of a clip with what it says of itself; None if not whole or not ours."""
+    for path in sorted((clip_folder / "masks").glob("*/*.png")):
+        revision = _revision_of(path)
+        if revision is not None and path.with_suffix(WITHDRAWN).exists():
+            revision = replace(revision, withdrawn=True)
+        yield path, revision
+
+
+def _not_ours(path: Path) -> str:
+    return f"{path} is no mask of ours and was left alone; move it elsewhere."
+
+
+def _finish_mask(workspace: Workspace, pending: Path) -> list[str]:
+    """Record a pending mask that is whole; say what happened, if anything."""
+    draft = _revision_of(pending)
+    if draft is None:
+        pending.unlink()
+        return ["Dropped a mask that a killed process had not finished writing."]
+    name = f"{draft.clip} frame {draft.frame} ({draft.provenance.name.lower()})"
+    try:
+        clip = workspace.clip(draft.clip)
+    except LabelerError:
+        return [f"{pending} is a mask of {name}, a clip that is not here; it was left alone."]
+    numbers = {revision.number for revision in workspace.revisions(clip, draft.frame)}
+    masks = workspace.clip_folder(clip.name) / "masks" / frame_name(draft.frame)
+    for path in masks.glob("*.png"):
+        if path.samefile(pending):
+            number = int(path.stem)
+            if number not in numbers:
+                with workspace.database.writing() as connection:
+                    insert_revision(connection, replace(draft, number=number))
+            break
+    else:
+        number = 0
+        workspace.adopt_mask(pending, draft)
+    pending.unlink()
+    return (
+        []
+        if number in numbers
+        else [f"Finished recording the mask of {name}, which a killed process had begun."]
+    )
+
+
+def _revision_of(path: Path) -> Revision | None:
+    """What a mask file says of itself, numbered by its name; None if not whole or not ours."""
+    note = read_note(path)
+    number = int(path.stem) if path.stem.isdecimal() else 0
+    try:
+        read_mask(path)
+        return None if note is None else Revision.from_note(note, number)
+    except LabelerError:
+        return None

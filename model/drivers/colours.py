@@ -1,0 +1,212 @@
+"""Colours of people and of what is around them, by which a network's masks are sharpened.
+
+A network says where somebody is, on cells of several pixels. Which of these pixels are somebody is
+told well by their colours: those that the network is sure of in the frame, and those that a person
+masked in its references. So each pixel's probability is multiplied by how much more often its
+colour is seen in people than around them (as in GrabCut: Rother et al. 2004, with histograms in
+place of mixtures), and neighbours of like colours then agree (mean field, Krähenbühl and Koltun
+2011, with the guided filter of He et al. 2010 in place of theirs).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+from scipy.special import expit, logit
+
+from labeler.clip import Frames, Image
+from labeler.reference import Reference, ReferenceBook
+from model.drivers.cache import Kept
+from model.segmenter import THRESHOLD, Segmentation, Segmenter, uncertainty_of
+from model.window import close_up_of
+
+BINS = 48
+"""Of lightness and of both axes of colour (CIE L*a*b* without the outer quarters of a* and b*)."""
+
+RARE = 1e-6
+"""Added to how often a colour is seen, so that one never seen says little."""
+
+MOST = 3.0
+"""The most that a colour says, as the logarithm of a ratio."""
+
+LEAST = 1e-2
+"""The least probability that a network is believed: it may have missed an arm altogether."""
+
+OWN_WEIGHT, REFERENCE_WEIGHT = 1.3, 2.5
+"""How much colours count beside the network, without and with masks that a person made."""
+
+REFERENCE_SHARE = 30.0
+"""How much more the colours of references count than those of the frame itself."""
+
+ROUNDS = 2
+"""How often colours are counted, each time by what the last ones said."""
+
+AGREEMENT, AGREEMENT_ROUNDS = 4.0, 3
+"""How much neighbours count, and how often they are asked."""
+
+RADIUS, EVEN = 4, 1e-3
+"""Of a neighbourhood, in pixels; and the variance of lightness, 0 to 1, below which it is even."""
+
+LARGEST = 400
+"""The side, in pixels, of what is looked at: of a larger close-up a smaller picture is made."""
+
+KEPT = 32
+
+Probability = NDArray[np.float32]
+T = TypeVar("T", np.uint8, np.float32)
+
+
+@dataclass(frozen=True)
+class Colours:
+    """How much of a picture has each colour, in people and around them; both BINS^3 float32."""
+
+    people: NDArray[np.float32]
+    around: NDArray[np.float32]
+
+    @property
+    def ratios(self) -> NDArray[np.float32]:
+        """What each colour says for people, as the logarithm of a ratio, within -MOST and MOST."""
+        people, around = (
+            gaussian_filter(counted / max(float(counted.sum()), RARE), 1.0)
+            for counted in (self.people, self.around)
+        )
+        ratios = np.log((people + RARE) / (around + RARE))
+        return np.asarray(ratios.clip(-MOST, MOST), np.float32)
+
+
+def colours_of(bins: NDArray[np.int32], probability: NDArray[np.floating]) -> Colours:
+    """Count colours.
+
+    Args:
+        bins: which of them each pixel has, see `bins_of`.
+        probability: that it is somebody, of the same shape.
+    """
+    flat = np.asarray(probability, np.float64).ravel() / bins.size
+    shape = (BINS, BINS, BINS)
+    people, both = (
+        np.bincount(bins.ravel(), weights, BINS**3).reshape(shape).astype(np.float32)
+        for weights in (flat, np.full(bins.size, 1 / bins.size))
+    )
+    return Colours(people, (both - people).clip(min=0))
+
+
+def bins_of(image: Image) -> NDArray[np.int32]:
+    """Number each pixel's colour, 0 to BINS^3 - 1; H x W for H x W x 3 uint8 in BGR."""
+    lab = cv2.cvtColor(image, cv2.COLOR_BGR2LAB).astype(np.int32)
+    parts = lab * (BINS, 2 * BINS, 2 * BINS) // 256 - (0, BINS // 2, BINS // 2)
+    numbers = parts.clip(0, BINS - 1) @ (BINS * BINS, BINS, 1)
+    return np.asarray(numbers, np.int32)
+
+
+def sharpened(
+    image: Image, probability: Probability, references: Sequence[Colours] = ()
+) -> Probability:
+    """Sharpen the probabilities of a frame by colours, in the close-up of whoever is in it.
+
+    Args:
+        image: H x W x 3 uint8 in BGR.
+        probability: of portrait, H x W in [0, 1]; beyond the close-up it is kept.
+        references: colours of frames that a person masked, each of its own close-up.
+
+    Returns:
+        The probability, H x W float32.
+    """
+    window = close_up_of(probability >= THRESHOLD)
+    if window is None:
+        return probability
+    whole = probability[window.pixels]
+    near, said = _smaller(image[window.pixels]), _smaller(whole)
+    bins, weight = bins_of(near), REFERENCE_WEIGHT if references else OWN_WEIGHT
+    grey = np.asarray(cv2.cvtColor(near, cv2.COLOR_BGR2GRAY) / 255, np.float32)
+    network = logit(said.clip(LEAST, 1 - LEAST))
+    for _ in range(ROUNDS):
+        ratios = _together(colours_of(bins, said), references).ratios.ravel()[bins]
+        both = np.asarray(network + weight * cv2.GaussianBlur(ratios, (0, 0), 1.0), np.float32)
+        said = _sigmoid(both)
+        for _ in range(AGREEMENT_ROUNDS):
+            said = _sigmoid(both + AGREEMENT * (2 * _smoothed(said, grey) - 1))
+    found = probability.copy()
+    found[window.pixels] = cv2.resize(said, whole.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return found
+
+
+class ColourSegmenter:
+    """An engine whose masks are sharpened by colours.
+
+    Args:
+        engine: says where people are; its version names the weights of both.
+    """
+
+    def __init__(self, engine: Segmenter) -> None:
+        self.engine = engine
+        self.model_version = engine.model_version
+        self._kept: Kept[Colours] = Kept(KEPT)
+
+    def segment(
+        self, frames: Frames, targets: Sequence[int], references: ReferenceBook
+    ) -> Iterator[Segmentation]:
+        """Yield one segmentation for each target frame; see `Segmenter.segment`."""
+        for found in self.engine.segment(frames, targets, references):
+            if references.corrected(found.frame) is not None:
+                yield found
+                continue
+            told = found.seeds or references.references_for(found.frame)
+            known = [self._colours(frames, each) for each in told if each.load is not None]
+            probability = sharpened(frames[found.frame], found.probability, known)
+            # Colours make all pixels sure; the network is asked as well how sure it is of these.
+            both = np.asarray((found.probability + probability) / 2, np.float32)
+            doubt = uncertainty_of(both, probability >= THRESHOLD)
+            yield replace(found, probability=probability, uncertainty=doubt)
+
+    def _colours(self, frames: Frames, reference: Reference) -> Colours:
+        key = (frames.key, reference.frame, reference.digest)
+        return self._kept.or_make(
+            key, lambda: _colours_of_reference(frames[reference.frame], reference)
+        )
+
+
+def _colours_of_reference(image: Image, reference: Reference) -> Colours:
+    mask = reference.mask
+    assert mask is not None
+    window = close_up_of(mask)
+    if window is not None:
+        image, mask = image[window.pixels], mask[window.pixels]
+    return colours_of(bins_of(_smaller(image)), _smaller(mask.astype(np.float32)))
+
+
+def _together(own: Colours, references: Sequence[Colours]) -> Colours:
+    share = REFERENCE_SHARE / max(len(references), 1)
+    people = own.people + share * sum((each.people for each in references), np.float32(0))
+    around = own.around + share * sum((each.around for each in references), np.float32(0))
+    return Colours(people, around)
+
+
+def _smoothed(probability: Probability, grey: NDArray[np.float32]) -> Probability:
+    """Smooth a probability but not over edges of lightness (guided filter, eq 5, 6 and 8)."""
+
+    def mean(x: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(cv2.boxFilter(x, -1, (2 * RADIUS + 1, 2 * RADIUS + 1)), np.float32)
+
+    grey_mean, mean_probability = mean(grey), mean(probability)
+    covariance = mean(grey * probability) - grey_mean * mean_probability
+    slope = covariance / (mean(grey * grey) - grey_mean**2 + EVEN)
+    smoothed = mean(slope) * grey + mean(mean_probability - slope * grey_mean)
+    return np.asarray(smoothed, np.float32)
+
+
+def _sigmoid(logits: NDArray[np.floating]) -> Probability:
+    return np.asarray(expit(logits), np.float32)
+
+
+def _smaller(picture: NDArray[T]) -> NDArray[T]:
+    """The same picture with no side longer than LARGEST."""
+    longest = max(picture.shape[:2])
+    if longest <= LARGEST:
+        return picture
+    width, height = (max(1, round(n * LARGEST / longest)) for n in picture.shape[1::-1])
+    smaller = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(smaller, picture.dtype)

@@ -1,0 +1,111 @@
+"""Looks at frames, whole or closely, and keeps what a network says of them."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Generic, Protocol, Self, TypeVar
+
+import cv2
+import numpy as np
+import torch
+
+from labeler.clip import Frames, Image
+from model.engines.pdnet.features import to_input
+from model.nn.precision import precision
+from model.window import Window
+
+
+@dataclass(frozen=True)
+class View:
+    """One look at a frame: at a window of it, and squashed to a square of `side` pixels."""
+
+    frame: int
+    side: int
+    window: Window | None = None
+
+
+class Batched(Protocol):
+    """The features of a batch of frames."""
+
+    @property
+    def nbytes(self) -> int:
+        """The memory they need, in bytes."""
+
+    def __getitem__(self, index: slice, /) -> Self: ...
+
+
+F = TypeVar("F", bound=Batched)
+
+
+@dataclass(frozen=True)
+class Encoded(Generic[F]):
+    """The features of one view, a batch of 1, and the (height, width) of what was looked at."""
+
+    features: F
+    size: tuple[int, int]
+
+
+class Encoder(Generic[F]):
+    """Encodes views; those seen last are kept, so that none is encoded again soon.
+
+    Args:
+        encode: the network's part that says what can be said of B x 3 x H x W images.
+        device: where to compute, see `model.nn.precision`.
+        cache_bytes: how much of the features to keep.
+    """
+
+    def __init__(
+        self, encode: Callable[[torch.Tensor], F], device: torch.device, cache_bytes: int
+    ) -> None:
+        self._encode = encode
+        self._device = device
+        self._limit = cache_bytes
+        self._size = 0
+        self._kept: OrderedDict[tuple[str, View], Encoded[F]] = OrderedDict()
+        self._readers = ThreadPoolExecutor(2, thread_name_prefix="frames")
+
+    @property
+    def kept_bytes(self) -> int:
+        """The memory that the features need which are kept, at most `cache_bytes`."""
+        return self._size
+
+    def encode(self, frames: Frames, views: Sequence[View]) -> list[Encoded[F]]:
+        """The features of views of one side, encoding together those that are not kept."""
+        found: dict[View, Encoded[F]] = {}
+        for view in views:
+            kept = self._kept.get((frames.key, view))
+            if kept is not None:
+                self._kept.move_to_end((frames.key, view))
+                found[view] = kept
+        missing = [view for view in dict.fromkeys(views) if view not in found]
+        if missing:
+            images = list(self._readers.map(lambda view: _seen(frames, view), missing))
+            squashed = np.stack(
+                [_squash(image, view.side) for image, view in zip(images, missing, strict=True)]
+            )
+            with precision(self._device):
+                pixels = to_input(torch.from_numpy(squashed).to(self._device))
+                features = self._encode(pixels.to(memory_format=torch.channels_last))
+            for position, (view, image) in enumerate(zip(missing, images, strict=True)):
+                size = (image.shape[0], image.shape[1])
+                found[view] = Encoded(features[position : position + 1], size)
+                self._keep((frames.key, view), found[view])
+        return [found[view] for view in views]
+
+    def _keep(self, key: tuple[str, View], encoded: Encoded[F]) -> None:
+        self._kept[key] = encoded
+        self._size += encoded.features.nbytes
+        while self._size > self._limit:
+            _, oldest = self._kept.popitem(last=False)
+            self._size -= oldest.features.nbytes
+
+
+def _seen(frames: Frames, view: View) -> Image:
+    image = frames[view.frame]
+    return image if view.window is None else image[view.window.pixels]
+
+
+def _squash(image: Image, side: int) -> Image:
+    way = cv2.INTER_AREA if min(image.shape[:2]) > side else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, (side, side), interpolation=way), np.uint8)

@@ -1,0 +1,1 @@
+"""GAM, the carrier with a generative appearance memory."""

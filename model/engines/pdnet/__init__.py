@@ -1,0 +1,1 @@
+"""PDNet, the part-decoupling network."""

@@ -1,0 +1,81 @@
+"""How PDNet learns: from targets with their references, and from images by themselves."""
+
+import torch
+
+from model.engines.pdnet.features import ReferenceFeatures, cell_average, to_input
+from model.engines.pdnet.losses import Labelled, Losses, PDNetLoss
+from model.engines.pdnet.network import PDNet
+from model.nn.precision import precision
+from model.nn.resnet import ResNet
+from model.samples.sample import Batch
+from model.training.learner import Groups, parameter_groups, without
+from model.training.recipe import Recipe
+
+BASIS_RATE = 1e-2
+"""Learning rate of the semantic loss's basis, which is no part of the network."""
+
+
+class PDNetLearner:
+    """PDNet in training, see `Learner`.
+
+    Args:
+        network: with its first weights.
+        recipe: with which losses, and how fast.
+    """
+
+    def __init__(self, network: PDNet, recipe: Recipe) -> None:
+        self.network, self.recipe = network, recipe
+        self.loss = PDNetLoss(network.config.parts, network.body, recipe.losses)
+
+    @property
+    def bodies(self) -> tuple[ResNet]:
+        """The backbone."""
+        return (self.network.body,)
+
+    def groups(self) -> dict[str, Groups]:
+        """One for each kind of step: a switched-off parameter would keep moving by momentum."""
+        recipe, network = self.recipe, self.network
+        body = list(network.body.parameters())
+        encoder = [*network.pyramid.parameters(), *network.sides.parameters()]
+        rest = without(network.parameters(), body)
+        basis = {"params": list(self.loss.parameters()), "maximum": BASIS_RATE, "weight_decay": 0.0}
+        decay = recipe.weight_decay
+        return {
+            "video": [
+                *parameter_groups(body, recipe.backbone_rate, decay),
+                *parameter_groups(rest, recipe.rate, decay, recipe.scalar_rate),
+                *([basis] if basis["params"] else []),
+            ],
+            "image": [*parameter_groups([*body, *encoder], recipe.image_rate, decay)],
+        }
+
+    def losses(self, batch: Batch, ramp: float) -> Losses:
+        """Compute the losses of targets with references, or of images by themselves."""
+        count = batch.given.shape[1]
+        device = batch.images.device
+        images = torch.cat([batch.images, batch.reference_images.flatten(0, 1)])
+        with precision(device):
+            pixels = to_input(images)
+            # Together, so that batch statistics are of targets and references alike.
+            features = self.network.encode(pixels, auxiliary=True)
+            if not count:
+                return self.loss.image_loss(features, batch.masks)
+            size = (features.saliency.shape[-2], features.saliency.shape[-1])
+            targets, references = features[: len(batch)], features[len(batch) :]
+            guides = cell_average(batch.guides, size)
+            output = self.network.decode(
+                targets, ReferenceFeatures(references, guides, batch.given, batch.distance)
+            )
+            found: Losses = self.loss(
+                Labelled(pixels[: len(batch)], targets, batch.masks, batch.portrait),
+                Labelled(
+                    pixels[len(batch) :],
+                    references,
+                    batch.reference_masks.flatten(0, 1),
+                    batch.portrait.repeat_interleave(count),
+                ),
+                output,
+                batch.given,
+                ramp,
+            )
+            return found

@@ -1,0 +1,1 @@
+"""Bodies and blocks that networks are built of, and how they compute."""

@@ -1,0 +1,1 @@
+"""Training samples: how pictures and clips become batches."""

@@ -1,0 +1,1 @@
+"""The whole circle of labelling and retraining, simulated on a labelled dataset."""

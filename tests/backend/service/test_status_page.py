@@ -1,0 +1,165 @@
+"""What people see and decide: the status page, the figures, the questions."""
+
+import html
+import json
+import time
+
+import numpy as np
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from backend.store.facts import MODEL_VERSION, STUDIO, WORKER_ALIVE
+from backend.store.inbox import EventState
+from backend.store.jobs import Job, JobLog, Kind
+from tests.backend.callers import EMPTY, SECRETS, basic
+from tests.backend.webhooks import submission
+from tests.workspaces import square
+
+# People look
+
+
+def page(client):
+    answer = client.get("/", headers=basic())
+    assert answer.status_code == 200
+    return answer.text
+
+
+def test_the_status_page_shows_clips_questions_and_refusals(
+    client, service, half_done, submissions
+):
+    assert "not running" in page(client)
+    assert "not connected" in page(client)
+    service.inbox.put(submission(EMPTY, annotation=1))
+    service.inbox.put(submission(square(1), clip="<script>alert(1)</script>", annotation=2))
+    submissions.take_all()
+    service.facts.tell(WORKER_ALIVE, "")
+    service.facts.tell(MODEL_VERSION, "net-3")
+    service.facts.tell(STUDIO, "")
+    service.queue.ask(Job(Kind.PUBLISH, "walk"))
+    log = JobLog(service.workspace.database)
+    log.began("1", Job(Kind.REFRESH, "walk"))
+    log.ended("1", "the disk is full")
+    log.began("2", Job(Kind.MASK, "walk", 10))
+    log.progress(3, 8)
+    shown = page(client)
+    assert "<td>walk</td>" in shown
+    assert "2 predicted, 1 missing" in shown
+    assert "128x96, landscape" in shown
+    assert 'title="the short side is 96 pixels, of at least 720">short-side broken<' in shown
+    assert "motion not judged yet" in shown
+    (asking,) = service.inbox.listed(EventState.ASKING)
+    assert f'action="/events/{asking.id}/confirm"' in shown
+    assert f'action="/events/{asking.id}/dismiss"' in shown
+    (refused,) = service.inbox.listed(EventState.REFUSED)
+    assert html.escape(refused.note) in shown.replace("&#39;", "&#x27;")
+    assert "<script" not in shown
+    for said in ("at work", "net-3", "1 publish", "the disk is full", "running (3 of 8)"):
+        assert said in shown
+    service.facts.tell(STUDIO, "Label Studio does not answer")
+    assert "Label Studio does not answer" in page(client)
+
+
+def test_the_status_page_says_when_there_are_no_clips(client):
+    assert "No clips yet" in page(client)
+
+
+def test_nothing_that_anybody_may_read_holds_a_secret(client, ask, half_done):
+    ask("/setup", {"project": "1", "schema": "<View/>", "access_token": "studio-token"})
+    ask("/webhook", submission(square(1)))
+    answers = [client.get(path, headers=basic()).text for path in ("/", "/metrics", "/health")]
+    answers += [client.get("/").text, json.dumps(ask("/webhook", {"action": "x"}))]
+    for text in answers:
+        for secret in (SECRETS.password, SECRETS.webhook_secret, "studio-token"):
+            assert secret not in text
+
+
+def test_the_figures_are_prometheus_text(client, service, half_done, submissions):
+    def figures():
+        answer = client.get("/metrics", headers=basic())
+        assert answer.headers["Content-Type"].startswith("text/plain; version=")
+        return {
+            (sample.name, *sample.labels.values()): sample.value
+            for family in text_string_to_metric_families(answer.text)
+            for sample in family.samples
+        }
+
+    before = figures()
+    assert before["mvps_predictions_total",] == 2
+    assert before["mvps_key_frames", "predicted"] == 2
+    assert before["mvps_key_frames", "corrected"] == before["mvps_references",] == 1
+    assert before["mvps_queue_age_seconds",] == before["mvps_prelabel_iou_count",] == 0
+    service.inbox.put(submission(square(5)))
+    service.inbox.put(submission(EMPTY, annotation=8, frame=0))
+    service.queue.ask(Job(Kind.TAKE))
+    service.queue.ask(Job(Kind.PUBLISH, "walk"), delay=60)
+    time.sleep(0.05)
+    asked = figures()
+    assert asked["mvps_events", "pending"] == 2
+    assert 0.05 <= asked["mvps_queue_age_seconds",] < 60
+    assert [asked["mvps_queue_depth", kind] for kind in ("take", "publish", "mask")] == [1, 1, 0]
+    submissions.take_all()
+    log = JobLog(service.workspace.database)
+    log.began("1", Job(Kind.TAKE))
+    log.ended("1", "it failed")
+    after = figures()
+    assert [after["mvps_events", state] for state in ("pending", "done", "asking")] == [0, 1, 1]
+    assert after["mvps_key_frames", "confirmed"] == 1
+    assert after["mvps_references",] == 2
+    assert after["mvps_prelabel_iou_count",] == after["mvps_prelabel_iou_sum",] == 1
+    assert after["mvps_failed_jobs",] == 1
+
+
+# People decide
+
+
+@pytest.fixture
+def asking(service, half_done, submissions):
+    service.inbox.put(submission(EMPTY))
+    submissions.take_all()
+    (event,) = service.inbox.listed(EventState.ASKING)
+    return event
+
+
+@pytest.mark.parametrize(
+    ("decision", "area"), [("confirm", 0), ("dismiss", np.count_nonzero(square(5)))]
+)
+def test_a_decision_is_taken_up(client, service, half_done, submissions, asking, decision, area):
+    own = {"Origin": "http://localhost"}
+    path = f"/events/{asking.id}/{decision}"
+    answer = client.post(path, headers=basic() | own)
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/")
+    assert service.queue.waiting() == [Job(Kind.TAKE)]
+    submissions.take_all()
+    assert service.workspace.current(half_done)[5].area == area
+    assert f"/events/{asking.id}/" not in page(client)
+    assert client.post(path, headers=basic()).status_code == 303  # a second click
+    submissions.take_all()
+    assert service.workspace.current(half_done)[5].area == area
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://evil.example",
+        "https://localhost.evil.example",
+        "http://localhost:8080",
+        "null",
+        "",
+        "localhost://evil.example",
+    ],
+)
+def test_no_other_page_can_decide(client, service, asking, origin):
+    for decision in ("confirm", "dismiss"):
+        path = f"/events/{asking.id}/{decision}"
+        assert client.post(path, headers=basic() | {"Origin": origin}).status_code == 403
+    assert service.inbox.get(asking.id).state is EventState.ASKING
+
+
+def test_only_what_is_asked_can_be_decided(client, service, asking):
+    assert client.post("/events/99/confirm", headers=basic()).status_code == 400
+    assert client.post(f"/events/{asking.id}/delete", headers=basic()).status_code == 404
+    assert client.get(f"/events/{asking.id}/confirm", headers=basic()).status_code == 405
+    service.inbox.put(submission(square(1), annotation=9))
+    (pending,) = service.inbox.pending()
+    assert client.post(f"/events/{pending.id}/dismiss", headers=basic()).status_code == 303
+    assert service.inbox.get(pending.id).state is EventState.PENDING

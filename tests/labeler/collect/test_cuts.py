@@ -1,0 +1,102 @@
+"""Planted cuts are found where they are, and nothing else is taken for one."""
+
+from fractions import Fraction
+from itertools import accumulate
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from labeler.collect.cuts import CutFinder
+from labeler.collect.video import sample_frames
+from tests.labeler.shots import dissolve, shot
+
+
+def cuts_in(pictures, rate=30):
+    finder = CutFinder(Fraction(rate))
+    for picture in pictures:
+        finder.see(picture)
+    return finder.cuts()
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    lengths=st.lists(st.integers(16, 40), min_size=1, max_size=4),
+    speed=st.integers(0, 8),
+    seed=st.integers(0, 2**16),
+)
+def test_hard_cuts_are_found_to_the_frame(lengths, speed, seed):
+    pictures = [
+        picture
+        for number, length in enumerate(lengths)
+        for picture in shot(5 * seed + number, length, speed)
+    ]
+    assert cuts_in(pictures) == tuple(accumulate(lengths))[:-1]
+
+
+@pytest.mark.parametrize("length", [3, 6, 12, 20])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_dissolve_is_found_near_its_middle(length, seed):
+    pictures = dissolve(shot(2 * seed, 60), shot(2 * seed + 1, 60), length)
+    (found,) = cuts_in(pictures)
+    assert abs(found - (60 - length / 2)) <= 2 + length / 4
+
+
+def test_a_fade_through_black_is_found():
+    one, other = shot(1, 60), shot(2, 60)
+    black = [np.zeros_like(one[0])] * 20
+    assert cuts_in(dissolve(dissolve(one, black, 10), other, 10))
+
+
+@pytest.mark.parametrize("length", [1, 2, 4])
+@pytest.mark.parametrize("speed", [0, 2])
+def test_a_flash_is_no_cut(length, speed):
+    pictures = shot(3, 80, speed)
+    for n in range(40, 40 + length):
+        pictures[n] = cv2.add(pictures[n], (150, 150, 150, 0))
+    assert cuts_in(pictures) == ()
+
+
+@pytest.mark.parametrize("speed", [0, 1, 4, 12])
+def test_one_shot_has_no_cut(speed):
+    assert cuts_in(shot(4, 120, speed)) == ()
+
+
+def test_a_cut_after_a_flash_is_found():
+    pictures = [*shot(5, 60), *shot(6, 60)]
+    pictures[40] = cv2.add(pictures[40], (150, 150, 150, 0))
+    assert cuts_in(pictures) == (60,)
+
+
+def test_a_slow_video_is_looked_at_in_seconds():
+    pictures = dissolve(shot(7, 40), shot(8, 40), 5)
+    (found,) = cuts_in(pictures, rate=10)
+    assert 34 <= found <= 41
+    assert cuts_in(shot(9, 60, 12), rate=10) == ()
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 5])
+def test_a_few_frames_have_no_cut(count):
+    assert cuts_in(shot(1, count)) == ()
+
+
+def test_real_clips_of_one_shot(shared_data):
+    """The camera follows fast people in the first and stands still in the second."""
+    for name in ("swing", "breakdance-flare"):
+        folder = shared_data / "video" / "JPEGImages" / "480p" / name
+        pictures = [cv2.imread(str(path)) for path in sorted(folder.glob("*.jpg"))]
+        assert cuts_in(pictures, 24) == ()
+    juggle = shared_data / "clips" / "juggle_720p.mp4"
+    assert cuts_in((frame.image for frame in sample_frames(juggle)), 24) == ()
+
+
+def test_a_cut_between_real_clips(shared_data):
+    folder = shared_data / "video" / "JPEGImages" / "480p"
+    pictures = [
+        cv2.imread(str(path))
+        for name in ("swing", "lucia", "tennis")
+        for path in sorted((folder / name).glob("*.jpg"))
+    ]
+    assert cuts_in(pictures, 24) == (60, 130)

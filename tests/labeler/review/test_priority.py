@@ -1,0 +1,67 @@
+"""Which frames are to be fixed next."""
+
+import numpy as np
+import pytest
+
+from labeler.review.priority import (
+    FAR,
+    clip_priorities,
+    key_frame_looks,
+    next_frames,
+    priorities,
+)
+from tests.accepted import accepted_clip, figure
+
+HERE, THERE = np.eye(256, dtype=np.float32)[:2]
+
+
+def test_what_counts():
+    untouched = priorities([0.2, 0.8], [False, False])
+    assert untouched.tolist() == pytest.approx([0.6, 0.9])  # nothing is done: all are far
+    one_done = priorities([0.2, 0.2, 0.2, 0.8], [True, False, False, False])
+    assert one_done[0] == 0
+    assert one_done[1] == pytest.approx((0.2 + 1 / FAR) / 2)
+    assert one_done[3] == one_done.max()
+    looks = np.stack([HERE, HERE, THERE, (HERE + THERE) / np.sqrt(2)])
+    seen = priorities([0.2] * 4, [True, False, False, False], looks)
+    assert np.argsort(seen).tolist() == [0, 1, 3, 2]  # the least like what is done comes first
+    assert seen[2] == pytest.approx((0.2 + 2 / FAR + 1) / 3)
+    assert priorities([0.0], [False], HERE[None])[0] == pytest.approx(2 / 3)
+    assert not priorities([0.5, 1], [True, True], looks[:2]).any()
+
+
+def test_the_next_frames_are_not_neighbours_of_each_other(workspace):
+    long, short = (
+        accepted_clip(workspace, name, 1 + len(name), masked=False) for name in ("a", "bb")
+    )
+    for clip in (long, short):
+        for frame in clip.key_frames:
+            workspace.record_prediction(
+                clip, frame, figure(frame, 1), model_version="m", references="r", uncertainty=0.4
+            )
+        assert key_frame_looks(workspace, clip, make=False) is None
+        key_frame_looks(workspace, clip)
+    found = next_frames(workspace, 4)
+    assert [each.clip for each in found[:2]] == ["a", "bb"]  # one in each clip, then the rest
+    assert found[0].priority > found[2].priority > 0
+    assert len({(each.clip, each.frame) for each in found}) == 4
+    assert len(next_frames(workspace, 99)) == 6
+    current = workspace.current(long)
+    assert clip_priorities(long, current)[0] == pytest.approx(0.7)
+
+    for frame in long.key_frames:
+        workspace.record(long, frame, figure(frame, 1), author="ann")
+    assert {each.clip for each in next_frames(workspace, 9)} == {"bb"}
+    for frame in short.key_frames:
+        workspace.record(short, frame, figure(frame, 1), author="ann")
+    assert next_frames(workspace) == []
+
+
+def test_thumbnails_are_made_once(workspace):
+    clip = accepted_clip(workspace, "walk", 1)
+    first = key_frame_looks(workspace, clip)
+    assert first.shape == (3, 256)
+    (workspace.clip_folder("walk") / "frames" / "00005.jpg").unlink()
+    again = key_frame_looks(workspace, clip)
+    assert np.allclose(first, again, atol=1e-3)
+    assert np.allclose((first @ first.T).diagonal(), 1, atol=1e-5)
