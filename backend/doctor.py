@@ -20,7 +20,7 @@ from labeler.workspace.integrity import adopt_masks, faults, open_workspace
 from labeler.workspace.workspace import Workspace
 
 
-class State(StrEnum):
+class Health(StrEnum):
     """What a check found."""
 
     FINE = "fine"
@@ -33,7 +33,7 @@ class Check:
     """One thing looked at: what was found, and if it is not fine, what to do."""
 
     name: str
-    state: State
+    state: Health
     found: str
     fix: str = ""
 
@@ -73,8 +73,8 @@ def _video_libraries() -> list[Check]:
     missing = [codec for codec in ("h264", "hevc", "vp9") if codec not in av.codecs_available]
     if missing:
         fix = "install PyAV's own build: pip install --force-reinstall --only-binary :all: av"
-        return [Check("video", State.FAULT, f"no decoder for {', '.join(missing)}", fix)]
-    return [Check("video", State.FINE, f"PyAV {av.__version__}, {versions}")]
+        return [Check("video", Health.FAULT, f"no decoder for {', '.join(missing)}", fix)]
+    return [Check("video", Health.FINE, f"PyAV {av.__version__}, {versions}")]
 
 
 def _one_opencv() -> list[Check]:
@@ -86,8 +86,8 @@ def _one_opencv() -> list[Check]:
     if len(installed) > 1:
         found = f"{' and '.join(installed)} overwrite each other"
         fix = "pip uninstall every opencv-*, then install opencv-python-headless alone"
-        return [Check("opencv", State.FAULT, found, fix)]
-    return [Check("opencv", State.FINE, ", ".join(installed))]
+        return [Check("opencv", Health.FAULT, found, fix)]
+    return [Check("opencv", Health.FINE, ", ".join(installed))]
 
 
 def _device(settings: Settings) -> list[Check]:
@@ -98,15 +98,15 @@ def _device(settings: Settings) -> list[Check]:
     try:
         device = find_device(settings.device)
     except LabelerError as error:
-        return [Check("device", State.FAULT, str(error), "set MVPS_DEVICE to auto")]
+        return [Check("device", Health.FAULT, str(error), "set MVPS_DEVICE to auto")]
     if device.type == "cuda":
         found = f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}"
-        return [Check("device", State.FINE, found)]
+        return [Check("device", Health.FINE, found)]
     found = f"{device.type}, torch {torch.__version__}"
     if settings.device == "auto":
         fix = "masks take longer; for a GPU, install a CUDA build of torch and NVIDIA's driver"
-        return [Check("device", State.WARNING, found, fix)]
-    return [Check("device", State.FINE, found)]
+        return [Check("device", Health.WARNING, found, fix)]
+    return [Check("device", Health.FINE, found)]
 
 
 def _weights() -> list[Check]:
@@ -115,11 +115,11 @@ def _weights() -> list[Check]:
     try:
         _, card = load_segmenter(device="cpu")
     except LabelerError as error:
-        return [Check("weights", State.FAULT, str(error), "reinstall mvps-labeler")]
+        return [Check("weights", Health.FAULT, str(error), "reinstall mvps-labeler")]
     if not card.trained:
         fix = "masks will be noise; give trained weights with --model FOLDER"
-        return [Check("weights", State.WARNING, f"{card.model_version} is untrained", fix)]
-    return [Check("weights", State.FINE, f"{card.model_version}, {card.licence}")]
+        return [Check("weights", Health.WARNING, f"{card.model_version} is untrained", fix)]
+    return [Check("weights", Health.FINE, f"{card.model_version}, {card.licence}")]
 
 
 def _disk(settings: Settings) -> list[Check]:
@@ -129,27 +129,27 @@ def _disk(settings: Settings) -> list[Check]:
     free = shutil.disk_usage(place).free
     found = f"{free / 1e9:.1f} GB free below {settings.workspace}"
     if free < LOW_DISK_BYTES:
-        return [Check("disk", State.FAULT, found, "make room, or choose another folder with -w")]
-    return [Check("disk", State.FINE, found)]
+        return [Check("disk", Health.FAULT, found, "make room, or choose another folder with -w")]
+    return [Check("disk", Health.FINE, found)]
 
 
 def _workspace(settings: Settings, mend: bool, deep: bool) -> list[Check]:
     if not (settings.workspace / "clips").is_dir():
         fix = "add a video: mvps add VIDEO --scenario S"
-        return [Check("workspace", State.WARNING, f"{settings.workspace} is not there yet", fix)]
+        return [Check("workspace", Health.WARNING, f"{settings.workspace} is not there yet", fix)]
     try:
         workspace, notices = open_workspace(settings.workspace, settings.database_url)
     except LabelerError as error:
-        return [Check("workspace", State.FAULT, str(error), "see the message")]
+        return [Check("workspace", Health.FAULT, str(error), "see the message")]
     if mend:
         for clip in workspace.clips():
             notices += adopt_masks(workspace, clip)
-    checks = [Check("workspace", State.WARNING, text, "nothing; it is mended") for text in notices]
+    checks = [Check("workspace", Health.WARNING, text, "nothing; it is mended") for text in notices]
     found = faults(workspace, deep=deep)
     clips = len(workspace.clips())
     workspace.close()
-    checks += [Check("workspace", State.FAULT, fault, "see the message") for fault in found]
-    return checks or [Check("workspace", State.FINE, f"{clips} clips, every row has its file")]
+    checks += [Check("workspace", Health.FAULT, fault, "see the message") for fault in found]
+    return checks or [Check("workspace", Health.FINE, f"{clips} clips, every row has its file")]
 
 
 def _studio(settings: Settings) -> list[Check]:
@@ -175,7 +175,7 @@ def examine_studio(settings: Settings, workspace: Workspace) -> list[Check]:
     """
     if not settings.studio_key:
         found = "not in use: LABEL_STUDIO_API_KEY is not set"
-        return [Check("studio", State.FINE, found)]
+        return [Check("studio", Health.FINE, found)]
     return list(_checks(settings, workspace))
 
 
@@ -187,13 +187,13 @@ def _checks(settings: Settings, workspace: Workspace) -> Iterator[Check]:
     try:
         user = studio.whoami()
     except LabelerError as error:
-        yield Check("studio", State.FAULT, str(error), "see the message")
+        yield Check("studio", Health.FAULT, str(error), "see the message")
         return
-    yield Check("studio", State.FINE, f"{studio.url}, as {user}")
+    yield Check("studio", Health.FINE, f"{studio.url}, as {user}")
     projects = connected_projects(workspace, studio.url)
     project = projects.get(Role.LABELING)
     if project is None:
-        yield Check("project", State.FAULT, "the workspace has no project there", CONNECT)
+        yield Check("project", Health.FAULT, "the workspace has no project there", CONNECT)
         return
     looks: list[Callable[[], Check]] = [
         lambda: _files(studio, project),
@@ -204,7 +204,7 @@ def _checks(settings: Settings, workspace: Workspace) -> Iterator[Check]:
         try:
             yield look()
         except LabelerError as error:
-            yield Check("project", State.FAULT, str(error), "see the message")
+            yield Check("project", Health.FAULT, str(error), "see the message")
 
 
 def _service(url: str, known: Credentials) -> Check:
@@ -212,13 +212,13 @@ def _service(url: str, known: Credentials) -> Check:
     try:
         answer = httpx.get(f"{url}/health", auth=(known.user, known.password), timeout=SECONDS)
     except httpx.HTTPError as error:
-        return Check("service", State.FAULT, f"{url} does not answer ({error})", fix)
+        return Check("service", Health.FAULT, f"{url} does not answer ({error})", fix)
     if answer.status_code == 401:
         fix = "give it and this command the same BASIC_AUTH_USER and BASIC_AUTH_PASS"
-        return Check("service", State.FAULT, f"{url} refuses our user and password", fix)
+        return Check("service", Health.FAULT, f"{url} refuses our user and password", fix)
     if answer.status_code != 200:
-        return Check("service", State.FAULT, f"{url} answers HTTP {answer.status_code}", fix)
-    return Check("service", State.FINE, url)
+        return Check("service", Health.FAULT, f"{url} answers HTTP {answer.status_code}", fix)
+    return Check("service", Health.FINE, url)
 
 
 def _worker(workspace: Workspace) -> Check:
@@ -226,22 +226,22 @@ def _worker(workspace: Workspace) -> Check:
     if not facts.worker_alive:
         heard = facts.get(WORKER_ALIVE)
         since = "never" if heard is None else f"since {heard[1]:%Y-%m-%d %H:%M:%S} UTC"
-        return Check("worker", State.FAULT, f"not heard of {since}", "start `mvps worker`")
-    return Check("worker", State.FINE, "at work")
+        return Check("worker", Health.FAULT, f"not heard of {since}", "start `mvps worker`")
+    return Check("worker", Health.FINE, "at work")
 
 
 def _files(studio: Studio, project: int) -> Check:
     """Whether Label Studio can show the picture of a task."""
     task = next(studio.tasks(project), None)
     if task is None:
-        return Check("files", State.WARNING, "the project has no tasks", CONNECT)
+        return Check("files", Health.WARNING, "the project has no tasks", CONNECT)
     path = str(task.data.get("image"))
     status, kind = studio.file_status(path)
     if status == 200 and kind.startswith("image/"):
-        return Check("files", State.FINE, f"Label Studio serves {path}")
+        return Check("files", Health.FINE, f"Label Studio serves {path}")
     return Check(
         "files",
-        State.FAULT,
+        Health.FAULT,
         f"Label Studio answers HTTP {status} for {path}",
         "start it with LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true and "
         "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT set to a folder that holds the workspace, set "
@@ -253,12 +253,12 @@ def _backend(studio: Studio, project: int, url: str) -> Check:
     backends: list[Any] = studio.call(studio.client.ml.list, project=project)
     ours = next((each for each in backends if each.url == url), None)
     if ours is None:
-        return Check("backend", State.FAULT, f"the project has no backend {url}", CONNECT)
+        return Check("backend", Health.FAULT, f"the project has no backend {url}", CONNECT)
     if ours.state == "CO":
-        return Check("backend", State.FINE, f"Label Studio reaches {url}")
+        return Check("backend", Health.FINE, f"Label Studio reaches {url}")
     return Check(
         "backend",
-        State.FAULT,
+        Health.FAULT,
         f"Label Studio cannot reach {url}: {ours.error_message or ours.readable_state}",
         "if that address is private or on this machine, start Label Studio with "
         f"ML_BLOCK_LOCAL_IP=false and SSRF_PROTECTION_ENABLED=false; then {CONNECT}",
@@ -268,7 +268,7 @@ def _backend(studio: Studio, project: int, url: str) -> Check:
 def _webhooks(studio: Studio, projects: dict[Role, int], url: str, known: Credentials) -> Check:
     """The first webhook that is at fault, or that all are fine."""
     found = [_webhook(studio, project, url, known) for project in projects.values()]
-    return next((each for each in found if each.state is State.FAULT), found[0])
+    return next((each for each in found if each.state is Health.FAULT), found[0])
 
 
 def _webhook(studio: Studio, project: int, url: str, known: Credentials) -> Check:
@@ -276,12 +276,12 @@ def _webhook(studio: Studio, project: int, url: str, known: Credentials) -> Chec
     ours = [each for each in listed if each.url == f"{url}/webhook"]
     if len(ours) != 1:
         found = f"the project has {len(ours)} webhooks to {url}/webhook, not 1"
-        return Check("webhook", State.FAULT, found, CONNECT)
+        return Check("webhook", Health.FAULT, found, CONNECT)
     [hook] = ours
     if (hook.headers or {}).get(SECRET_HEADER) != known.webhook_secret:
         found = "it does not have our secret, so submissions would be refused"
-        return Check("webhook", State.FAULT, found, CONNECT)
+        return Check("webhook", Health.FAULT, found, CONNECT)
     if set(hook.actions or []) != {*SUBMITTED, DELETED} or not hook.is_active:
         found = "it does not tell of submissions and deletions"
-        return Check("webhook", State.FAULT, found, CONNECT)
-    return Check("webhook", State.FINE, "tells of submissions and deletions")
+        return Check("webhook", Health.FAULT, found, CONNECT)
+    return Check("webhook", Health.FINE, "tells of submissions and deletions")

@@ -2,11 +2,13 @@
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from fractions import Fraction
+from itertools import count
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import cv2
 import numpy as np
@@ -139,9 +141,13 @@ class Frames(Protocol):
     def key(self) -> str:
         """A name that differs whenever the pictures differ, so that features can be kept by it."""
 
+    @property
+    def stride(self) -> int:
+        """Every how many frames one is a key frame."""
+
     def __len__(self) -> int: ...
 
-    def __getitem__(self, index: int) -> Image: ...
+    def __getitem__(self, index: int, /) -> Image: ...
 
 
 @dataclass(frozen=True)
@@ -151,6 +157,7 @@ class FrameFolder:
     folder: Path
     frame_count: int
     key: str
+    stride: int = KEY_FRAME_STRIDE
 
     def __len__(self) -> int:
         return self.frame_count
@@ -159,6 +166,39 @@ class FrameFolder:
         if not 0 <= index < self.frame_count:
             raise IndexError(f"{self.folder} has frames 0 to {self.frame_count - 1}, not {index}")
         return read_image(self.folder / f"{frame_name(index)}.jpg")
+
+
+class FrameList:
+    """The frames of one clip in memory.
+
+    Args:
+        images: the pictures, each H x W x 3 uint8 BGR.
+        key: differs whenever the pictures do; of a list without one nothing is kept for the next.
+        stride: every how many frames one is a key frame.
+    """
+
+    def __init__(
+        self, images: Sequence[Image], key: str | None = None, stride: int = KEY_FRAME_STRIDE
+    ) -> None:
+        self._images = images
+        self.key = key or f"list-{next(_LISTS)}"
+        self.stride = stride
+
+    @classmethod
+    def of(cls, frames: "Frames | Sequence[Image]") -> "Frames":
+        """Frames as they are, or a list of them made of plain pictures."""
+        return (
+            cls(frames) if isinstance(frames, list | tuple | np.ndarray) else cast(Frames, frames)
+        )
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, index: int) -> Image:
+        return self._images[index]
+
+
+_LISTS = count()
 
 
 def read_image(path: Path) -> Image:

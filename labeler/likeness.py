@@ -24,7 +24,7 @@ Of the DAVIS clips, a frame made half as large, saved at JPEG quality 60, bright
 cut by 5 % keeps .956 and more; the most alike frames of two different clips have .876.
 """
 
-Looks = NDArray[np.float32]
+Thumbnails = NDArray[np.float32]
 """Thumbnails, N x 256, each with mean 0 and norm 1."""
 
 
@@ -37,17 +37,17 @@ class Likeness:
     frame: int
 
 
-def looks_of(pictures: Iterable[Path]) -> Looks:
+def thumbnails_of(pictures: Iterable[Path]) -> Thumbnails:
     """The thumbnails of pictures, in order, N x 256 float32.
 
     Raises:
         LabelerError: one of them is missing or damaged.
     """
-    found = list(call_all(partial(_look, path) for path in pictures))
+    found = list(call_all(partial(_thumbnail, path) for path in pictures))
     return np.stack(found) if found else np.zeros((0, SIDE * SIDE), np.float32)
 
 
-def look_of(image: Image) -> NDArray[np.float32]:
+def thumbnail_of(image: Image) -> NDArray[np.float32]:
     """The thumbnail of a picture, H x W x 3 uint8 BGR: 256 float32."""
     grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
     small = cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
@@ -55,19 +55,19 @@ def look_of(image: Image) -> NDArray[np.float32]:
     return np.asarray(small.ravel() / max(float(np.linalg.norm(small)), 1e-6), np.float32)
 
 
-def write_looks(path: Path, looks: Looks) -> None:
+def write_thumbnails(path: Path, looks: Thumbnails) -> None:
     """Write thumbnails to a file, whole or not at all, in half precision."""
     data = io.BytesIO()
     np.save(data, looks.astype(np.float16))
     write_atomically(path, data.getvalue())
 
 
-def read_looks(path: Path) -> Looks:
-    """Read what `write_looks` wrote."""
+def read_thumbnails(path: Path) -> Thumbnails:
+    """Read what `write_thumbnails` wrote."""
     return np.asarray(np.load(path), np.float32)
 
 
-def alike(pictures: Iterable[Path], clips: Mapping[str, Looks]) -> list[Likeness]:
+def alike(pictures: Iterable[Path], clips: Mapping[str, Thumbnails]) -> list[Likeness]:
     """Those pictures, in order, that show what a frame of some clip shows, and which.
 
     Args:
@@ -80,7 +80,7 @@ def alike(pictures: Iterable[Path], clips: Mapping[str, Looks]) -> list[Likeness
     paths = list(pictures)
     if not clips:
         return []
-    looks = looks_of(paths)
+    looks = thumbnails_of(paths)
     best = {name: looks @ frames.T for name, frames in clips.items()}
     found = []
     for position, path in enumerate(paths):
@@ -90,5 +90,5 @@ def alike(pictures: Iterable[Path], clips: Mapping[str, Looks]) -> list[Likeness
     return found
 
 
-def _look(path: Path) -> NDArray[np.float32]:
-    return look_of(read_image(path))
+def _thumbnail(path: Path) -> NDArray[np.float32]:
+    return thumbnail_of(read_image(path))

@@ -28,7 +28,7 @@ class Provenance(IntEnum):
         return self is not Provenance.PREDICTED
 
 
-class Look(StrEnum):
+class Shown(StrEnum):
     """What a person was shown when they made a mask.
 
     LABEL is the frame with a prediction. A second person sees the first one's mask (CONFIRM) or
@@ -69,7 +69,7 @@ class Revision:
     created: datetime
     annotation: str = ""
     withdrawn: bool = False
-    look: Look = Look.LABEL
+    look: Shown = Shown.LABEL
     judges: tuple[int, ...] = ()
     reason: str = ""
 
@@ -93,7 +93,7 @@ class Revision:
             fields = json.loads(note)
             fields["provenance"] = Provenance[fields["provenance"]]
             fields["created"] = datetime.fromisoformat(fields["created"])
-            fields["look"] = Look(fields.get("look", Look.LABEL))
+            fields["look"] = Shown(fields.get("look", Shown.LABEL))
             fields["judges"] = tuple(fields.get("judges", ()))
             return cls(number=number, **fields)
         except (ValueError, KeyError, TypeError) as error:

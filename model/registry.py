@@ -14,7 +14,7 @@ CHAMPION_FILE = "champion.json"
 
 
 @dataclass(frozen=True)
-class Step:
+class ChampionChange:
     """One change of the champion: to which weights, when, and why."""
 
     champion: str
@@ -56,7 +56,7 @@ class ModelRegistry:
         return len(self._read()[0]) > 1
 
     @property
-    def steps(self) -> list[Step]:
+    def steps(self) -> list[ChampionChange]:
         """Every promotion and rollback, oldest first."""
         return self._read()[1]
 
@@ -127,12 +127,12 @@ class ModelRegistry:
         self._write(champions[:-1], [*steps, _step(version, reason)])
         return version
 
-    def _read(self) -> tuple[list[str], list[Step]]:
+    def _read(self) -> tuple[list[str], list[ChampionChange]]:
         path = self.folder / CHAMPION_FILE
         try:
             found = json.loads(path.read_text())
             steps = [
-                Step(each["champion"], datetime.fromisoformat(each["at"]), each["reason"])
+                ChampionChange(each["champion"], datetime.fromisoformat(each["at"]), each["reason"])
                 for each in found["steps"]
             ]
             return [str(version) for version in found["champions"]], steps
@@ -144,7 +144,7 @@ class ModelRegistry:
                 "or remove it and promote one."
             ) from None
 
-    def _write(self, champions: Sequence[str], steps: Sequence[Step]) -> None:
+    def _write(self, champions: Sequence[str], steps: Sequence[ChampionChange]) -> None:
         listed = [
             {"champion": each.champion, "at": each.at.isoformat(), "reason": each.reason}
             for each in steps
@@ -153,5 +153,5 @@ class ModelRegistry:
         write_atomically(self.folder / CHAMPION_FILE, content.encode())
 
 
-def _step(version: str, reason: str) -> Step:
-    return Step(version, datetime.now(UTC), reason)
+def _step(version: str, reason: str) -> ChampionChange:
+    return ChampionChange(version, datetime.now(UTC), reason)

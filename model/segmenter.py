@@ -1,18 +1,21 @@
 """What every engine does: frames and references in, foreground probabilities out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from labeler.clip import Frames
+from labeler.clip import FrameList, Frames, Image
 from labeler.mask import Mask
-from labeler.reference import Reference, ReferenceBook
+from labeler.reference import Reference, ReferenceBook, ReferenceChoice
 
 THRESHOLD = 0.5
 """Where a probability is cut, after it is back at the frame's size (PDNet paper, section 5.1)."""
+
+Probability = NDArray[np.float32]
+"""That each pixel is portrait: H x W float32 in [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Segmentation:
     """
 
     frame: int
-    probability: NDArray[np.float32]
+    probability: Probability
     uncertainty: float
     seeds: tuple[Reference, ...] = ()
 
@@ -36,24 +39,39 @@ class Segmentation:
 
 
 class Segmenter(Protocol):
-    """An engine. It names no network: whoever calls it only knows frames and references."""
+    """An engine with its weights. Whoever calls it only knows frames and references."""
 
     @property
     def model_version(self) -> str:
         """The name of its weights, and of nothing else: `pdnet-small-1.2.0+<8 hex>`."""
 
+    @property
+    def choice(self) -> ReferenceChoice:
+        """Which references it masks a target by."""
+
     def segment(
-        self, frames: Frames, targets: Sequence[int], references: ReferenceBook
+        self,
+        frames: Frames | Sequence[Image],
+        targets: Sequence[int],
+        references: ReferenceBook | Mapping[int, Mask],
     ) -> Iterator[Segmentation]:
         """Yield one segmentation for each target frame, in their order.
 
         A target that a person has masked comes back as that mask, verbatim, whatever the engine.
 
         Args:
-            frames: the whole clip.
+            frames: the whole clip; also as a list of pictures, H x W x 3 uint8 BGR.
             targets: indices of the frames to segment.
-            references: the clip's whole book; the engine takes from it what it can use.
+            references: every frame that a person has masked, of which the engine takes those of
+                its `choice`; also as masks, H x W bool, by frame index.
         """
+
+
+def clip_and_book(
+    frames: Frames | Sequence[Image], references: ReferenceBook | Mapping[int, Mask]
+) -> tuple[Frames, ReferenceBook]:
+    """The frames and the references that `Segmenter.segment` was called with, made of plain ones."""
+    return FrameList.of(frames), ReferenceBook.of(references)
 
 
 def verbatim(frame: int, mask: Mask) -> Segmentation:
@@ -61,7 +79,14 @@ def verbatim(frame: int, mask: Mask) -> Segmentation:
     return Segmentation(frame, mask.astype(np.float32), 0.0)
 
 
-def uncertainty_of(probability: NDArray[np.float32], mask: Mask | None = None) -> float:
+def given(references: ReferenceBook, target: int) -> Segmentation | None:
+    """A target that a person has masked as a segmentation, verbatim; else None."""
+    corrected = references.corrected(target)
+    mask = None if corrected is None else corrected.mask
+    return None if mask is None else verbatim(target, mask)
+
+
+def uncertainty_of(probability: Probability, mask: Mask | None = None) -> float:
     """How far from sure a mask is: 1 minus its expected J if the probabilities were true.
 
     With m the mask and s the probabilities this is 1 - sum(s over m) / (|m| + sum(s outside m)),

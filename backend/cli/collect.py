@@ -8,8 +8,8 @@ import typer
 from backend.cli.options import ClipNames, chosen, opened
 from labeler.clip import KEY_FRAME_STRIDE, Clip, Scenario
 from labeler.collect.candidates import Candidate, read_candidates, videos_below, write_template
-from labeler.collect.rules import broken, judge_video
-from labeler.collect.rules import judge as judge_clip
+from labeler.collect.rules import broken, check_video_rules
+from labeler.collect.rules import check_rules as judge_clip
 from labeler.console import bars, err, note, progress, say
 from labeler.workspace.workspace import Workspace
 
@@ -207,7 +207,7 @@ def _say_clip(clip: Clip) -> None:
         f"{clip.name}: {clip.frame_count} frames at {float(clip.fps):.4g} per second, "
         f"{clip.width}x{clip.height} ({clip.orientation}), {len(clip.key_frames)} key frames"
     )
-    verdicts = judge_video(clip)
+    verdicts = check_video_rules(clip)
     kept = ", ".join(verdict.rule for verdict in verdicts if verdict.kept) or "no rule"
     say(f"{clip.name}: keeps {kept}; portrait and motion are not judged yet: it has no masks")
     for verdict in broken(verdicts):

@@ -13,7 +13,7 @@ from backend.cli.options import Json, opened
 from labeler.clip import Scenario
 from labeler.collect.import_dataset import Taken, Wanted, import_dataset
 from labeler.console import note, progress, say, say_json
-from labeler.layouts.found import FoundDataset
+from labeler.layouts.foreign import ForeignDataset
 from labeler.layouts.layout import Layout
 from labeler.layouts.reading import find_dataset
 from labeler.publish.export import export_mvps
@@ -234,7 +234,7 @@ def import_(
 
 
 def _take(
-    workspace: Workspace, dataset: FoundDataset, names: Sequence[str] | None, wanted: Wanted
+    workspace: Workspace, dataset: ForeignDataset, names: Sequence[str] | None, wanted: Wanted
 ) -> list[Taken]:
     """Take the clips in, with a progress bar, and say what came of each."""
     taken = []

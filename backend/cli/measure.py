@@ -11,7 +11,7 @@ from backend.cli.options import ClipNames, Json, chosen, opened
 from labeler.clip import KEY_FRAME_STRIDE, Clip, frame_name
 from labeler.console import out, progress, say, say_json, table
 from labeler.inspect.finding import Finding, Severity
-from labeler.inspect.mask_look import MaskFile
+from labeler.inspect.observe import MaskFile
 from labeler.inspect.quality import MaskedClip, count_rules, find_suspicious, masks_of
 from labeler.layouts.mvps import open_dataset
 from labeler.workspace.workspace import Workspace
@@ -32,7 +32,7 @@ def stats(
     as_json: Json = False,
 ) -> None:
     """Measure datasets in the MVPS layout or DAVIS's: scenarios, complexity, duration, motion."""
-    from labeler.inspect.report import overview, to_json, write_report  # matplotlib takes a second
+    from labeler.inspect.report import summary, to_json, write_report  # matplotlib takes a second
     from labeler.inspect.statistics import measure_dataset
 
     measured = []
@@ -50,7 +50,7 @@ def stats(
         say_json(to_json(measured))
         return
     shown = table("", *(data.name for data in measured))
-    columns = [overview(data) for data in measured]
+    columns = [summary(data) for data in measured]
     for name in columns[0]:
         shown.add_row(name, *(numbers[name] for numbers in columns))
     out.print(shown)

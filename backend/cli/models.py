@@ -178,6 +178,6 @@ def _registry(workspace: Workspace) -> ModelRegistry:
 
 
 def _reconcile(context: typer.Context) -> None:
-    from backend.store.jobs import Job, Kind
+    from backend.store.jobs import Job, JobKind
 
-    ask_worker(context, Job(Kind.RECONCILE))
+    ask_worker(context, Job(JobKind.RECONCILE))

@@ -56,9 +56,9 @@ def chosen(workspace: Workspace, names: list[str] | None) -> list[Clip]:
 
 def tell_worker(context: typer.Context, clip: Clip) -> None:
     """Let the worker, if there ever was one, bring to Label Studio what is new of a clip."""
-    from backend.store.jobs import Job, Kind
+    from backend.store.jobs import Job, JobKind
 
-    ask_worker(context, Job(Kind.PUBLISH, clip.name))
+    ask_worker(context, Job(JobKind.PUBLISH, clip.name))
 
 
 def ask_worker(context: typer.Context, job: "Job") -> None:

@@ -12,11 +12,11 @@ from backend.settings import Settings
 from labeler.console import out, say, say_json, table
 from labeler.errors import LabelerError
 from labeler.mask import read_mask
-from labeler.review.crosscheck import Verdict, record_check
+from labeler.review.crosscheck import Preferred, record_check
 from labeler.review.crosscheck import decide as record_decision
 from labeler.review.report import ReviewReport, Tally, review_report
 from labeler.review.standing import Stage, Standing
-from labeler.revision import Look
+from labeler.revision import Shown
 
 review = typer.Typer(help="The cross-check: what waits, and the third look.", no_args_is_help=True)
 
@@ -47,7 +47,7 @@ def check(
     Without MASK.png the first mask is right as it is (or rejected with --reject); with it, it is
     the repaired one. Where the two agree, the mask is accepted.
     """
-    look = Look.AUDIT if audit else Look.BLIND if blind else Look.CONFIRM
+    look = Shown.AUDIT if audit else Shown.BLIND if blind else Shown.CONFIRM
     settings: Settings = context.obj
     with opened(context) as workspace:
         clip = workspace.clip(clip_name)
@@ -55,7 +55,7 @@ def check(
             mask = read_mask(mask_file, (clip.height, clip.width))
         else:
             counts = workspace.current(clip).get(frame)
-            if look is not Look.CONFIRM or counts is None:
+            if look is not Shown.CONFIRM or counts is None:
                 raise LabelerError(
                     f"Give the mask you made of {clip.name} frame {frame}, as MASK.png."
                 )
@@ -108,7 +108,7 @@ def decide(
     clip_name: ClipName,
     frame: Frame,
     verdict: Annotated[
-        Verdict | None, typer.Argument(metavar="[first|second]", show_default=False)
+        Preferred | None, typer.Argument(metavar="[first|second]", show_default=False)
     ] = None,
     mask_file: Annotated[
         Path | None, typer.Option("--mask", help="A third mask, where neither is right.")
@@ -174,8 +174,8 @@ def _cells(tally: Tally) -> list[str]:
     return [str(tally.masks), str(tally.agreed), f"{tally.region:.3f}", f"{tally.boundary:.3f}"]
 
 
-def _said(now: Standing, look: Look) -> str:
-    if look is Look.AUDIT:
+def _said(now: Standing, look: Shown) -> str:
+    if look is Shown.AUDIT:
         return "kept, to measure by"
     return {
         Stage.ACCEPTED: "accepted",

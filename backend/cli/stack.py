@@ -11,7 +11,7 @@ from pathlib import Path
 
 from backend.settings import Settings
 from backend.studio.local import LocalStudio, answers, end, install, tools_folder
-from backend.work.retraining import end_running
+from backend.work.training_runs import end_running
 from labeler.errors import LabelerError
 from labeler.files import lock_if_dead, one_at_a_time
 

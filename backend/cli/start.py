@@ -15,7 +15,7 @@ from backend.cli.labeling import say_refresh
 from backend.cli.options import Device, Json, Model, load, opened
 from backend.cli.stack import running
 from backend.credentials import FILE
-from backend.doctor import State, examine
+from backend.doctor import Health, examine
 from backend.settings import Settings
 from backend.work.preannotate import refresh
 from labeler.clip import Scenario
@@ -104,11 +104,11 @@ def doctor(
     if as_json:
         say_json([asdict(check) for check in checks])
     else:
-        colours = {State.FINE: "green", State.WARNING: "yellow", State.FAULT: "red"}
+        colours = {Health.FINE: "green", Health.WARNING: "yellow", Health.FAULT: "red"}
         for check in checks:
             out.print(f"[{colours[check.state]}]{check.state:8}[/] {check.name:10}", end=" ")
             out.print(check.found, markup=False)
             if check.fix:
                 out.print(f"{'':19} -> {check.fix}", markup=False)
-    if any(check.state is State.FAULT for check in checks):
+    if any(check.state is Health.FAULT for check in checks):
         raise typer.Exit(1)

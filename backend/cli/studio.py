@@ -61,8 +61,8 @@ def worker(context: typer.Context, model: Model = None, device: Device = None) -
     from backend.store.inbox import Inbox
     from backend.store.jobs import JobLog, JobQueue
     from backend.work.champion import Champion
-    from backend.work.retraining import Retrainer
     from backend.work.submissions import Submissions
+    from backend.work.training_runs import Retrainer
     from backend.work.worker import Worker
 
     settings: Settings = context.obj
@@ -138,7 +138,7 @@ def sync_command(context: typer.Context) -> None:
     from backend.service.plugin import NO_MODEL
     from backend.store.facts import MODEL_VERSION, Facts
     from backend.store.inbox import Inbox
-    from backend.store.jobs import Job, JobQueue, Kind
+    from backend.store.jobs import Job, JobKind, JobQueue
     from backend.work.submissions import Submissions
 
     settings: Settings = context.obj
@@ -154,7 +154,7 @@ def sync_command(context: typer.Context) -> None:
         published = sum(sync.publish(clip) for clip in workspace.clips())
         queue = JobQueue(workspace.root, settings.queue_url)
         for clip in clips:
-            queue.ask(Job(Kind.REFRESH, clip))
+            queue.ask(Job(JobKind.REFRESH, clip))
         say(f"fetched {fetched} submissions, published {published} predictions")
 
 

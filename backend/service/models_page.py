@@ -8,8 +8,8 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from backend.service.our_page import from_our_page
 from backend.service.plugin import Service
-from backend.store.jobs import Job, Kind
-from backend.work.retraining import is_running, last_run, runs
+from backend.store.jobs import Job, JobKind
+from backend.work.training_runs import is_running, last_run, runs
 from model.registry import ModelRegistry
 
 
@@ -52,7 +52,7 @@ def models_routes(service: Service) -> Blueprint:
 
     @routes.post("/retraining/start")
     def start() -> AnyResponse:
-        service.queue.ask(Job(Kind.TRAIN))
+        service.queue.ask(Job(JobKind.TRAIN))
         return redirect("/", HTTPStatus.SEE_OTHER)
 
     @routes.post("/retraining/stop")
@@ -70,7 +70,7 @@ def models_routes(service: Service) -> Blueprint:
 
     def _reconciled() -> AnyResponse:
         """Let the worker take up the other champion."""
-        service.queue.ask(Job(Kind.RECONCILE))
+        service.queue.ask(Job(JobKind.RECONCILE))
         return redirect("/", HTTPStatus.SEE_OTHER)
 
     return routes

@@ -12,7 +12,7 @@ from typing import Any
 from backend.settings import Settings
 from backend.store.facts import MODEL_VERSION, Facts
 from backend.store.inbox import DELETED, SUBMITTED, Inbox
-from backend.store.jobs import Job, JobQueue, Kind
+from backend.store.jobs import Job, JobKind, JobQueue
 from backend.studio.task_data import prediction, shown_revision
 from labeler.clip import Clip
 from labeler.errors import LabelerError
@@ -109,11 +109,11 @@ class PortraitLabeler(LabelStudioMLBase):  # type: ignore[misc]
         action = kwargs.get("event", next((each for each in args if isinstance(each, str)), None))
         said = next((each for each in given if isinstance(each, Mapping)), {})
         if START_TRAINING in (action, said.get("action")):
-            self._service.queue.ask(Job(Kind.TRAIN))
+            self._service.queue.ask(Job(JobKind.TRAIN))
             return {"events": 1}
         new = self._service.inbox.put({"action": action} | dict(said))
         if new:
-            self._service.queue.ask(Job(Kind.TAKE))
+            self._service.queue.ask(Job(JobKind.TAKE))
         return {"events": new}
 
     def _answer(self, revision: Revision | None) -> dict[str, Any]:
@@ -140,7 +140,7 @@ class PortraitLabeler(LabelStudioMLBase):  # type: ignore[misc]
     ) -> dict[tuple[str, int], Revision]:
         deadline = time.monotonic() + PATIENCE
         for clip, frame in sorted(missing):
-            self._service.queue.ask(Job(Kind.MASK, clip, frame))
+            self._service.queue.ask(Job(JobKind.MASK, clip, frame))
         found: dict[tuple[str, int], Revision] = {}
         while missing - found.keys() and time.monotonic() < deadline:
             if not self._service.facts.worker_alive:

@@ -9,9 +9,9 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from backend.service.our_page import from_our_page
 from backend.service.plugin import Service
-from backend.store.jobs import Job, Kind
+from backend.store.jobs import Job, JobKind
 from labeler.inspect.preview import conflict_picture
-from labeler.review.crosscheck import Verdict, decide
+from labeler.review.crosscheck import Preferred, decide
 from labeler.review.report import review_report
 from labeler.review.standing import Stage, standing
 
@@ -64,12 +64,12 @@ def review_routes(service: Service) -> Blueprint:
             abort(HTTPStatus.FORBIDDEN, "Decide on the status page.")
         person = request.form.get("person", "").strip()[:200]
         said = request.form.get("verdict", "")
-        if not person or said not in set(Verdict):
+        if not person or said not in set(Preferred):
             abort(HTTPStatus.BAD_REQUEST, "Say who you are, and whose mask is right.")
         clip = service.workspace.clip(clip_name)
         reason = request.form.get("reason", "").strip()[:1000]
-        decide(service.workspace, clip, frame, person, Verdict(said), reason)
-        service.queue.ask(Job(Kind.REFRESH, clip.name))
+        decide(service.workspace, clip, frame, person, Preferred(said), reason)
+        service.queue.ask(Job(JobKind.REFRESH, clip.name))
         return redirect("/#conflicts", HTTPStatus.SEE_OTHER)
 
     return routes

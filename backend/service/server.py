@@ -18,7 +18,7 @@ from backend.service.review_page import review_routes
 from backend.service.status_page import status_of
 from backend.service.telemetry import metrics_of
 from backend.store.inbox import EventState
-from backend.store.jobs import Job, Kind
+from backend.store.jobs import Job, JobKind
 from labeler.errors import LabelerError
 
 logger = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ def create_app(service: Service, credentials: Credentials) -> Flask:
         if event.state is EventState.ASKING:
             state = EventState.CONFIRMED if decision == "confirm" else EventState.DISMISSED
             service.inbox.settle(event, state, event.note)
-            service.queue.ask(Job(Kind.TAKE))
+            service.queue.ask(Job(JobKind.TAKE))
         return redirect("/", HTTPStatus.SEE_OTHER)
 
     app.register_blueprint(review_routes(service))

@@ -26,7 +26,7 @@ RECONCILED_MINUTES = 3
 """How often everything is compared with Label Studio."""
 
 
-class Kind(StrEnum):
+class JobKind(StrEnum):
     """What there is to do; each kind may be done twice or in vain without harm.
 
     TAKE records what annotators submitted, MASK a frame that somebody waits for, SHOW brings the
@@ -43,7 +43,7 @@ class Kind(StrEnum):
     RECONCILE = "reconcile"
 
 
-PRIORITIES = {kind: rank for rank, kind in enumerate(reversed(Kind))}
+PRIORITIES = {kind: rank for rank, kind in enumerate(reversed(JobKind))}
 """A person's mask is recorded first, a person who waits comes next."""
 
 
@@ -54,7 +54,7 @@ class Job:
     `attempt` counts how often it has failed because Label Studio was away.
     """
 
-    kind: Kind
+    kind: JobKind
     clip: str = ""
     frame: int = -1
     attempt: int = 0
@@ -77,7 +77,7 @@ class JobQueue:
         self._run = self._huey.task(name="job")(self._handle)
         # The worker alone heeds the clock, but whoever looks at what waits must know of it.
         every = crontab(minute=f"*/{RECONCILED_MINUTES}")
-        self._huey.periodic_task(every, name="clock")(lambda: self.ask(Job(Kind.RECONCILE)))
+        self._huey.periodic_task(every, name="clock")(lambda: self.ask(Job(JobKind.RECONCILE)))
 
     def ask(self, job: Job, delay: float = 0.0) -> None:
         """Let a job be done, after `delay` seconds."""
@@ -185,7 +185,7 @@ class JobLog:
 
 
 def _job(kind: str, clip: str, frame: int, attempt: int) -> Job:
-    return Job(Kind(kind), clip, frame, attempt)
+    return Job(JobKind(kind), clip, frame, attempt)
 
 
 def _sentence(error: Exception | None) -> str:

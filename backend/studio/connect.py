@@ -8,7 +8,7 @@ from typing import Any
 from backend.credentials import SECRET_HEADER, Credentials
 from backend.store.inbox import DELETED, SUBMITTED
 from backend.studio.client import Studio
-from backend.studio.projects import Plan, connected_projects, keep_project
+from backend.studio.projects import ProjectPlan, connected_projects, keep_project
 from labeler.errors import LabelerError
 from labeler.workspace.workspace import Workspace
 
@@ -48,7 +48,7 @@ class Place:
 def connect(
     workspace: Workspace,
     studio: Studio,
-    wanted: Sequence[Plan],
+    wanted: Sequence[ProjectPlan],
     place: Place,
     credentials: Credentials,
 ) -> list[str]:
@@ -73,7 +73,7 @@ def connect(
     return changes
 
 
-def _project(workspace: Workspace, studio: Studio, plan: Plan) -> tuple[int, list[str]]:
+def _project(workspace: Workspace, studio: Studio, plan: ProjectPlan) -> tuple[int, list[str]]:
     projects = studio.client.projects
     known = connected_projects(workspace, studio.url).get(plan.role)
     listed: list[Any] = studio.call(lambda: list(projects.list(page_size=100)))

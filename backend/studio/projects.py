@@ -32,7 +32,7 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True)
-class Plan:
+class ProjectPlan:
     """What a project is to be.
 
     Masks are shown in it if it has `pre_labels`; where there is none, our backend is asked for
@@ -47,15 +47,17 @@ class Plan:
     masks: bool = False
 
 
-def plans(settings: Settings) -> list[Plan]:
+def plans(settings: Settings) -> list[ProjectPlan]:
     """The projects that the settings ask for."""
     title = settings.project
-    found = [Plan(Role.LABELING, title, LABEL_CONFIG, labeling_tabs(), masks=True)]
+    found = [ProjectPlan(Role.LABELING, title, LABEL_CONFIG, labeling_tabs(), masks=True)]
     if settings.check == "confirm":
-        found.append(Plan(Role.CHECK, f"{title}: check", CHECK_CONFIG, check_tabs()))
+        found.append(ProjectPlan(Role.CHECK, f"{title}: check", CHECK_CONFIG, check_tabs()))
     if settings.check == "blind" or settings.audit_share > 0:
         found.append(
-            Plan(Role.BLIND, f"{title}: unseen", BLIND_CONFIG, blind_tabs(), pre_labels=False)
+            ProjectPlan(
+                Role.BLIND, f"{title}: unseen", BLIND_CONFIG, blind_tabs(), pre_labels=False
+            )
         )
     return found
 

@@ -9,7 +9,7 @@ from backend.studio.task_data import prediction, task_data
 from backend.studio.tasks import ProjectTasks
 from labeler.clip import Clip
 from labeler.review.standing import Stage, is_audited, standing
-from labeler.revision import Look, Revision, standing_of
+from labeler.revision import Revision, Shown, standing_of
 from labeler.workspace.workspace import Workspace
 
 SHOWN = "first mask"
@@ -119,13 +119,13 @@ class BlindSync(ProjectTasks):
         A task is there only once a person has masked the frame, so that nobody labels a frame
         otherwise because it is audited.
         """
-        look = Look.BLIND if self._share is None else Look.AUDIT
+        look = Shown.BLIND if self._share is None else Shown.AUDIT
         rows = self._rows(clip.name)
         done: dict[int, bool] = {}
         for frame, revisions in self._workspace.revisions_by_frame(clip).items():
             people = standing_of(revisions)
             drawn = self._share is None or is_audited(clip, frame, self._share)
-            if drawn and any(each.look is Look.LABEL for each in people):
+            if drawn and any(each.look is Shown.LABEL for each in people):
                 done[frame] = any(each.look is look for each in people)
         frames = [frame for frame, is_done in done.items() if frame not in rows and not is_done]
         data = [

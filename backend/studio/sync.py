@@ -9,7 +9,7 @@ from backend.studio.client import Studio
 from backend.studio.task_data import changing_fields, prediction, shown_revision, task_data
 from backend.studio.tasks import ProjectTasks
 from labeler.clip import Clip
-from labeler.review.priority import key_frame_looks
+from labeler.review.priority import key_frame_thumbnails
 from labeler.revision import Revision
 from labeler.workspace.workspace import Workspace
 
@@ -137,7 +137,7 @@ class LabelingSync(ProjectTasks):
         return super().fetch(full=full)
 
     def _changing(self, clip: Clip) -> dict[int, dict[str, str | float]]:
-        looks = key_frame_looks(self._workspace, clip)
+        looks = key_frame_thumbnails(self._workspace, clip)
         return changing_fields(clip, self._workspace.current(clip), looks)
 
     def _adopt_tasks(self) -> None:

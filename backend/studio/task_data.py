@@ -5,7 +5,7 @@ from typing import Any
 
 from backend.studio.annotation import to_result
 from labeler.clip import Clip, frame_name
-from labeler.likeness import Looks
+from labeler.likeness import Thumbnails
 from labeler.review.priority import clip_priorities
 from labeler.revision import Revision, counting, last_prediction
 from labeler.workspace.workspace import Workspace
@@ -52,7 +52,7 @@ def task_data(clip: Clip, frame: int, prefix: str) -> dict[str, Any]:
 
 
 def changing_fields(
-    clip: Clip, current: Mapping[int, Revision], looks: Looks | None
+    clip: Clip, current: Mapping[int, Revision], looks: Thumbnails | None
 ) -> dict[int, dict[str, str | float]]:
     """What changes of a clip's tasks as masks come in, by key frame.
 

@@ -14,21 +14,21 @@ from pathlib import Path
 import torch
 
 from backend.settings import Settings
-from backend.work.retraining import (
+from backend.work.training_runs import (
     ATTEMPTS,
     FOLDER,
     SNAPSHOT,
-    Run,
-    Stage,
-    State,
+    Phase,
+    Retraining,
+    RetrainingState,
     only_one,
     runs,
     unfinished,
 )
 from labeler.errors import LabelerError
 from labeler.files import write_atomically
-from labeler.likeness import Looks, alike
-from labeler.publish.locked import locked_looks
+from labeler.likeness import Thumbnails, alike
+from labeler.publish.locked import locked_thumbnails
 from labeler.publish.snapshot import Snapshot, take_snapshot
 from labeler.workspace.workspace import Workspace
 from model.card import ModelCard, read_card, write_card
@@ -41,7 +41,7 @@ from model.measure.judge_page import judge_page
 from model.registry import ModelRegistry
 from model.training.checkpoint import CHECKPOINT_FILE
 from model.training.further import Budget, train_further
-from model.training.trainer import Progress
+from model.training.trainer import TrainingProgress
 
 TOLD_EVERY = 2.0
 """Seconds."""
@@ -56,7 +56,7 @@ class StoppedError(Exception):
 
 def retrain(
     workspace: Workspace, settings: Settings, note: Note, report: Report = lambda done, total: None
-) -> State:
+) -> RetrainingState:
     """Retrain the champion on the masks accepted so far, judge the outcome, promote what is better.
 
     Args:
@@ -76,27 +76,27 @@ def retrain(
         state = run.state
         if state.attempts >= ATTEMPTS:
             sentence = f"It ended {ATTEMPTS} times without a word; see {FOLDER}/log.txt."
-            run.tell(stage=Stage.FAILED, sentence=sentence)
+            run.tell(stage=Phase.FAILED, sentence=sentence)
             raise LabelerError(sentence)
         run.tell(attempts=state.attempts + 1)
         try:
-            if state.stage is Stage.TRAINING:
+            if state.stage is Phase.TRAINING:
                 _train(run, workspace, settings, note, report)
             verdict = _judge(run, workspace, settings, report)
             _conclude(run, workspace, verdict)
             note(run.state.sentence)
         except StoppedError:
-            run.tell(stage=Stage.STOPPED, sentence="Stopped on the status page.")
+            run.tell(stage=Phase.STOPPED, sentence="Stopped on the status page.")
             note("Stopped.")
         except torch.OutOfMemoryError as error:
             sentence = (
                 f"The device's memory is too small ({str(error).splitlines()[0]}); set "
                 "MVPS_TRAIN_BATCH or MVPS_TRAIN_SIZE lower, or MVPS_TRAIN_DEVICE."
             )
-            run.tell(stage=Stage.FAILED, sentence=sentence)
+            run.tell(stage=Phase.FAILED, sentence=sentence)
             raise LabelerError(sentence) from None
         except LabelerError as error:
-            run.tell(stage=Stage.FAILED, sentence=str(error))
+            run.tell(stage=Phase.FAILED, sentence=str(error))
             raise
         return run.state
 
@@ -126,16 +126,16 @@ def judge_other(
     return verdict
 
 
-def _begin(workspace: Workspace, settings: Settings) -> Run:
+def _begin(workspace: Workspace, settings: Settings) -> Retraining:
     """Take a snapshot, and keep a copy of the champion, which the candidate is compared with."""
     begun = datetime.now(UTC)
-    run = Run(workspace.root / FOLDER / begun.strftime("%Y-%m-%dT%H-%M-%S.%f"))
-    state, snapshot = State(Stage.TRAINING, begun, ""), Snapshot((), (), (), ())
+    run = Retraining(workspace.root / FOLDER / begun.strftime("%Y-%m-%dT%H-%M-%S.%f"))
+    state, snapshot = RetrainingState(Phase.TRAINING, begun, ""), Snapshot((), (), (), ())
     try:
         snapshot = take_snapshot(workspace, settings.test_share)
         state = replace(state, champion=_first_champion(workspace, settings))
     except LabelerError as error:  # whoever clicked a button reads it on the status page
-        state = replace(state, stage=Stage.FAILED, sentence=str(error))
+        state = replace(state, stage=Phase.FAILED, sentence=str(error))
         raise
     finally:
         run.folder.mkdir(parents=True)
@@ -159,14 +159,16 @@ def _first_champion(workspace: Workspace, settings: Settings) -> str:
     return registry.promote(registry.keep(folder).model_version, "to begin with")
 
 
-def _train(run: Run, workspace: Workspace, settings: Settings, note: Note, report: Report) -> None:
+def _train(
+    run: Retraining, workspace: Workspace, settings: Settings, note: Note, report: Report
+) -> None:
     snapshot, state = run.snapshot, run.state
     for clip, reason in snapshot.left_out:
         note(f"{clip} is not trained on: {reason}.")
     start = ModelRegistry(workspace.root / "models").path(state.champion)
     card = read_card(start)
     sources = sources_of(snapshot, workspace.root, _known(run, workspace, card))
-    looks = locked_looks(workspace.root)
+    looks = locked_thumbnails(workspace.root)
     for folder in settings.rehearsed:
         rehearsed, dropped = _without_locked(portraits_from(folder), looks)
         sources += rehearsed
@@ -179,7 +181,7 @@ def _train(run: Run, workspace: Workspace, settings: Settings, note: Note, repor
     )
     told = 0.0
 
-    def follow(progress: Progress) -> None:
+    def follow(progress: TrainingProgress) -> None:
         nonlocal told
         report(progress.step, progress.steps)
         if run.is_to_stop:
@@ -210,10 +212,10 @@ def _train(run: Run, workspace: Workspace, settings: Settings, note: Note, repor
         progress=follow,
     )
     write_card(run.weights, replace(trained, parent=card.model_version, snapshot=snapshot.digest))
-    run.tell(stage=Stage.JUDGING, candidate=trained.model_version, done=0, total=0)
+    run.tell(stage=Phase.JUDGING, candidate=trained.model_version, done=0, total=0)
 
 
-def _judge(run: Run, workspace: Workspace, settings: Settings, report: Report) -> Verdict:
+def _judge(run: Retraining, workspace: Workspace, settings: Settings, report: Report) -> Verdict:
     champion = ModelRegistry(workspace.root / "models").path(run.state.champion)
 
     def follow(done: int, total: int) -> None:
@@ -250,7 +252,7 @@ def _compare(
     return verdict
 
 
-def _conclude(run: Run, workspace: Workspace, verdict: Verdict) -> None:
+def _conclude(run: Retraining, workspace: Workspace, verdict: Verdict) -> None:
     """Keep the candidate with what was found, and promote it if it is better."""
     registry = ModelRegistry(workspace.root / "models")
     scores = {}
@@ -271,12 +273,12 @@ def _conclude(run: Run, workspace: Workspace, verdict: Verdict) -> None:
     registry.keep(run.weights)
     if better:
         registry.promote(card.model_version, sentence)
-    run.tell(stage=Stage.PROMOTED if better else Stage.KEPT, sentence=sentence)
+    run.tell(stage=Phase.PROMOTED if better else Phase.KEPT, sentence=sentence)
     for checkpoint in run.folder.glob(f"*/{CHECKPOINT_FILE}"):
         checkpoint.unlink()
 
 
-def _known(run: Run, workspace: Workspace, card: ModelCard) -> Snapshot | None:
+def _known(run: Retraining, workspace: Workspace, card: ModelCard) -> Snapshot | None:
     """The snapshot that the champion was trained on; None if that is not of this workspace."""
     for other in runs(workspace.root):
         if other.name != run.name and other.snapshot.digest == card.snapshot:
@@ -284,7 +286,7 @@ def _known(run: Run, workspace: Workspace, card: ModelCard) -> Snapshot | None:
     return None
 
 
-def _without_locked(sources: Sources, looks: dict[str, Looks]) -> tuple[Sources, int]:
+def _without_locked(sources: Sources, looks: dict[str, Thumbnails]) -> tuple[Sources, int]:
     """The sources without clips and pictures that show a locked clip, and how many these are."""
     takes = [*sources.clips, *sources.objects]
     stills = [still for take in takes for still in take.stills]

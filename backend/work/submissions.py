@@ -16,9 +16,9 @@ from labeler.clip import Clip
 from labeler.errors import LabelerError
 from labeler.mask import Mask
 from labeler.metrics import region_similarity
-from labeler.review.crosscheck import judge, judge_all, record_check
+from labeler.review.crosscheck import accept_all_agreed, accept_if_agreed, record_check
 from labeler.review.standing import STRICT, Thresholds
-from labeler.revision import Look, last_prediction
+from labeler.revision import Shown, last_prediction
 from labeler.workspace.workspace import Workspace
 
 logger = logging.getLogger(__name__)
@@ -74,9 +74,9 @@ class Submissions:
             self._inbox.settle(event, EventState.REFUSED, str(error))
         return set()
 
-    def judge(self, clip: Clip) -> None:
+    def accept_agreed(self, clip: Clip) -> None:
         """Accept the masks of a clip on which two people agree and no verdict was recorded."""
-        judge_all(self._workspace, clip, self._thresholds)
+        accept_all_agreed(self._workspace, clip, self._thresholds)
 
     def _record(self, event: Event) -> set[str]:
         annotation = event.body.get("annotation")
@@ -105,7 +105,9 @@ class Submissions:
         )
         if withdrawn:
             self._workspace.withdraw(clip, event.frame, name)
-        judge(self._workspace, clip, event.frame, self._thresholds)  # one unseen may be there
+        accept_if_agreed(
+            self._workspace, clip, event.frame, self._thresholds
+        )  # one unseen may be there
         self._inbox.settle(event, EventState.DONE, _ignored(found), quality)
         return {clip.name}
 
@@ -184,7 +186,7 @@ class Submissions:
             return None
 
 
-def _shown(event: Event) -> tuple[Look, tuple[int, ...]]:
+def _shown(event: Event) -> tuple[Shown, tuple[int, ...]]:
     """What a task of the cross-check showed: how, and which of the frame's masks.
 
     Raises:
@@ -192,9 +194,9 @@ def _shown(event: Event) -> tuple[Look, tuple[int, ...]]:
     """
     data = event.body.get("data", {})
     if type(number := data.get("revision")) is int and number > 0:
-        return Look.CONFIRM, (number,)
-    if data.get("look") in (Look.BLIND, Look.AUDIT):
-        return Look(data["look"]), ()
+        return Shown.CONFIRM, (number,)
+    if data.get("look") in (Shown.BLIND, Shown.AUDIT):
+        return Shown(data["look"]), ()
     raise LabelerError(
         "The task says neither which mask it shows nor that it shows none; check the frame in a "
         "task that `mvps studio connect` made."

@@ -5,12 +5,12 @@ import time
 from collections.abc import Callable
 
 from backend.store.facts import MODEL_VERSION, STUDIO, Facts
-from backend.store.jobs import Job, JobLog, JobQueue, Kind
+from backend.store.jobs import Job, JobKind, JobLog, JobQueue
 from backend.studio.client import StudioAwayError
 from backend.studio.sync import StudioSync
 from backend.work.preannotate import refresh
-from backend.work.retraining import Retrainer
 from backend.work.submissions import Submissions
+from backend.work.training_runs import Retrainer
 from labeler.errors import LabelerError
 from labeler.workspace.workspace import Workspace
 from model.segmenter import Segmenter
@@ -64,21 +64,21 @@ class Worker:
         self._find_sync, self._retrainer = find_sync, retrainer
         self._sync: StudioSync | None = None
         self._fetched = False
-        self._jobs: dict[Kind, Callable[[Job], None]] = {
-            Kind.TAKE: self._take,
-            Kind.MASK: self._mask,
-            Kind.SHOW: self._show,
-            Kind.REFRESH: self._refresh,
-            Kind.PUBLISH: self._publish,
-            Kind.TRAIN: self._train,
-            Kind.RECONCILE: self._reconcile,
+        self._jobs: dict[JobKind, Callable[[Job], None]] = {
+            JobKind.TAKE: self._take,
+            JobKind.MASK: self._mask,
+            JobKind.SHOW: self._show,
+            JobKind.REFRESH: self._refresh,
+            JobKind.PUBLISH: self._publish,
+            JobKind.TRAIN: self._train,
+            JobKind.RECONCILE: self._reconcile,
         }
 
     def run(self) -> None:
         """Do what is asked for until the process is told to end."""
         self._log.forget_running()
-        self._queue.ask(Job(Kind.TAKE))
-        self._queue.ask(Job(Kind.RECONCILE))
+        self._queue.ask(Job(JobKind.TAKE))
+        self._queue.ask(Job(JobKind.RECONCILE))
         self._queue.consume(self.perform, self._log)
 
     def perform(self, job: Job) -> None:
@@ -97,7 +97,7 @@ class Worker:
 
     def _take(self, job: Job) -> None:
         for clip in self._submissions.take_all():
-            self._queue.ask(Job(Kind.REFRESH, clip))
+            self._queue.ask(Job(JobKind.REFRESH, clip))
 
     def _mask(self, job: Job) -> None:
         """Mask a frame that somebody waits for, with its neighbours, who come next."""
@@ -109,7 +109,7 @@ class Worker:
             near=job.frame,
             limit=SLICE,
         )
-        self._queue.ask(Job(Kind.PUBLISH, job.clip))
+        self._queue.ask(Job(JobKind.PUBLISH, job.clip))
 
     def _refresh(self, job: Job) -> None:
         """Mask some of the frames that a correction can help; the rest comes next."""
@@ -125,8 +125,8 @@ class Worker:
             progress=self._log.progress,
         )
         if done.left and time.monotonic() - began > SLOW:
-            self._queue.ask(Job(Kind.SHOW, job.clip))
-        self._queue.ask(job if done.left else Job(Kind.PUBLISH, job.clip))
+            self._queue.ask(Job(JobKind.SHOW, job.clip))
+        self._queue.ask(job if done.left else Job(JobKind.PUBLISH, job.clip))
 
     def _show(self, job: Job) -> None:
         self._with_patience(job, lambda sync: sync.show(self._workspace.clip(job.clip)))
@@ -144,11 +144,11 @@ class Worker:
         full = not self._fetched
         if self._with_patience(job, lambda sync: sync.fetch(full=full)):
             self._fetched = True
-        self._queue.ask(Job(Kind.TAKE))  # also what nobody asked for, or could not be written
+        self._queue.ask(Job(JobKind.TAKE))  # also what nobody asked for, or could not be written
         waiting = set(self._queue.waiting())
         for clip in self._workspace.clips():
-            self._submissions.judge(clip)
-            if (wish := Job(Kind.REFRESH, clip.name)) not in waiting:
+            self._submissions.accept_agreed(clip)
+            if (wish := Job(JobKind.REFRESH, clip.name)) not in waiting:
                 self._queue.ask(wish)
         if self._retrainer is not None:
             self._retrainer.start_if_due()
@@ -167,7 +167,10 @@ class Worker:
             pause = min(2.0 ** min(job.attempt, 10), LONGEST_PAUSE)
             logger.warning("%s Trying again in %.0f s.", error, pause)
             waiting = {(each.kind, each.clip) for each in self._queue.waiting()}
-            waiting |= {(Kind.RECONCILE, ""), (Kind.SHOW, job.clip)}  # these come again anyway
+            waiting |= {
+                (JobKind.RECONCILE, ""),
+                (JobKind.SHOW, job.clip),
+            }  # these come again anyway
             if (job.kind, job.clip) not in waiting:
                 self._queue.ask(Job(job.kind, job.clip, job.frame, job.attempt + 1), pause)
             return False

@@ -12,7 +12,7 @@ from pathlib import Path
 from labeler.clip import KEY_FRAME_STRIDE, Clip, Scenario, check_clip_name, frame_name
 from labeler.collect.import_files import SeenMask, pictures_digest, read_masks, take_pictures
 from labeler.errors import LabelerError
-from labeler.layouts.found import FoundClip, FoundDataset
+from labeler.layouts.foreign import ForeignClip, ForeignDataset
 from labeler.layouts.layout import RATES, Layout
 from labeler.revision import Provenance, Revision
 from labeler.workspace.workspace import Workspace
@@ -50,7 +50,7 @@ class Taken:
 
 
 def import_dataset(
-    workspace: Workspace, dataset: FoundDataset, names: Sequence[str] | None, wanted: Wanted
+    workspace: Workspace, dataset: ForeignDataset, names: Sequence[str] | None, wanted: Wanted
 ) -> Iterator[Taken]:
     """Take clips of a dataset in, each wholly or not at all, and tell what came of each in turn.
 
@@ -91,7 +91,7 @@ def import_dataset(
             ) from error
 
 
-def _take(workspace: Workspace, dataset: FoundDataset, name: str, wanted: Wanted) -> Taken:
+def _take(workspace: Workspace, dataset: ForeignDataset, name: str, wanted: Wanted) -> Taken:
     new_name = check_clip_name(wanted.prefix + name)
     found = dataset.clips[name]()
     places, step = _places(dataset, name, found)
@@ -149,7 +149,7 @@ def _take(workspace: Workspace, dataset: FoundDataset, name: str, wanted: Wanted
     return Taken(name, clip, True, len(kept), _remarks(seen, stride))
 
 
-def _places(dataset: FoundDataset, name: str, found: FoundClip) -> tuple[dict[int, int], int]:
+def _places(dataset: ForeignDataset, name: str, found: ForeignClip) -> tuple[dict[int, int], int]:
     """The place of each numbered picture in the clip, from 0, and the step between the numbers.
 
     Raises:

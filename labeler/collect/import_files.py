@@ -11,7 +11,7 @@ from PIL import Image as Pillow
 
 from labeler.clip import encode_jpeg, frame_name, read_image
 from labeler.errors import LabelerError
-from labeler.layouts.found import FoundClip
+from labeler.layouts.foreign import ForeignClip
 from labeler.mask import encode_mask, mask_digest
 from labeler.revision import Revision
 from labeler.threads import call_all
@@ -50,7 +50,7 @@ def pictures_digest(pictures: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
-def take_pictures(found: FoundClip, folder: Path) -> tuple[int, int]:
+def take_pictures(found: ForeignClip, folder: Path) -> tuple[int, int]:
     """Bring a clip's pictures into a folder, numbered from 0; return their width and height.
 
     Raises:
@@ -74,7 +74,7 @@ def take_pictures(found: FoundClip, folder: Path) -> tuple[int, int]:
 
 
 def read_masks(
-    found: FoundClip,
+    found: ForeignClip,
     places: Mapping[int, int],
     size: tuple[int, int],
     draft: Revision,
@@ -125,7 +125,7 @@ def _take_picture(source: Path, target: Path) -> tuple[int, int]:
 
 
 def _read_mask(
-    found: FoundClip, number: int, draft: Revision, size: tuple[int, int], folder: Path | None
+    found: ForeignClip, number: int, draft: Revision, size: tuple[int, int], folder: Path | None
 ) -> SeenMask:
     read = found.masks[number]()
     height, width = read.mask.shape

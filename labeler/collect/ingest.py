@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from labeler.clip import KEY_FRAME_STRIDE, Clip, check_clip_name, frame_name
 from labeler.collect.candidates import Candidate
 from labeler.collect.cuts import CutFinder
-from labeler.collect.rules import SHORTEST_SIDE, broken, judge_video
+from labeler.collect.rules import SHORTEST_SIDE, broken, check_video_rules
 from labeler.collect.video import extract_frames, probe_video
 from labeler.errors import AlreadyInError, LabelerError
 from labeler.files import sha256_of, write_atomically
@@ -102,7 +102,7 @@ def add_video(
         )
         clips, refused = [], []
         for clip in _shots(whole) if policy.split_cuts else [whole]:
-            if policy.strict and (faults := broken(judge_video(clip))):
+            if policy.strict and (faults := broken(check_video_rules(clip))):
                 what = "it" if clip is whole else f"its shot {clip.name}"
                 why = "; ".join(f"it breaks {fault.rule}, {fault.found}" for fault in faults)
                 refused.append(f"{path}: {what} was not added: {why}.")

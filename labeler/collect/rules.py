@@ -48,7 +48,7 @@ class Rule(StrEnum):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class RuleResult:
     """Whether a clip keeps a rule, None where that cannot be told yet, and what was found."""
 
     rule: Rule
@@ -61,27 +61,27 @@ class Verdict:
         return {True: "kept", False: "broken", None: "not judged yet"}[self.kept]
 
 
-def judge_video(clip: Clip) -> tuple[Verdict, ...]:
+def check_video_rules(clip: Clip) -> tuple[RuleResult, ...]:
     """The verdicts that need no masks: on size, length and cuts."""
     side, seconds = min(clip.width, clip.height), clip.frame_count / clip.fps
     return (
-        Verdict(
+        RuleResult(
             Rule.SHORT_SIDE,
             side >= SHORTEST_SIDE,
             f"the short side is {side} pixels, of at least {SHORTEST_SIDE}",
         ),
-        Verdict(
+        RuleResult(
             Rule.DURATION,
             seconds >= SHORTEST_TIME,
             f"it lasts {float(seconds):.1f} s, of at least {SHORTEST_TIME}",
         ),
-        _judge_cuts(clip),
+        _check_cuts(clip),
     )
 
 
-def judge(
+def check_rules(
     clip: Clip, masks: Mapping[int, Revision], path_of: Callable[[Revision], Path]
-) -> tuple[Verdict, ...]:
+) -> tuple[RuleResult, ...]:
     """The verdict on every rule; reads about six masks of a clip whose portrait moves.
 
     Args:
@@ -91,54 +91,54 @@ def judge(
     """
     complete = len(masks) >= len(clip.key_frames)
     return (
-        _judge_portrait(clip, masks, complete),
-        *judge_video(clip),
-        _judge_motion(clip, masks, path_of, complete),
+        _check_portrait(clip, masks, complete),
+        *check_video_rules(clip),
+        _check_motion(clip, masks, path_of, complete),
     )
 
 
-def broken(verdicts: tuple[Verdict, ...]) -> list[Verdict]:
+def broken(verdicts: tuple[RuleResult, ...]) -> list[RuleResult]:
     """Those that say no."""
     return [verdict for verdict in verdicts if verdict.kept is False]
 
 
-def _judge_cuts(clip: Clip) -> Verdict:
+def _check_cuts(clip: Clip) -> RuleResult:
     if clip.cuts is None:
-        return Verdict(
+        return RuleResult(
             Rule.NO_CUT, None, "nobody has looked for camera cuts yet; `mvps judge` does"
         )
     if not clip.cuts:
-        return Verdict(Rule.NO_CUT, True, "no camera cut was found")
+        return RuleResult(Rule.NO_CUT, True, "no camera cut was found")
     places = ", ".join(f"{float(cut / clip.fps):.1f} s" for cut in clip.cuts[:5])
     more = f" and {len(clip.cuts) - 5} more" if len(clip.cuts) > 5 else ""
     number = "a camera cut" if len(clip.cuts) == 1 else f"{len(clip.cuts)} camera cuts"
-    return Verdict(Rule.NO_CUT, False, f"{number} at {places}{more}")
+    return RuleResult(Rule.NO_CUT, False, f"{number} at {places}{more}")
 
 
-def _judge_portrait(clip: Clip, masks: Mapping[int, Revision], complete: bool) -> Verdict:
+def _check_portrait(clip: Clip, masks: Mapping[int, Revision], complete: bool) -> RuleResult:
     if not masks:
-        return Verdict(Rule.PORTRAIT, None, "it has no masks yet")
+        return RuleResult(Rule.PORTRAIT, None, "it has no masks yet")
     shares = [mask.area / (clip.width * clip.height) for mask in masks.values()]
     there = sum(share >= SMALLEST_PORTRAIT for share in shares)
     found = f"somebody is in {there} of {len(masks)} masked key frames"
     if there:
-        return Verdict(Rule.PORTRAIT, True, f"{found}, filling up to {max(shares):.0%}")
-    return Verdict(Rule.PORTRAIT, False if complete else None, found)
+        return RuleResult(Rule.PORTRAIT, True, f"{found}, filling up to {max(shares):.0%}")
+    return RuleResult(Rule.PORTRAIT, False if complete else None, found)
 
 
-def _judge_motion(
+def _check_motion(
     clip: Clip,
     masks: Mapping[int, Revision],
     path_of: Callable[[Revision], Path],
     complete: bool,
-) -> Verdict:
+) -> RuleResult:
     """Compare masks a second apart, until there is enough motion or no pair is left."""
     if not masks:
-        return Verdict(Rule.MOTION, None, "it has no masks yet")
+        return RuleResult(Rule.MOTION, None, "it has no masks yet")
     second = max(1, round(clip.fps / clip.stride)) * clip.stride
     pairs = [(frame, frame + second) for frame in sorted(masks) if frame + second in masks]
     if not pairs:
-        return Verdict(Rule.MOTION, None, "no two of its masks are a second apart")
+        return RuleResult(Rule.MOTION, None, "no two of its masks are a second apart")
     wanted, moving, most = min(_MOVING_PLACES, len(pairs)), 0, 0.0
     for start in range(_STEPS):
         for one, other in ((masks[a], masks[b]) for a, b in pairs[start::_STEPS]):
@@ -147,14 +147,14 @@ def _judge_motion(
             try:
                 change = _change(path_of(one), path_of(other), (one.digest, other.digest))
             except LabelerError as error:  # the doctor deals with it
-                return Verdict(Rule.MOTION, None, str(error))
+                return RuleResult(Rule.MOTION, None, str(error))
             most = max(most, change)
             moving += change >= OBVIOUS_MOTION
             if moving >= wanted:
                 found = f"{most:.0%} of it is elsewhere a second later"
-                return Verdict(Rule.MOTION, True, found)
+                return RuleResult(Rule.MOTION, True, found)
     found = f"at most {most:.0%} of it is elsewhere a second later, of {OBVIOUS_MOTION:.0%}"
-    return Verdict(Rule.MOTION, False if complete else None, found)
+    return RuleResult(Rule.MOTION, False if complete else None, found)
 
 
 @lru_cache(maxsize=1 << 14)  # of a status page that is asked for every few seconds

@@ -13,7 +13,7 @@ class Severity(StrEnum):
     NOTE = "note"  # good to know
 
 
-class Rule(StrEnum):
+class FindingKind(StrEnum):
     """What may be wrong with a mask; the value is the rule's name for a script."""
 
     UNREADABLE = "unreadable"  # the mask or its picture
@@ -32,9 +32,9 @@ class Rule(StrEnum):
     @property
     def severity(self) -> Severity:
         """How sure it is that something is wrong."""
-        if self in {Rule.UNREADABLE, Rule.SIZE}:
+        if self in {FindingKind.UNREADABLE, FindingKind.SIZE}:
             return Severity.FAULT
-        return Severity.NOTE if self is Rule.STILL else Severity.WARNING
+        return Severity.NOTE if self is FindingKind.STILL else Severity.WARNING
 
     @property
     def advice(self) -> str:
@@ -43,18 +43,18 @@ class Rule(StrEnum):
 
 
 _ADVICE = {
-    Rule.UNREADABLE: "Put the file back from a copy, or make it again.",
-    Rule.SIZE: "Make the mask again at the size of its picture.",
-    Rule.EMPTY: "Mask whoever is there; if nobody is, leave it empty.",
-    Rule.SPECKS: "Erase the specks, unless somebody is there.",
-    Rule.HOLES: "Fill the holes, unless the background shows through them.",
-    Rule.BORDER_GAP: "Paint on to the border, if the portrait goes on behind it.",
-    Rule.BORDER_STRIP: "Erase the strip, unless somebody just shows there.",
-    Rule.BORDER_AROUND: "See whether portrait and background are swapped.",
-    Rule.AREA: "See whether on one of the two frames somebody is missing or too much is masked.",
-    Rule.PLACE: "See whether both frames mask the same people.",
-    Rule.FLICKER: "See what this mask has or lacks that the ones before and after agree on.",
-    Rule.STILL: "One of these frames is enough; take a part of the video where people move.",
+    FindingKind.UNREADABLE: "Put the file back from a copy, or make it again.",
+    FindingKind.SIZE: "Make the mask again at the size of its picture.",
+    FindingKind.EMPTY: "Mask whoever is there; if nobody is, leave it empty.",
+    FindingKind.SPECKS: "Erase the specks, unless somebody is there.",
+    FindingKind.HOLES: "Fill the holes, unless the background shows through them.",
+    FindingKind.BORDER_GAP: "Paint on to the border, if the portrait goes on behind it.",
+    FindingKind.BORDER_STRIP: "Erase the strip, unless somebody just shows there.",
+    FindingKind.BORDER_AROUND: "See whether portrait and background are swapped.",
+    FindingKind.AREA: "See whether one of the two frames misses somebody or has too much.",
+    FindingKind.PLACE: "See whether both frames mask the same people.",
+    FindingKind.FLICKER: "See what this mask has or lacks that the ones before and after agree on.",
+    FindingKind.STILL: "One of these frames is enough; take a part of the video where people move.",
 }
 
 
@@ -66,7 +66,7 @@ class Finding:
     several masks in a row names the first.
     """
 
-    rule: Rule
+    rule: FindingKind
     clip: str
     frame: int
     path: Path

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from labeler.clip import Clip
-from labeler.collect.rules import Verdict, judge
+from labeler.collect.rules import RuleResult, check_rules
 from labeler.revision import Provenance
 from labeler.workspace.workspace import Workspace
 
@@ -19,7 +19,7 @@ class ClipOverview:
     clip: Clip
     missing: int
     masks: dict[Provenance, int]
-    verdicts: tuple[Verdict, ...] = ()
+    verdicts: tuple[RuleResult, ...] = ()
 
     @property
     def rules(self) -> str:
@@ -54,6 +54,6 @@ def overview(workspace: Workspace, *, judged: bool = False) -> list[ClipOverview
         current = workspace.current(clip)
         counts = Counter(revision.provenance for revision in current.values())
         missing = len(clip.key_frames) - counts.total()
-        verdicts = judge(clip, current, workspace.mask_path) if judged else ()
+        verdicts = check_rules(clip, current, workspace.mask_path) if judged else ()
         found.append(ClipOverview(clip, missing, {p: counts[p] for p in Provenance}, verdicts))
     return found

@@ -10,15 +10,15 @@ from functools import partial
 from itertools import groupby
 
 from labeler.clip import KEY_FRAME_STRIDE, frame_name
-from labeler.inspect.finding import Finding, Rule
-from labeler.inspect.mask_look import (
-    Look,
+from labeler.inspect.finding import Finding, FindingKind
+from labeler.inspect.observe import (
     MaskFile,
+    Observation,
     comparable,
     flicker,
     jumps,
-    look_at,
     nearly_alike,
+    observe,
 )
 from labeler.inspect.packed_mask import PackedMask
 from labeler.layouts.mvps import Dataset, mask_tree, picture_tree
@@ -67,35 +67,35 @@ def find_suspicious(
     """
     total = sum(len(clip.masks) for clip in clips)
 
-    def counted(looks: Iterable[Look]) -> Iterator[Look]:
+    def counted(looks: Iterable[Observation]) -> Iterator[Observation]:
         for done, look in enumerate(looks, start=1):
             if progress is not None:
                 progress(done, total)
             yield look
 
-    looks = counted(call_all(partial(look_at, c.name, file) for c in clips for file in c.masks))
+    looks = counted(call_all(partial(observe, c.name, file) for c in clips for file in c.masks))
     findings: list[Finding] = []
     for _, of_clip in groupby(looks, key=lambda look: look.clip):
         findings += sorted(_findings(of_clip), key=lambda finding: finding.frame)
     return findings
 
 
-def count_rules(findings: Iterable[Finding]) -> dict[Rule, int]:
+def count_rules(findings: Iterable[Finding]) -> dict[FindingKind, int]:
     """How often each rule was broken, in the rules' order; those that were not are left out."""
     counts = Counter(finding.rule for finding in findings)
-    return {rule: counts[rule] for rule in Rule if rule in counts}
+    return {rule: counts[rule] for rule in FindingKind if rule in counts}
 
 
 class _Row:
     """Masks in a row of which the same holds, for one finding about them all."""
 
-    def __init__(self, rule: Rule, least: int, message: str) -> None:
+    def __init__(self, rule: FindingKind, least: int, message: str) -> None:
         self.rule, self.least, self.message = rule, least, message
-        self.first: Look | None = None
-        self.last: Look | None = None
+        self.first: Observation | None = None
+        self.last: Observation | None = None
         self.count = 0
 
-    def add(self, look: Look) -> None:
+    def add(self, look: Observation) -> None:
         self.first, self.last, self.count = self.first or look, look, self.count + 1
 
     def end(self) -> Iterator[Finding]:
@@ -109,10 +109,10 @@ class _Row:
         self.first, self.last, self.count = None, None, 0
 
 
-def _findings(looks: Iterable[Look]) -> Iterator[Finding]:
+def _findings(looks: Iterable[Observation]) -> Iterator[Finding]:
     """What one clip's masks show, by themselves and beside each other."""
-    empty = _Row(Rule.EMPTY, 1, "Nobody is masked")
-    still = _Row(Rule.STILL, 2, "The picture hardly changes")
+    empty = _Row(FindingKind.EMPTY, 1, "Nobody is masked")
+    still = _Row(FindingKind.STILL, 2, "The picture hardly changes")
     flickered = False
     for before, look, after in _beside(looks):
         yield from look.found
@@ -126,7 +126,7 @@ def _findings(looks: Iterable[Look]) -> Iterator[Finding]:
             still.add(look)
         flickers = flicker(before, look.mask, after)
         if flickers:
-            yield look.finding(Rule.FLICKER, flickers)
+            yield look.finding(FindingKind.FLICKER, flickers)
         elif not flickered:
             for rule, message in jumps(before, look.mask):
                 yield look.finding(rule, message)
@@ -136,11 +136,11 @@ def _findings(looks: Iterable[Look]) -> Iterator[Finding]:
 
 
 def _beside(
-    looks: Iterable[Look],
-) -> Iterator[tuple[PackedMask | None, Look, PackedMask | None]]:
+    looks: Iterable[Observation],
+) -> Iterator[tuple[PackedMask | None, Observation, PackedMask | None]]:
     """Each mask between its neighbours, None where there is none to compare it with."""
     before: PackedMask | None = None
-    current: Look | None = None
+    current: Observation | None = None
     for after in looks:
         if current is not None:
             near = comparable(current, after)

@@ -40,7 +40,7 @@ PARAMETERS: dict[str, Any] = {
 """How everything was measured."""
 
 
-def overview(data: DatasetStatistics) -> dict[str, str]:
+def summary(data: DatasetStatistics) -> dict[str, str]:
     """One dataset in a few numbers, as a person reads them."""
     clips = data.clips
     seconds = [clip.seconds for clip in clips if clip.seconds is not None]
@@ -113,7 +113,7 @@ def write_report(datasets: Sequence[DatasetStatistics], folder: Path) -> list[Pa
     )
     page = environment.get_template("statistics.html").render(
         datasets=datasets,
-        overviews=[overview(data) for data in datasets],
+        overviews=[summary(data) for data in datasets],
         drawn=drawn,
         parameters=PARAMETERS,
         means=_clip_means,

@@ -18,7 +18,14 @@ from labeler.clip import clip_name_from, frame_name
 from labeler.errors import LabelerError
 from labeler.files import replacing
 from labeler.layouts.clips_table import ClipRow
-from labeler.layouts.found import PICTURES, FoundClip, FoundDataset, FoundMask, frames_in, rows_of
+from labeler.layouts.foreign import (
+    PICTURES,
+    ForeignClip,
+    ForeignDataset,
+    ForeignMask,
+    frames_in,
+    rows_of,
+)
 from labeler.layouts.layout import Layout
 from labeler.layouts.mvps import Dataset
 from labeler.layouts.writing import Progress, clips_by_split, copies, files, work
@@ -140,7 +147,7 @@ def find_coco(
     *,
     folders_are_clips: bool = False,
     crowds: bool = False,
-) -> FoundDataset:
+) -> ForeignDataset:
     """List a dataset in the layout of COCO; the portrait is the union of the persons' regions.
 
     Pictures of one `video_id` are a clip; with them go the other pictures in their folder, if
@@ -176,7 +183,7 @@ def find_coco(
     if others := len(groups) - len(clips):
         kinds = " or ".join(sorted(categories))
         notes.append(f"Left out without a {kinds} (see --category): {others} of the clips.")
-    return FoundDataset(root, Layout.COCO, clips, rows_of(root), tuple(notes))
+    return ForeignDataset(root, Layout.COCO, clips, rows_of(root), tuple(notes))
 
 
 def instance_files(folder: Path) -> list[Path]:
@@ -257,7 +264,7 @@ def _safe(title: str) -> str:
     return clip_name_from(Path(f"{title.replace('/', '_')}.jpg"))
 
 
-def _list(group: _Group, alone: bool, crowds: bool) -> FoundClip:
+def _list(group: _Group, alone: bool, crowds: bool) -> ForeignClip:
     """List a clip; `alone` is whether no other clip has pictures in its folder."""
     listed = sorted(group.pictures, key=lambda each: each.order)
     pictures = {number: each.path for number, each in enumerate(listed)}
@@ -266,22 +273,22 @@ def _list(group: _Group, alone: bool, crowds: bool) -> FoundClip:
         with suppress(LabelerError):  # files that are not named like frames are in order as listed
             pictures = frames_in(home, PICTURES)
     numbers = {path: number for number, path in pictures.items()}
-    masks: dict[int, Callable[[], FoundMask]] = {}
+    masks: dict[int, Callable[[], ForeignMask]] = {}
     for each in listed:
         if each.path not in numbers:
             raise LabelerError(f"{each.path} is missing; bring it back from a copy.")
         masks[numbers[each.path]] = partial(_read, each, crowds)
-    return FoundClip(pictures, dict(sorted(masks.items())))
+    return ForeignClip(pictures, dict(sorted(masks.items())))
 
 
-def _read(listed: _Listed, crowds: bool) -> FoundMask:
+def _read(listed: _Listed, crowds: bool) -> ForeignMask:
     outlined = [each for each in listed.people if each.get("segmentation")]
     missing = "an outline of each person" if len(outlined) < len(listed.people) else ""
     if not crowds and any(each.get("iscrowd") for each in listed.people):
         missing = "an outline of each person in a crowd (see --crowds)"
     try:
         regions = [region(each["segmentation"], listed.size) for each in outlined]
-        return FoundMask(union(regions, listed.size), missing=missing)
+        return ForeignMask(union(regions, listed.size), missing=missing)
     except Exception as error:  # pycocotools raises bare ones
         raise LabelerError(f"A region of {listed.path} cannot be read: {error}.") from None
 

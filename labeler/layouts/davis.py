@@ -10,12 +10,12 @@ from labeler.clip import frame_name
 from labeler.errors import LabelerError
 from labeler.files import replacing
 from labeler.layouts.clips_table import ClipRow
-from labeler.layouts.found import (
+from labeler.layouts.foreign import (
     MASKS,
     PICTURES,
-    FoundClip,
-    FoundDataset,
-    FoundMask,
+    ForeignClip,
+    ForeignDataset,
+    ForeignMask,
     frames_in,
     rows_of,
 )
@@ -25,7 +25,7 @@ from labeler.layouts.writing import Progress, clips_by_split, copies, files, wor
 from labeler.mask import encode_mask
 
 
-def find_davis(folder: Path, layout: Layout, resolution: str | None = None) -> FoundDataset:
+def find_davis(folder: Path, layout: Layout, resolution: str | None = None) -> ForeignDataset:
     """List a dataset in the layout of MVPS or of DAVIS; every object of a mask is a portrait.
 
     Args:
@@ -46,7 +46,7 @@ def find_davis(folder: Path, layout: Layout, resolution: str | None = None) -> F
     names = sorted({*rows, *clip_folders(pictures), *clip_folders(masks)})
     bare = (ClipRow(name, None, 0, 0, None, 0, 0) for name in names)  # only the names are asked for
     dataset = Dataset(folder, (resolution,), tuple(bare))
-    return FoundDataset(
+    return ForeignDataset(
         folder, layout, {name: partial(_list, dataset, name) for name in names}, rows
     )
 
@@ -80,20 +80,20 @@ def _chosen(folder: Path, resolution: str | None) -> str:
     return resolution or known[0]
 
 
-def _list(dataset: Dataset, name: str) -> FoundClip:
+def _list(dataset: Dataset, name: str) -> ForeignClip:
     [resolution] = dataset.resolutions
     whole = davis_whole_clips(dataset.folder, resolution) / name
     pictures = whole if whole.is_dir() else picture_tree(dataset.folder, resolution) / name
     masks = frames_in(mask_tree(dataset.folder, resolution) / name, MASKS)
-    return FoundClip(
+    return ForeignClip(
         frames_in(pictures, PICTURES),
         {number: partial(_read, dataset, name, number) for number in masks},
     )
 
 
-def _read(dataset: Dataset, name: str, number: int) -> FoundMask:
+def _read(dataset: Dataset, name: str, number: int) -> ForeignMask:
     mask, void = dataset.foreground_and_void(name, number)
-    return FoundMask(mask, void=bool(void.any()))
+    return ForeignMask(mask, void=bool(void.any()))
 
 
 NAMES = frozenset({"JPEGImages", "JPEGImages_all_frames", "Annotations", "ImageSets", "clips.csv"})

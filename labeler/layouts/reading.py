@@ -7,7 +7,7 @@ from labeler.errors import LabelerError
 from labeler.layouts.clips_table import has_clips_table
 from labeler.layouts.coco import find_coco, instance_files
 from labeler.layouts.davis import find_davis, resolutions
-from labeler.layouts.found import FoundDataset
+from labeler.layouts.foreign import ForeignDataset
 from labeler.layouts.layout import Layout
 from labeler.layouts.youtube_vos import find_youtube_vos, splits
 
@@ -20,7 +20,7 @@ def find_dataset(
     categories: Collection[str] = ("person",),
     folders_are_clips: bool = False,
     crowds: bool = False,
-) -> FoundDataset:
+) -> ForeignDataset:
     """List what there is to import in a dataset; nothing but names and tables is read.
 
     Args:

@@ -12,12 +12,12 @@ import numpy as np
 from labeler.clip import frame_name
 from labeler.errors import LabelerError
 from labeler.files import replacing
-from labeler.layouts.found import (
+from labeler.layouts.foreign import (
     MASKS,
     PICTURES,
-    FoundClip,
-    FoundDataset,
-    FoundMask,
+    ForeignClip,
+    ForeignDataset,
+    ForeignMask,
     frames_in,
     rows_of,
 )
@@ -30,7 +30,7 @@ Objects = Mapping[int, Collection[str]]
 """The objects of a clip that are portraits, by number: the frames that meta.json has them in."""
 
 
-def find_youtube_vos(folder: Path, categories: Collection[str]) -> FoundDataset:
+def find_youtube_vos(folder: Path, categories: Collection[str]) -> ForeignDataset:
     """List a dataset in the layout of YouTube-VOS: one split, or a folder of splits.
 
     The portrait is the union of the objects of the given categories, as `meta.json` has them;
@@ -60,7 +60,7 @@ def find_youtube_vos(folder: Path, categories: Collection[str]) -> FoundDataset:
         notes.append(f"Left out without a {kinds} (see --category): {others} of the clips.")
     if not clips and not others:
         raise LabelerError(f"{folder} has no clips in JPEGImages with masks in Annotations.")
-    return FoundDataset(folder, Layout.YOUTUBE_VOS, clips, rows_of(folder), tuple(notes))
+    return ForeignDataset(folder, Layout.YOUTUBE_VOS, clips, rows_of(folder), tuple(notes))
 
 
 def splits(folder: Path) -> list[Path]:
@@ -94,19 +94,19 @@ def _objects(path: Path, categories: Collection[str]) -> dict[str, Objects] | No
         ) from None
 
 
-def _list(split: Path, name: str, objects: Objects | None) -> FoundClip:
+def _list(split: Path, name: str, objects: Objects | None) -> ForeignClip:
     whole = youtube_whole_clips(split) / name
     masks = frames_in(split / "Annotations" / name, MASKS)
-    return FoundClip(
+    return ForeignClip(
         frames_in(whole if whole.is_dir() else split / "JPEGImages" / name, PICTURES),
         {number: partial(_read, path, number, objects) for number, path in masks.items()},
     )
 
 
-def _read(path: Path, number: int, objects: Objects | None) -> FoundMask:
+def _read(path: Path, number: int, objects: Objects | None) -> ForeignMask:
     values = read_objects(path)
     if objects is None:
-        return FoundMask(np.not_equal(values, 0))
+        return ForeignMask(np.not_equal(values, 0))
     present = set(np.unique(values).tolist())
     absent = [
         str(each)
@@ -114,7 +114,7 @@ def _read(path: Path, number: int, objects: Objects | None) -> FoundMask:
         if frame_name(number) in frames and each not in present
     ]
     missing = f"object {', '.join(absent)} of meta.json" if absent else ""
-    return FoundMask(np.isin(values, list(objects)), missing=missing)
+    return ForeignMask(np.isin(values, list(objects)), missing=missing)
 
 
 FOLDERS = {"train": "train", "val": "valid"}

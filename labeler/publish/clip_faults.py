@@ -20,7 +20,7 @@ Size = tuple[int, int]
 """Width and height, in pixels."""
 
 
-class Rule(StrEnum):
+class FaultKind(StrEnum):
     """How a dataset can be at fault; the value is the fault's name for a script."""
 
     LAYOUT = "layout"  # a tree, a list or clips.csv is missing
@@ -50,7 +50,7 @@ class Rule(StrEnum):
 class Fault:
     """One fault: the rule that is broken, the file or folder, and a sentence that says how."""
 
-    rule: Rule
+    rule: FaultKind
     path: Path
     message: str
 
@@ -88,17 +88,21 @@ class ClipFolders:
             return
         # The commonest size is the clip's, so that one odd picture is one fault.
         size = Counter(sizes.values()).most_common(1)[0][0]
-        yield from _wrong_sizes(sizes, size, Rule.SIZE, f"the clip's other pictures, {_x(size)}")
+        yield from _wrong_sizes(
+            sizes, size, FaultKind.SIZE, f"the clip's other pictures, {_x(size)}"
+        )
         if self.row is not None and (self.row.width, self.row.height) != size:
             said = _x((self.row.width, self.row.height))
             message = f"clips.csv says that {self.name} is {said}, its pictures are {_x(size)}."
-            yield Fault(Rule.CLIPS_TABLE, self.pictures, message)
-        yield from _mask_faults(self.annotated, size, Rule.SIZE)
+            yield Fault(FaultKind.CLIPS_TABLE, self.pictures, message)
+        yield from _mask_faults(self.annotated, size, FaultKind.SIZE)
         small = size_480p(*size)
         sizes, unreadable = _sizes(self.small_frames)
         yield from unreadable
-        yield from _wrong_sizes(sizes, small, Rule.SIZE_480P, f"{_x(small)}, 480p of {_x(size)}")
-        yield from _mask_faults(self.small_annotated, small, Rule.SIZE_480P)
+        yield from _wrong_sizes(
+            sizes, small, FaultKind.SIZE_480P, f"{_x(small)}, 480p of {_x(size)}"
+        )
+        yield from _mask_faults(self.small_annotated, small, FaultKind.SIZE_480P)
 
     def _stray(self) -> Iterator[Fault]:
         for folder, files, name in (
@@ -111,7 +115,7 @@ class ClipFolders:
             for path in sorted(folder.iterdir()) if folder.is_dir() else ():
                 if path not in known and not path.name.startswith("."):
                     yield Fault(
-                        Rule.STRAY_FILE, path, f"{path} is not named like a frame, {name} say."
+                        FaultKind.STRAY_FILE, path, f"{path} is not named like a frame, {name} say."
                     )
 
     def _numbers(self) -> Iterator[Fault]:
@@ -120,16 +124,18 @@ class ClipFolders:
         said = row.frames if row is not None and self.pictures.is_dir() else counted
         if absent := [n for n in range(said) if n not in frames]:
             message = f"{name} should have {said} pictures; missing: {_list(absent)}."
-            yield Fault(Rule.MISSING_FRAME, self.pictures / f"{frame_name(absent[0])}.jpg", message)
+            yield Fault(
+                FaultKind.MISSING_FRAME, self.pictures / f"{frame_name(absent[0])}.jpg", message
+            )
         if extra := [n for n in frames if n >= said]:
             message = f"clips.csv says that {name} has {said} pictures; also there: {_list(extra)}."
-            yield Fault(Rule.EXTRA_FRAME, frames[extra[0]], message)
+            yield Fault(FaultKind.EXTRA_FRAME, frames[extra[0]], message)
         if lone := [n for n in masks if n not in frames]:
             message = f"{name} has masks of frames without a picture: {_list(lone)}."
-            yield Fault(Rule.MASK_WITHOUT_PICTURE, masks[lone[0]], message)
+            yield Fault(FaultKind.MASK_WITHOUT_PICTURE, masks[lone[0]], message)
         if off := [n for n in masks if n % self.stride]:
             message = f"{name} has masks of frames between every {self.stride}th: {_list(off)}."
-            yield Fault(Rule.STRIDE, masks[off[0]], message)
+            yield Fault(FaultKind.STRIDE, masks[off[0]], message)
         bare = [n for n in range(0, counted, self.stride) if n not in masks]
         promised = len(masks) + len(bare) if row is None else row.annotated
         if bare and len(masks) < promised:
@@ -137,10 +143,10 @@ class ClipFolders:
                 f"{name} should have {promised} masks and has {len(masks)}; "
                 f"frames without one: {_list(bare)}."
             )
-            yield Fault(Rule.MISSING_MASK, self.masks / f"{frame_name(bare[0])}.png", message)
+            yield Fault(FaultKind.MISSING_MASK, self.masks / f"{frame_name(bare[0])}.png", message)
         elif len(masks) != promised and frames:
             message = f"clips.csv says that {name} has {promised} masks; {len(masks)} are there."
-            yield Fault(Rule.CLIPS_TABLE, self.masks, message)
+            yield Fault(FaultKind.CLIPS_TABLE, self.masks, message)
 
     def _other_resolution(self) -> Iterator[Fault]:
         for full, small, at_full, at_small in (
@@ -153,7 +159,7 @@ class ClipFolders:
                 if only := [n for n in here if n not in there]:
                     path = folder / here[only[0]].name
                     message = f"{folder} lacks what the other resolution has: {_list(only)}."
-                    yield Fault(Rule.RESOLUTIONS_DIFFER, path, message)
+                    yield Fault(FaultKind.RESOLUTIONS_DIFFER, path, message)
 
 
 def _sizes(files: dict[int, Path]) -> tuple[dict[Path, Size], list[Fault]]:
@@ -163,7 +169,7 @@ def _sizes(files: dict[int, Path]) -> tuple[dict[Path, Size], list[Fault]]:
     results = call_all(partial(_size_or_error, path) for path in files.values())
     for path, result in zip(files.values(), results, strict=True):
         if isinstance(result, str):
-            faults.append(Fault(Rule.UNREADABLE, path, result))
+            faults.append(Fault(FaultKind.UNREADABLE, path, result))
         else:
             sizes[path] = result
     return sizes, faults
@@ -176,19 +182,21 @@ def _size_or_error(path: Path) -> Size | str:
         return str(error)
 
 
-def _wrong_sizes(sizes: dict[Path, Size], size: Size, rule: Rule, wanted: str) -> Iterator[Fault]:
+def _wrong_sizes(
+    sizes: dict[Path, Size], size: Size, rule: FaultKind, wanted: str
+) -> Iterator[Fault]:
     for path, found in sizes.items():
         if found != size:
             yield Fault(rule, path, f"{path} is {_x(found)}, not {wanted}.")
 
 
-def _mask_faults(files: dict[int, Path], size: Size, rule: Rule) -> Iterator[Fault]:
+def _mask_faults(files: dict[int, Path], size: Size, rule: FaultKind) -> Iterator[Fault]:
     for fault in call_all(partial(_mask_fault, path, size, rule) for path in files.values()):
         if fault is not None:
             yield fault
 
 
-def _mask_fault(path: Path, size: Size, rule: Rule) -> Fault | None:
+def _mask_fault(path: Path, size: Size, rule: FaultKind) -> Fault | None:
     try:
         with Pillow.open(path) as picture:
             if picture.size != size:
@@ -196,13 +204,13 @@ def _mask_fault(path: Path, size: Size, rule: Rule) -> Fault | None:
                 return Fault(rule, path, message)
             if picture.mode != "P":
                 message = f"The mask {path} is no palette PNG (0 background, 1 portrait)."
-                return Fault(Rule.MASK_VALUES, path, message)
+                return Fault(FaultKind.MASK_VALUES, path, message)
             highest = picture.getextrema()[1]
     except (OSError, SyntaxError, ValueError, Pillow.DecompressionBombError) as error:
-        return Fault(Rule.UNREADABLE, path, f"{path} is not a readable mask ({error}).")
+        return Fault(FaultKind.UNREADABLE, path, f"{path} is not a readable mask ({error}).")
     if highest not in (0, 1):
         message = f"The mask {path} has the value {highest}; a mask has 0 and 1 only."
-        return Fault(Rule.MASK_VALUES, path, message)
+        return Fault(FaultKind.MASK_VALUES, path, message)
     return None
 
 

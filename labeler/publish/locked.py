@@ -14,7 +14,7 @@ from labeler.clip import frame_name
 from labeler.errors import LabelerError
 from labeler.files import write_atomically
 from labeler.layouts.clips_table import ClipRow
-from labeler.likeness import Looks, looks_of, read_looks, write_looks
+from labeler.likeness import Thumbnails, read_thumbnails, thumbnails_of, write_thumbnails
 from labeler.publish.split import TEST_SHARE, Split, split_clips
 from labeler.revision import Provenance
 from labeler.workspace.workspace import Workspace
@@ -77,24 +77,24 @@ def draw_locked(workspace: Workspace, test_share: float = TEST_SHARE) -> Locked:
     folder.mkdir(exist_ok=True)
     for name in split.test:
         if not (folder / f"{name}.npy").exists():
-            _write_looks(workspace, folder, name)
+            _write_thumbnails(workspace, folder, name)
     if drawn != known:
         lists = {"train": split.train, "test": split.test, "sources": drawn.sources}
         write_atomically(folder / LISTS, (json.dumps(lists, indent=2) + "\n").encode())
     return drawn
 
 
-def locked_looks(workspace: Path) -> dict[str, Looks]:
+def locked_thumbnails(workspace: Path) -> dict[str, Thumbnails]:
     """What each frame of the test clips looks like, by clip."""
     names = read_locked(workspace).split.test
-    return {name: read_looks(workspace / "locked" / f"{name}.npy") for name in names}
+    return {name: read_thumbnails(workspace / "locked" / f"{name}.npy") for name in names}
 
 
-def _write_looks(workspace: Workspace, folder: Path, name: str) -> None:
+def _write_thumbnails(workspace: Workspace, folder: Path, name: str) -> None:
     clip = workspace.clip(name)
     frames = workspace.frames(clip).folder
-    looks = looks_of(frames / f"{frame_name(i)}.jpg" for i in range(clip.frame_count))
-    write_looks(folder / f"{name}.npy", looks)
+    looks = thumbnails_of(frames / f"{frame_name(i)}.jpg" for i in range(clip.frame_count))
+    write_thumbnails(folder / f"{name}.npy", looks)
 
 
 def _row(name: str, digest: str, source: str) -> ClipRow:

@@ -126,7 +126,7 @@ def take_snapshot(workspace: "Workspace", test_share: float) -> Snapshot:
         LabelerError: nothing is accepted yet, or the lists of locked clips are damaged.
     """
     from labeler.likeness import alike
-    from labeler.publish.locked import draw_locked, locked_looks
+    from labeler.publish.locked import draw_locked, locked_thumbnails
 
     clips, masks = accepted_masks(workspace)
     if not clips:
@@ -135,7 +135,7 @@ def take_snapshot(workspace: "Workspace", test_share: float) -> Snapshot:
             "a labelled dataset."
         )
     split = draw_locked(workspace, test_share).split
-    looks = locked_looks(workspace.root)
+    looks = locked_thumbnails(workspace.root)
     names = [clip.name for clip in clips]
     train, left_out = [], []
     for name in names:

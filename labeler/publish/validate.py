@@ -11,12 +11,12 @@ from labeler.errors import LabelerError
 from labeler.files import sha256_of
 from labeler.layouts.clips_table import COLUMNS, ClipRow, has_clips_table, read_clips
 from labeler.layouts.mvps import FULL, SMALL, clip_folders, mask_tree, picture_tree, read_list
-from labeler.publish.clip_faults import ClipFolders, Fault, Rule
+from labeler.publish.clip_faults import ClipFolders, Fault, FaultKind
 from labeler.publish.manifest import MANIFEST, files, read_manifest
 from labeler.publish.split import SPLITS, parted_sources, read_split
 from labeler.threads import call_all
 
-__all__ = ["Fault", "Rule", "validate"]
+__all__ = ["Fault", "FaultKind", "validate"]
 
 
 def validate(
@@ -51,7 +51,7 @@ def validate(
             rows = {row.name: row for row in read_clips(folder / "clips.csv")}
             faults += _table(folder, rows, present)
         except LabelerError as error:
-            faults.append(Fault(Rule.CLIPS_TABLE, folder / "clips.csv", str(error)))
+            faults.append(Fault(FaultKind.CLIPS_TABLE, folder / "clips.csv", str(error)))
     faults += _splits(folder, present)
     faults += _sources(folder, rows.values())
     clips = {clip for tree in _trees(folder) for clip in clip_folders(tree)}
@@ -68,24 +68,26 @@ def _trees(folder: Path) -> list[Path]:
 def _layout(folder: Path) -> Iterator[Fault]:
     for path in _trees(folder):
         if not path.is_dir():
-            yield Fault(Rule.LAYOUT, path, f"The folder {path} is missing.")
+            yield Fault(FaultKind.LAYOUT, path, f"The folder {path} is missing.")
     for name in SPLITS:
         path = folder / "ImageSets" / f"{name}.txt"
         if not path.is_file():
-            yield Fault(Rule.LAYOUT, path, f"The list {path} is missing.")
+            yield Fault(FaultKind.LAYOUT, path, f"The list {path} is missing.")
     if not has_clips_table(folder):
         path = folder / "clips.csv"
         columns = ",".join(COLUMNS)
-        yield Fault(Rule.LAYOUT, path, f"{path} is missing or does not begin with {columns}.")
+        yield Fault(FaultKind.LAYOUT, path, f"{path} is missing or does not begin with {columns}.")
 
 
 def _table(folder: Path, rows: Collection[str], present: Collection[str]) -> Iterator[Fault]:
     for clip in sorted(set(rows) - set(present)):
         path = picture_tree(folder, FULL) / clip
-        yield Fault(Rule.CLIPS_TABLE, path, f"clips.csv names {clip}, but {path} is missing.")
+        yield Fault(FaultKind.CLIPS_TABLE, path, f"clips.csv names {clip}, but {path} is missing.")
     for clip in sorted(set(present) - set(rows)):
         path = picture_tree(folder, FULL) / clip
-        yield Fault(Rule.CLIPS_TABLE, path, f"{path} is there, but clips.csv does not name {clip}.")
+        yield Fault(
+            FaultKind.CLIPS_TABLE, path, f"{path} is there, but clips.csv does not name {clip}."
+        )
 
 
 def _splits(folder: Path, present: Collection[str]) -> Iterator[Fault]:
@@ -97,14 +99,14 @@ def _splits(folder: Path, present: Collection[str]) -> Iterator[Fault]:
         where = " and ".join(path.name for path in places)
         if times > 1:
             message = f"The clip {clip} is listed {times} times, in {where}; a clip is in one list."
-            yield Fault(Rule.SPLIT_TWICE, places[-1], message)
+            yield Fault(FaultKind.SPLIT_TWICE, places[-1], message)
         if clip not in present:
             message = f"{where} lists {clip}, which has no pictures at full resolution."
-            yield Fault(Rule.SPLIT_UNKNOWN, places[0], message)
+            yield Fault(FaultKind.SPLIT_UNKNOWN, places[0], message)
     if len(lists) == len(SPLITS):
         for clip in sorted(set(present) - set(listed)):
             message = f"The clip {clip} is in no list of {folder / 'ImageSets'}."
-            yield Fault(Rule.SPLIT_MISSING, folder / "ImageSets", message)
+            yield Fault(FaultKind.SPLIT_MISSING, folder / "ImageSets", message)
 
 
 def _sources(folder: Path, rows: Iterable[ClipRow]) -> Iterator[Fault]:
@@ -118,7 +120,7 @@ def _sources(folder: Path, rows: Iterable[ClipRow]) -> Iterator[Fault]:
                 f"{', '.join(group)} are of one source video by clips.csv, but are not in one "
                 "list: what is tested on was trained on."
             )
-            yield Fault(Rule.SPLIT_SOURCE, folder / "ImageSets", message)
+            yield Fault(FaultKind.SPLIT_SOURCE, folder / "ImageSets", message)
 
 
 COVERED = ("JPEGImages", "Annotations", "ImageSets")
@@ -141,7 +143,7 @@ def manifest_faults(
     try:
         said = read_manifest(folder)
     except LabelerError as error:
-        yield Fault(Rule.MANIFEST, folder / MANIFEST, str(error))
+        yield Fault(FaultKind.MANIFEST, folder / MANIFEST, str(error))
         return
     there = [name for name in sorted(said) if (folder / name).is_file()]
     changed = []
@@ -154,9 +156,9 @@ def manifest_faults(
     if (folder / "clips.csv").is_file() and "clips.csv" not in said:
         extra.add("clips.csv")
     for rule, names, how in (
-        (Rule.MANIFEST_MISSING, set(said).difference(there), "is missing and stands in"),
-        (Rule.MANIFEST_EXTRA, extra, "is there and stands not in"),
-        (Rule.MANIFEST_CHANGED, set(changed), "has been changed since, by"),
+        (FaultKind.MANIFEST_MISSING, set(said).difference(there), "is missing and stands in"),
+        (FaultKind.MANIFEST_EXTRA, extra, "is there and stands not in"),
+        (FaultKind.MANIFEST_CHANGED, set(changed), "has been changed since, by"),
     ):
         for below, group in groupby(sorted(names), key=lambda name: Path(name).parent):
             first, *others = group

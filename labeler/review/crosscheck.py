@@ -17,12 +17,12 @@ from labeler.review.standing import (
     labeled_by,
     standing,
 )
-from labeler.revision import Look, Provenance, Revision
+from labeler.revision import Provenance, Revision, Shown
 from labeler.workspace import tables
 from labeler.workspace.workspace import Workspace
 
 
-class Verdict(StrEnum):
+class Preferred(StrEnum):
     """Whose of two masks is right."""
 
     FIRST = "first"
@@ -36,7 +36,7 @@ def record_check(
     mask: Mask,
     person: str,
     *,
-    look: Look = Look.CONFIRM,
+    look: Shown = Shown.CONFIRM,
     judges: tuple[int, ...] | None = None,
     reason: str = "",
     thresholds: Thresholds = STRICT,
@@ -70,7 +70,7 @@ def record_check(
         raise LabelerError(
             f"{person} has masked {clip.name} frame {frame}; a check needs another person."
         )
-    if look is Look.CONFIRM and judges is None:
+    if look is Shown.CONFIRM and judges is None:
         judges = (_on_trial(clip, frame, standing(revisions)).number,)
     workspace.record(
         clip,
@@ -84,10 +84,10 @@ def record_check(
         judges=judges or (),
         reason=reason,
     )
-    return judge(workspace, clip, frame, thresholds)
+    return accept_if_agreed(workspace, clip, frame, thresholds)
 
 
-def judge(
+def accept_if_agreed(
     workspace: Workspace, clip: Clip, frame: int, thresholds: Thresholds = STRICT
 ) -> Standing:
     """Accept a key frame's mask if two people agree on it; a second time changes nothing.
@@ -104,17 +104,17 @@ def judge(
         return found
     if not thresholds.met_by(agreement_of(workspace, first, second)):
         return found
-    repaired = second if second.look is Look.CONFIRM else first
+    repaired = second if second.look is Shown.CONFIRM else first
     _accept(workspace, clip, first, second, repaired, second.author, second.look)
     return standing(workspace.revisions(clip, frame))
 
 
-def judge_all(workspace: Workspace, clip: Clip, thresholds: Thresholds = STRICT) -> int:
+def accept_all_agreed(workspace: Workspace, clip: Clip, thresholds: Thresholds = STRICT) -> int:
     """Judge every frame of a clip on which two people have been heard; return how many agree."""
     agreed = 0
     for frame, revisions in workspace.revisions_by_frame(clip).items():
         if standing(revisions).stage is Stage.CONFLICT:
-            agreed += judge(workspace, clip, frame, thresholds).stage is Stage.ACCEPTED
+            agreed += accept_if_agreed(workspace, clip, frame, thresholds).stage is Stage.ACCEPTED
     return agreed
 
 
@@ -123,7 +123,7 @@ def decide(
     clip: Clip,
     frame: int,
     person: str,
-    verdict: Verdict | Mask,
+    verdict: Preferred | Mask,
     reason: str = "",
 ) -> Revision:
     """Record the verdict of a third person on a frame in conflict; it is final.
@@ -153,9 +153,9 @@ def decide(
         raise LabelerError(
             f"{person} has masked or checked {clip.name} frame {frame}; a third person decides."
         )
-    chosen = {Verdict.FIRST: found.first, Verdict.SECOND: found.second}
-    mask = chosen[verdict] if isinstance(verdict, Verdict) else verdict
-    return _accept(workspace, clip, found.first, found.second, mask, person, Look.DECIDE, reason)
+    chosen = {Preferred.FIRST: found.first, Preferred.SECOND: found.second}
+    mask = chosen[verdict] if isinstance(verdict, Preferred) else verdict
+    return _accept(workspace, clip, found.first, found.second, mask, person, Shown.DECIDE, reason)
 
 
 def agreement_of(workspace: Workspace, first: Revision, second: Revision) -> Agreement:
@@ -200,7 +200,7 @@ def _accept(
     second: Revision,
     accepted: Revision | Mask,
     person: str,
-    look: Look,
+    look: Shown,
     reason: str = "",
 ) -> Revision:
     mask = workspace.read(accepted) if isinstance(accepted, Revision) else accepted

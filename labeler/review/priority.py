@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labeler.clip import Clip, frame_name
-from labeler.likeness import Looks, looks_of, read_looks, write_looks
+from labeler.likeness import Thumbnails, read_thumbnails, thumbnails_of, write_thumbnails
 from labeler.revision import Revision
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class NextFrame:
 
 
 def priorities(
-    uncertainties: Sequence[float], done: Sequence[bool], looks: Looks | None = None
+    uncertainties: Sequence[float], done: Sequence[bool], looks: Thumbnails | None = None
 ) -> NDArray[np.float64]:
     """The priority of each key frame of a clip, 0 to 1; 0 where a person has masked it.
 
@@ -51,7 +51,9 @@ def priorities(
     return np.asarray(found)
 
 
-def key_frame_looks(workspace: "Workspace", clip: Clip, *, make: bool = True) -> Looks | None:
+def key_frame_thumbnails(
+    workspace: "Workspace", clip: Clip, *, make: bool = True
+) -> Thumbnails | None:
     """The thumbnails of a clip's key frames, kept in the workspace's folder `looks`.
 
     Args:
@@ -64,20 +66,20 @@ def key_frame_looks(workspace: "Workspace", clip: Clip, *, make: bool = True) ->
     """
     path = workspace.root / "looks" / f"{clip.name}.npy"
     if path.exists():
-        looks = read_looks(path)
+        looks = read_thumbnails(path)
         if len(looks) == len(clip.key_frames):
             return looks
     if not make:
         return None
     frames = workspace.frames(clip).folder
-    looks = looks_of(frames / f"{frame_name(index)}.jpg" for index in clip.key_frames)
+    looks = thumbnails_of(frames / f"{frame_name(index)}.jpg" for index in clip.key_frames)
     path.parent.mkdir(exist_ok=True)
-    write_looks(path, looks)
+    write_thumbnails(path, looks)
     return looks
 
 
 def clip_priorities(
-    clip: Clip, current: Mapping[int, Revision], looks: Looks | None = None
+    clip: Clip, current: Mapping[int, Revision], looks: Thumbnails | None = None
 ) -> dict[int, float]:
     """The priority of each key frame of a clip, by what counts for them now."""
     doubts, done = _standing(clip, current)
@@ -90,7 +92,7 @@ def next_frames(workspace: "Workspace", count: int = 5) -> list[NextFrame]:
     for clip in workspace.clips():
         doubts, done = _standing(clip, workspace.current(clip))
         if not all(done):
-            states.append((clip, doubts, done, key_frame_looks(workspace, clip, make=False)))
+            states.append((clip, doubts, done, key_frame_thumbnails(workspace, clip, make=False)))
     found: list[NextFrame] = []
     best = [priorities(doubts, done, looks) for _, doubts, done, looks in states]
     while len(found) < count and best and max(each.max() for each in best) > 0:
@@ -119,7 +121,7 @@ def _distances(done: NDArray[np.bool_]) -> NDArray[np.float64]:
     return np.asarray(np.minimum(steps / FAR, 1.0))
 
 
-def _novelties(done: NDArray[np.bool_], looks: Looks) -> NDArray[np.float64]:
+def _novelties(done: NDArray[np.bool_], looks: Thumbnails) -> NDArray[np.float64]:
     """How unlike all frames done each frame is: 1 less their greatest correlation, at most 1."""
     if not done.any():
         return np.ones(len(done))

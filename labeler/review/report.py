@@ -9,7 +9,7 @@ import numpy as np
 from labeler.clip import Clip
 from labeler.review.crosscheck import agreement_of
 from labeler.review.standing import Agreement, Stage, standing
-from labeler.revision import Look, Provenance, Revision, counting, last_prediction, standing_of
+from labeler.revision import Provenance, Revision, Shown, counting, last_prediction, standing_of
 from labeler.workspace.workspace import Workspace
 
 
@@ -27,7 +27,7 @@ class ReviewedFrame:
     stage: Stage
     first: str
     second: str = ""
-    look: Look | None = None
+    look: Shown | None = None
     agreement: Agreement | None = None
     agreed: bool = False
     reason: str = ""
@@ -111,7 +111,7 @@ def _reviewed(
     if first is None or not first.provenance.human:
         return None
     reason = "" if second is None else second.reason
-    agreed = now.stage is Stage.ACCEPTED and first.look is not Look.DECIDE
+    agreed = now.stage is Stage.ACCEPTED and first.look is not Shown.DECIDE
     if now.stage is Stage.ACCEPTED and len(first.judges) == 2:
         by_number = {each.number: each for each in revisions}
         reason = first.reason
@@ -141,14 +141,14 @@ def _audited(
     made = [
         each
         for each in standing_of(revisions)
-        if each.look is Look.LABEL and each.provenance is not Provenance.CHECKED
+        if each.look is Shown.LABEL and each.provenance is not Provenance.CHECKED
     ]
     first = max(made, key=lambda each: each.created, default=None)
     shown = last_prediction([r for r in revisions if first and r.number < first.number])
     if first is None or shown is None:
         return
     for each in standing_of(revisions):
-        if each.look in (Look.AUDIT, Look.BLIND) and each.author != first.author:
+        if each.look in (Shown.AUDIT, Shown.BLIND) and each.author != first.author:
             pairs = (first, shown), (each, shown), (first, each)
             labeled, audited, between = (agreement_of(workspace, *pair).region for pair in pairs)
             yield labeled, audited, between

@@ -13,7 +13,7 @@ from enum import StrEnum
 from labeler.clip import Clip
 from labeler.mask import Mask
 from labeler.metrics import boundary_measure, region_similarity
-from labeler.revision import Look, Provenance, Revision, counting, standing_of
+from labeler.revision import Provenance, Revision, Shown, counting, standing_of
 
 AUDIT_SHARE = 0.03
 """Of the key frames: so many are masked once more by somebody who is shown no mask at all."""
@@ -92,15 +92,15 @@ def _is_about(opinion: Revision, first: Revision, revisions: Sequence[Revision])
     """Whether it is what another person says of this mask, and not of an earlier one."""
     if opinion.provenance is not Provenance.CHECKED or opinion.author == first.author:
         return False
-    if opinion.look is Look.BLIND:
+    if opinion.look is Shown.BLIND:
         return True
     judged = {each.digest for each in revisions if each.number in opinion.judges}
-    return opinion.look is Look.CONFIRM and first.digest in judged
+    return opinion.look is Shown.CONFIRM and first.digest in judged
 
 
 def labeled_by(revisions: Sequence[Revision]) -> str | None:
     """Who made the mask that a check of the frame is about; None if nobody did."""
-    made = [each for each in standing_of(revisions) if each.look is Look.LABEL]
+    made = [each for each in standing_of(revisions) if each.look is Shown.LABEL]
     return max(made, key=lambda each: each.created).author if made else None
 
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
 from labeler.clip import Scenario
-from labeler.revision import Look, Provenance
+from labeler.revision import Shown, Provenance
 
 
 class _FractionText(sa.TypeDecorator[Fraction]):
@@ -110,7 +110,7 @@ revisions = sa.Table(
     sa.Column("annotation", sa.String, nullable=False, server_default=""),
     sa.Column("withdrawn", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column(
-        "look", sa.Enum(Look, values_callable=_values), nullable=False, server_default=Look.LABEL
+        "look", sa.Enum(Shown, values_callable=_values), nullable=False, server_default=Shown.LABEL
     ),
     sa.Column("judges", _Numbers, nullable=False, server_default=""),
     sa.Column("reason", sa.String, nullable=False, server_default=""),

@@ -17,7 +17,7 @@ from labeler.errors import AlreadyInError, LabelerError
 from labeler.files import hold, scratch_folder, sync_folder, write_atomically
 from labeler.mask import Mask, encode_mask, mask_digest, read_mask
 from labeler.reference import Reference, ReferenceBook
-from labeler.revision import Look, Provenance, Revision, counting, recorded
+from labeler.revision import Shown, Provenance, Revision, counting, recorded
 from labeler.workspace.rows import insert_clip, insert_revision, revisions_of
 
 WITHDRAWN = ".withdrawn"
@@ -179,7 +179,7 @@ class Workspace:
         provenance: Provenance = Provenance.CORRECTED,
         annotation: str = "",
         submitted: datetime | None = None,
-        look: Look = Look.LABEL,
+        look: Shown = Shown.LABEL,
         judges: tuple[int, ...] = (),
         reason: str = "",
     ) -> Revision:
@@ -261,7 +261,7 @@ class Workspace:
         uncertainty: float | None = None,
         annotation: str = "",
         created: datetime | None = None,
-        look: Look = Look.LABEL,
+        look: Shown = Shown.LABEL,
         judges: tuple[int, ...] = (),
         reason: str = "",
     ) -> Revision | None:

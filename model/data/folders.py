@@ -31,7 +31,7 @@ PAIRED_FOLDERS = (("images", "masks"), ("JPEGImages", "Annotations"), ("Images",
 
 
 @dataclass(frozen=True)
-class MaskFile:
+class LabelFile:
     """A mask in a file: a palette PNG that numbers people, or one of two values."""
 
     path: Path
@@ -136,7 +136,7 @@ def stills_from(folder: Path, names: Iterable[str] | None = None) -> tuple[Still
     for name in wanted:
         image = images.get(name, folder / pictures / f"{name}{usual}")
         mask = labels.get(name, folder / masks / f"{name}.png")
-        found.append(Still(name, image, MaskFile(mask)))
+        found.append(Still(name, image, LabelFile(mask)))
         checks.append(partial(picture_fault, image, mask))
     refuse_faults(folder, [*faults, *faults_of(checks)])
     if not found:

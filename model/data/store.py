@@ -36,7 +36,7 @@ class Person:
 
 
 @dataclass(frozen=True)
-class Facts:
+class PictureFacts:
     """What a stored picture is like: its width and height, and who is in it."""
 
     size: tuple[int, int]
@@ -77,7 +77,7 @@ class Store:
         self._stills = tuple(stills)
         self._short_side = short_side
         self._kept: list[_Packed | None] = []
-        self.facts: list[Facts] = []
+        self.facts: list[PictureFacts] = []
         self.nbytes = 0
         jobs = (partial(_prepare, still, short_side) for still in self._stills)
         for done, (packed, facts) in enumerate(call_all(jobs), start=1):
@@ -126,7 +126,7 @@ def shrink(image: Image, people: People, short_side: int) -> tuple[Image, People
     return small, winner
 
 
-def facts_of(people: People) -> Facts:
+def facts_of(people: People) -> PictureFacts:
     """Find who is in a picture."""
     found = []
     height, width = people.shape
@@ -141,10 +141,10 @@ def facts_of(people: People) -> Facts:
         whole = bool(inside and large and pieces.max() >= 0.97 * pieces.sum())
         box = (left, top, left + wide, top + high)
         found.append(Person(int(number), box, whole, top + high >= height - 1))
-    return Facts((width, height), tuple(found))
+    return PictureFacts((width, height), tuple(found))
 
 
-def _prepare(still: Still, short_side: int) -> tuple[_Packed, Facts]:
+def _prepare(still: Still, short_side: int) -> tuple[_Packed, PictureFacts]:
     image, people = shrink(*still.read(), short_side)
     packed = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
     labels = cv2.imencode(".png", people)[1] if people.any() else None

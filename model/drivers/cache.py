@@ -2,30 +2,50 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
 
-class Kept(OrderedDict[Hashable, T]):
-    """A dictionary of at most `limit` things: what was not asked for longest is dropped."""
+class LastUsed(Generic[T]):
+    """Things by key, as many as there is room for: what was not asked for longest is dropped.
 
-    def __init__(self, limit: int) -> None:
-        super().__init__()
-        self._limit = limit
+    Args:
+        limit: how much there is room for.
+        size: how much of it a thing takes, in bytes say; without one each takes 1.
+    """
 
-    def __getitem__(self, key: Hashable) -> T:
-        self.move_to_end(key)
-        return super().__getitem__(key)
+    def __init__(self, limit: int, size: Callable[[T], int] = lambda _: 1) -> None:
+        self._limit, self._size_of = limit, size
+        self._things: OrderedDict[Hashable, T] = OrderedDict()
+        self.size = 0
+        """How much of the room is taken."""
 
-    def __setitem__(self, key: Hashable, thing: T) -> None:
-        super().__setitem__(key, thing)
-        self.move_to_end(key)
-        while len(self) > self._limit:
-            self.popitem(last=False)
+    def __len__(self) -> int:
+        return len(self._things)
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._things
+
+    def get(self, key: Hashable) -> T | None:
+        """The thing with a key, or None."""
+        if key not in self._things:
+            return None
+        self._things.move_to_end(key)
+        return self._things[key]
+
+    def put(self, key: Hashable, thing: T) -> T:
+        """Keep a thing, in place of what had its key, and return it."""
+        if key in self._things:
+            self.size -= self._size_of(self._things.pop(key))
+        self._things[key] = thing
+        self.size += self._size_of(thing)
+        while self.size > self._limit:
+            _, oldest = self._things.popitem(last=False)
+            self.size -= self._size_of(oldest)
+        return thing
 
     def or_make(self, key: Hashable, make: Callable[[], T]) -> T:
         """The thing with a key, made if it is not there."""
-        if key not in self:
-            self[key] = make()
-        return self[key]
+        found = self.get(key)
+        return self.put(key, make()) if found is None else found

@@ -1,6 +1,5 @@
 """Looks at frames, whole or closely, and keeps what a network says of them."""
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,7 +10,8 @@ import numpy as np
 import torch
 
 from labeler.clip import Frames, Image
-from model.engines.pdnet.features import to_input
+from model.drivers.cache import LastUsed
+from model.nn.pictures import to_input
 from model.nn.precision import precision
 from model.window import Window
 
@@ -60,23 +60,19 @@ class Encoder(Generic[F]):
     ) -> None:
         self._encode = encode
         self._device = device
-        self._limit = cache_bytes
-        self._size = 0
-        self._kept: OrderedDict[tuple[str, View], Encoded[F]] = OrderedDict()
+        self._kept: LastUsed[Encoded[F]] = LastUsed(cache_bytes, lambda e: e.features.nbytes)
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="frames")
 
     @property
     def kept_bytes(self) -> int:
         """The memory that the features need which are kept, at most `cache_bytes`."""
-        return self._size
+        return self._kept.size
 
     def encode(self, frames: Frames, views: Sequence[View]) -> list[Encoded[F]]:
         """The features of views of one side, encoding together those that are not kept."""
         found: dict[View, Encoded[F]] = {}
         for view in views:
-            kept = self._kept.get((frames.key, view))
-            if kept is not None:
-                self._kept.move_to_end((frames.key, view))
+            if (kept := self._kept.get((frames.key, view))) is not None:
                 found[view] = kept
         missing = [view for view in dict.fromkeys(views) if view not in found]
         if missing:
@@ -90,15 +86,8 @@ class Encoder(Generic[F]):
             for position, (view, image) in enumerate(zip(missing, images, strict=True)):
                 size = (image.shape[0], image.shape[1])
                 found[view] = Encoded(features[position : position + 1], size)
-                self._keep((frames.key, view), found[view])
+                self._kept.put((frames.key, view), found[view])
         return [found[view] for view in views]
-
-    def _keep(self, key: tuple[str, View], encoded: Encoded[F]) -> None:
-        self._kept[key] = encoded
-        self._size += encoded.features.nbytes
-        while self._size > self._limit:
-            _, oldest = self._kept.popitem(last=False)
-            self._size -= oldest.features.nbytes
 
 
 def _seen(frames: Frames, view: View) -> Image:

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from labeler.clip import KEY_FRAME_STRIDE
 from labeler.errors import LabelerError
 from labeler.layouts.mvps import Dataset
-from labeler.likeness import look_of
+from labeler.likeness import thumbnail_of
 from model.measure.bootstrap import Difference, paired_bootstrap
 from model.measure.effort_curve import curve_of
 from model.measure.robot import (
+    CorrectedClip,
     Correction,
     Robot,
-    Run,
     at_random,
     by_priority,
     first_below,
@@ -56,10 +56,10 @@ class ClipEffort:
     """
 
     clip: str
-    complete: Mapping[Order, Run]
-    sequential: Mapping[float, Run]
+    complete: Mapping[Order, CorrectedClip]
+    sequential: Mapping[float, CorrectedClip]
 
-    def run(self, order: Order, quality: float) -> Run:
+    def run(self, order: Order, quality: float) -> CorrectedClip:
         """The run in that order, towards that quality."""
         return self.sequential[quality] if order is Order.SEQUENTIAL else self.complete[order]
 
@@ -74,7 +74,7 @@ class ClipEffort:
         return run.boundary_pixels_until(quality) / len(run.frames)
 
     @property
-    def runs(self) -> list[Run]:
+    def runs(self) -> list[CorrectedClip]:
         """Every run."""
         return [*self.complete.values(), *self.sequential.values()]
 
@@ -239,7 +239,7 @@ def clip_effort(
 ) -> ClipEffort:
     """Let a robot correct one clip in every order (see `measure_effort`)."""
     robot = Robot(truth, segmenter)
-    looks = np.stack([look_of(truth.frames[frame]) for frame in truth.measured])
+    looks = np.stack([thumbnail_of(truth.frames[frame]) for frame in truth.measured])
     return ClipEffort(
         clip=truth.name,
         complete={

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from model.measure.robot import Run
+from model.measure.robot import CorrectedClip
 
 SHARES = np.linspace(0, 1, 101)
 """The shares of corrected frames at which a curve is given, so that clips can be averaged."""
@@ -12,7 +12,7 @@ EARLY = 0.3
 """The share of corrected frames up to which the early area under a curve goes."""
 
 
-def curve_of(run: Run, uncorrected_only: bool = False) -> NDArray[np.float64]:
+def curve_of(run: CorrectedClip, uncorrected_only: bool = False) -> NDArray[np.float64]:
     """Compute the mean J&F over a clip's frames at each of `SHARES` of corrected frames.
 
     Between two corrections it is a straight line.

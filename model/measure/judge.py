@@ -112,7 +112,7 @@ def judge(
         quality: the q of FC@q.
         fewest: clips, for a verdict that needs no person.
         margin: by how much J&F of a scenario may fall.
-        by_effort: they are different engines, see `decide`.
+        by_effort: they are different engines, see `verdict_of`.
         progress: called with (clips done, clips), each clip counting once for each engine.
 
     Returns:
@@ -135,16 +135,16 @@ def judge(
         worst += [SideBySide(_masked(truth, each, champion), each) for each in frames]
     worst.sort(key=lambda each: each.candidate.scores.j_and_f)
     names = champion.model_version, candidate.model_version
-    verdict = decide(*names, judged, fewest, margin, by_effort=by_effort)
+    verdict = verdict_of(*names, judged, fewest, margin, by_effort=by_effort)
     return verdict, worst[:WORST_SHOWN]
 
 
-def clip_scores(truth: TruthClip, engine: Segmenter, quality: float = QUALITY) -> ClipScores:
+def judged_clips(truth: TruthClip, engine: Segmenter, quality: float = QUALITY) -> ClipScores:
     """What an engine reaches on one clip; FC@q by the q of `quality`."""
     return _scores(evaluate_clip(truth, engine)[0], truth, engine, quality)
 
 
-def decide(
+def verdict_of(
     champion: str,
     candidate: str,
     clips: Sequence[JudgedClip],

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from labeler.likeness import Looks
+from labeler.likeness import Thumbnails
 from labeler.mask import Mask
 from labeler.metrics import boundary
 from labeler.reference import Reference, ReferenceBook
@@ -20,7 +20,7 @@ WORSE = 0.01
 
 
 @dataclass(frozen=True)
-class State:
+class ClipState:
     """How a clip stands between two corrections, one value for each measured frame, in order."""
 
     scores: NDArray[np.float64]
@@ -33,21 +33,21 @@ class State:
         return [i for i, done in enumerate(self.corrected) if not done]
 
 
-Choose = Callable[[State], int | None]
+Choose = Callable[[ClipState], int | None]
 """Which frame is corrected next, by its position; None for no more."""
 
 
-def worst_first(state: State) -> int | None:
+def worst_first(state: ClipState) -> int | None:
     """The frame with the lowest J&F: an oracle, since it sees the truth."""
     return min(state.uncorrected, key=lambda i: state.scores[i], default=None)
 
 
-def most_uncertain(state: State) -> int | None:
+def most_uncertain(state: ClipState) -> int | None:
     """The frame that the engine is least sure of: what a tool can suggest without the truth."""
     return max(state.uncorrected, key=lambda i: state.uncertainties[i], default=None)
 
 
-def in_order(state: State) -> int | None:
+def in_order(state: ClipState) -> int | None:
     """The first frame that is not corrected yet."""
     return next(iter(state.uncorrected), None)
 
@@ -58,14 +58,14 @@ def at_random(seed: int) -> Choose:
     return lambda state: int(rng.choice(left)) if (left := state.uncorrected) else None
 
 
-def by_priority(looks: Looks) -> Choose:
+def by_priority(looks: Thumbnails) -> Choose:
     """The frame of the highest priority, see `labeler.review.priority`: what the tool suggests.
 
     Args:
         looks: the measured frames' thumbnails, N x 256.
     """
 
-    def choose(state: State) -> int | None:
+    def choose(state: ClipState) -> int | None:
         if not state.uncorrected:
             return None
         order = priorities(state.uncertainties.tolist(), state.corrected.tolist(), looks)
@@ -97,7 +97,7 @@ class Correction:
 
 
 @dataclass(frozen=True)
-class Run:
+class CorrectedClip:
     """A clip corrected in some order.
 
     `scores[k]` are the J&F of `frames` after k corrections. `checked` is how often a
@@ -145,7 +145,7 @@ class Robot:
         self._frames = MeasuredFrames(clip.frames)
         self._known: dict[tuple[int, str], _Scored] = {}
 
-    def run(self, choose: Choose) -> Run:
+    def run(self, choose: Choose) -> CorrectedClip:
         """Correct the frame that `choose` names, again and again, until it names none.
 
         After each correction exactly the frames whose references have changed are segmented
@@ -158,7 +158,7 @@ class Robot:
         book = ReferenceBook()
         current, _ = self._segment(book, range(len(measured)))
         history, corrections, same = [_scores(current)], [], []
-        while (chosen := choose(_state(current, corrected))) is not None:
+        while (chosen := choose(_clip_state(current, corrected))) is not None:
             wrong = current[chosen].boundary_pixels
             corrected[chosen] = True
             given.append(self._clip.reference(measured[chosen]))
@@ -178,9 +178,11 @@ class Robot:
             worse = int(np.count_nonzero(fall > WORSE))
             corrections.append(Correction(measured[chosen], wrong, len(free), worse, seconds))
         same += self._check(book, corrected.nonzero()[0].tolist())[1]
-        return Run(measured, np.stack(history), tuple(corrections), len(same), same.count(False))
+        return CorrectedClip(
+            measured, np.stack(history), tuple(corrections), len(same), same.count(False)
+        )
 
-    def run_without_propagation(self) -> Run:
+    def run_without_propagation(self) -> CorrectedClip:
         """Correct every frame, worst first, while all others keep their first prediction."""
         measured = self._clip.measured
         first, _ = self._segment(ReferenceBook(), range(len(measured)))
@@ -189,7 +191,7 @@ class Robot:
         for done, i in enumerate(order, start=1):
             scores[done:, i] = 1
         corrections = (Correction(measured[i], first[i].boundary_pixels, 0, 0, None) for i in order)
-        return Run(measured, scores, tuple(corrections), checked=0, altered=0)
+        return CorrectedClip(measured, scores, tuple(corrections), checked=0, altered=0)
 
     def _segment(
         self, book: ReferenceBook, positions: Sequence[int]
@@ -227,9 +229,9 @@ class Robot:
         return _Scored(score, uncertainty, int(np.count_nonzero(boundary(wrong))))
 
 
-def _state(current: Sequence[_Scored], corrected: NDArray[np.bool_]) -> State:
+def _clip_state(current: Sequence[_Scored], corrected: NDArray[np.bool_]) -> ClipState:
     doubts = np.array([each.uncertainty for each in current])
-    return State(_scores(current), doubts, corrected.copy())
+    return ClipState(_scores(current), doubts, corrected.copy())
 
 
 def _scores(current: Sequence[_Scored]) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from labeler.clip import Image
 from labeler.mask import Mask
 from model.data.sources import People
 from model.data.store import Person
-from model.samples.views import MASKED, Planes, flipped, grid_of, look, wobble
+from model.samples.views import MASKED, Planes, flipped, grid_of, render, wobble
 from model.window import Window
 
 
@@ -124,7 +124,7 @@ def paste(
     )
     grid = wobble(rng, grid_of(seen), bent, shift=0, scale=0)  # the pose says where
     grid = flipped(grid) if pose.mirrored else grid
-    patch = look(cutout.planes, grid, shape, cv2.BORDER_CONSTANT)
+    patch = render(cutout.planes, grid, shape, cv2.BORDER_CONSTANT)
     rows = slice(max(top, 0), min(top + shape[0], size))
     columns = slice(max(left, 0), min(left + shape[1], size))
     layer = np.zeros((size, size), np.bool_)

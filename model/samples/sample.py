@@ -10,7 +10,7 @@ from torch import Tensor
 
 from labeler.clip import Image
 from labeler.mask import Mask
-from model.samples.sample_recipe import Kind
+from model.samples.sample_recipe import SourceKind
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Sample:
         references: M of them.
     """
 
-    kind: Kind
+    kind: SourceKind
     portrait: bool
     image: Image
     mask: Mask
@@ -79,7 +79,7 @@ class Batch:
     given: Tensor
     distance: Tensor
     portrait: Tensor
-    kinds: tuple[Kind, ...]
+    kinds: tuple[SourceKind, ...]
 
     def __len__(self) -> int:
         return len(self.images)

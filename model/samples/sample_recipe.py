@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
-class Kind(StrEnum):
+class SourceKind(StrEnum):
     """What a sample was made of."""
 
     CLIP = "clip"

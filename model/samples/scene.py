@@ -22,7 +22,7 @@ from model.samples.views import (
     flipped,
     grid_of,
     kept_inside,
-    look,
+    render,
     with_mask,
     wobble,
 )
@@ -234,11 +234,11 @@ class Scene:
         grid = flipped(grid) if self._mirrored else grid
         image, people = self._pictures[position]
         shape = (self._recipe.size, self._recipe.size)
-        view = look(with_mask(image, people > 0), grid, shape)
+        view = render(with_mask(image, people > 0), grid, shape)
         layers = [view[..., 3] >= MASKED]
         if apart is not None:
             one = np.equal(people, apart.number).astype(np.uint8) * 255
-            layers.append((look(one, grid, shape) >= MASKED) & layers[0])
+            layers.append((render(one, grid, shape) >= MASKED) & layers[0])
             layers[0] = layers[0] & ~layers[1]
         return Canvas(np.asarray(cv2.cvtColor(view, cv2.COLOR_BGRA2BGR), np.uint8), layers)
 

@@ -19,7 +19,7 @@ from model.samples.catalogue import Catalogue, frames_of, in_turn, nth_frame
 from model.samples.guides import blot, shift_boundary
 from model.samples.photometric import Light, degrade
 from model.samples.sample import Batch, ReferenceSample, Sample, collate
-from model.samples.sample_recipe import PAPER, QUICK, RUNS, Kind, SampleRecipe
+from model.samples.sample_recipe import PAPER, QUICK, RUNS, SampleRecipe, SourceKind
 from model.samples.scene import Scene, Shot, clip_run, clip_shots, still_run, still_shots
 
 T = TypeVar("T")
@@ -31,11 +31,11 @@ close-ups."""
 SAMPLING = {"paper": PAPER, "quick": QUICK, "runs": RUNS}
 """The recipes for samples, by name; `dataclasses.replace` changes the size."""
 
-STILL_KINDS = (Kind.STILL, Kind.COMPOSITE)
+STILL_KINDS = (SourceKind.STILL, SourceKind.COMPOSITE)
 
 _IMAGES, _PLANS, _TURNS = 1, 2, 3  # streams of chance beside that of samples, which has no number
 
-_BASES: dict[Kind | None, float] = {Kind.CLIP: 0.3, Kind.STILL: 0.3, None: 0.4}
+_BASES: dict[SourceKind | None, float] = {SourceKind.CLIP: 0.3, SourceKind.STILL: 0.3, None: 0.4}
 """How often people are put into clips, into stills and into backgrounds."""
 
 _CROWDS = {
@@ -47,7 +47,7 @@ takes two, then by whether nobody is there before: a few backgrounds stay empty.
 
 
 @dataclass(frozen=True)
-class Plan:
+class SamplePlan:
     """What the samples of a batch have in common: whether masks are given, and references."""
 
     guided: bool
@@ -92,51 +92,56 @@ class TrainingData:
         margin = CLOSE_MARGIN if recipe.close else MARGIN
         self._catalogue = found = Catalogue(sources, round(margin * recipe.size), memory, progress)
         able = {
-            Kind.CLIP: bool(found.clips),
-            Kind.STILL: bool(found.stills),
-            Kind.COMPOSITE: bool(found.cutouts),
-            Kind.OBJECT: bool(found.objects),
-            Kind.FRESH: bool(found.fresh),
+            SourceKind.CLIP: bool(found.clips),
+            SourceKind.STILL: bool(found.stills),
+            SourceKind.COMPOSITE: bool(found.cutouts),
+            SourceKind.OBJECT: bool(found.objects),
+            SourceKind.FRESH: bool(found.fresh),
             None: bool(found.backgrounds),
         }
         weights = {
-            Kind.CLIP: recipe.clips,
-            Kind.STILL: recipe.stills,
-            Kind.COMPOSITE: recipe.composites,
-            Kind.OBJECT: recipe.objects,
+            SourceKind.CLIP: recipe.clips,
+            SourceKind.STILL: recipe.stills,
+            SourceKind.COMPOSITE: recipe.composites,
+            SourceKind.OBJECT: recipe.objects,
         }
-        image_weights = {Kind.STILL: recipe.stills or 1.0, Kind.COMPOSITE: recipe.composites}
+        image_weights = {
+            SourceKind.STILL: recipe.stills or 1.0,
+            SourceKind.COMPOSITE: recipe.composites,
+        }
         self._weights = {kind: w for kind, w in weights.items() if w and able[kind]}
-        if able[Kind.FRESH] and recipe.fresh:
+        if able[SourceKind.FRESH] and recipe.fresh:
             old = sum(self._weights.values()) or 1.0
-            self._weights[Kind.FRESH] = old * recipe.fresh / max(1 - recipe.fresh, 1e-6)
+            self._weights[SourceKind.FRESH] = old * recipe.fresh / max(1 - recipe.fresh, 1e-6)
         self._image_weights = {kind: w for kind, w in image_weights.items() if w and able[kind]}
         self._bases = {base: w for base, w in _BASES.items() if able[base]}
-        if not self._weights.keys() - {Kind.OBJECT}:
+        if not self._weights.keys() - {SourceKind.OBJECT}:
             raise LabelerError(
                 "There is nothing to train on by this recipe: give clips"
                 + (" or pictures of people." if recipe.stills else " with masks of people.")
             )
 
-    def plan(self, batch: int) -> Plan:
+    def plan(self, batch: int) -> SamplePlan:
         """Say what the samples of a batch of clips have in common.
 
         Guided batches are spread evenly, so that of any first batches no more than their share is.
         """
         if self.recipe.run:
-            return Plan(True, self.recipe.run - 1)
+            return SamplePlan(True, self.recipe.run - 1)
         guided = _whole(self.recipe.guided * (batch + 1)) > _whole(self.recipe.guided * batch)
         if not guided:
-            return Plan(False, 1)
+            return SamplePlan(False, 1)
         shares = np.array(self.recipe.references) / sum(self.recipe.references)
         rng = np.random.default_rng([self.seed, batch, _PLANS])
-        return Plan(True, 1 + int(rng.choice(len(shares), p=shares)))
+        return SamplePlan(True, 1 + int(rng.choice(len(shares), p=shares)))
 
     def sample(self, index: int) -> Sample:
         """Make a sample with references, by the plan of batch `index // batch_size`."""
         plan = self.plan(index // self.batch_size)
         rng = np.random.default_rng([self.seed, index])
-        weights = {k: w for k, w in self._weights.items() if plan.guided or k is not Kind.OBJECT}
+        weights = {
+            k: w for k, w in self._weights.items() if plan.guided or k is not SourceKind.OBJECT
+        }
         if self._progress(index) < self.recipe.stills_first:
             weights = {k: weights[k] for k in STILL_KINDS if k in weights} or weights
         return self._make(rng, index, _draw(rng, weights), plan)
@@ -150,15 +155,15 @@ class TrainingData:
         if not self._image_weights:
             raise LabelerError("There are no pictures of people: give a folder of stills.")
         rng = np.random.default_rng([self.seed, index, _IMAGES])
-        return self._make(rng, index, _draw(rng, self._image_weights), Plan(False, 0))
+        return self._make(rng, index, _draw(rng, self._image_weights), SamplePlan(False, 0))
 
     @property
     def video_batches(self) -> "Batches":
         """Batches of samples with references."""
         found, kinds = self._catalogue, self._weights.keys()
-        targets = frames_of(found.clips) if Kind.CLIP in kinds else 0
-        targets += frames_of(found.fresh) if Kind.FRESH in kinds else 0
-        targets += len(found.stills) if kinds & {Kind.STILL, Kind.COMPOSITE} else 0
+        targets = frames_of(found.clips) if SourceKind.CLIP in kinds else 0
+        targets += frames_of(found.fresh) if SourceKind.FRESH in kinds else 0
+        targets += len(found.stills) if kinds & {SourceKind.STILL, SourceKind.COMPOSITE} else 0
         return Batches(self, "video", -(-targets // self.batch_size))
 
     @property
@@ -166,7 +171,9 @@ class TrainingData:
         """Batches of images by themselves; none where there are no stills."""
         return Batches(self, "image", -(-len(self._catalogue.stills) // self.batch_size))
 
-    def _make(self, rng: np.random.Generator, index: int, kind: Kind, plan: Plan) -> Sample:
+    def _make(
+        self, rng: np.random.Generator, index: int, kind: SourceKind, plan: SamplePlan
+    ) -> Sample:
         some_out = bool(rng.uniform() < self.recipe.subset) and plan.guided
         scene, shots = self._scene(rng, index, kind, plan.references, some_out)
         given = rng.uniform(size=plan.references) < self.recipe.given
@@ -175,7 +182,11 @@ class TrainingData:
         if plan.guided and not given.any():
             given[rng.integers(plan.references)] = True
         given &= plan.guided
-        apart = kind in (Kind.STILL, Kind.COMPOSITE) and some_out and scene.leave_out(list(given))
+        apart = (
+            kind in (SourceKind.STILL, SourceKind.COMPOSITE)
+            and some_out
+            and scene.leave_out(list(given))
+        )
         masks = scene.masks
         images = [canvas.image for canvas in scene.canvases]
         if self.recipe.light:
@@ -187,16 +198,20 @@ class TrainingData:
             ReferenceSample(image, mask, self._guide(rng, mask, bool(v)), bool(v), shot.distance)
             for image, mask, v, shot in zip(images[1:], masks[1:], given, shots[1:], strict=True)
         ]
-        portrait = kind is not Kind.OBJECT and not apart
+        portrait = kind is not SourceKind.OBJECT and not apart
         return Sample(kind, portrait, images[0], masks[0], tuple(references))
 
     def _scene(
-        self, rng: np.random.Generator, index: int, kind: Kind, count: int, some_out: bool
+        self, rng: np.random.Generator, index: int, kind: SourceKind, count: int, some_out: bool
     ) -> tuple[Scene, list[Shot]]:
         """Make the views of a sample, and say which shots they are of."""
         found, recipe = self._catalogue, self.recipe
-        base = _draw(rng, self._bases) if kind is Kind.COMPOSITE else kind
-        takes_of = {Kind.CLIP: found.clips, Kind.FRESH: found.fresh, Kind.OBJECT: found.objects}
+        base = _draw(rng, self._bases) if kind is SourceKind.COMPOSITE else kind
+        takes_of = {
+            SourceKind.CLIP: found.clips,
+            SourceKind.FRESH: found.fresh,
+            SourceKind.OBJECT: found.objects,
+        }
         if base in takes_of:
             takes = takes_of[base]
             take, target = nth_frame(takes, self._turn(index, frames_of(takes)))
@@ -204,15 +219,15 @@ class TrainingData:
                 shots = clip_run(rng, take, target, count, self._gap(index))
             else:
                 shots = clip_shots(rng, recipe, take, target, count)
-            scene = Scene(rng, found, recipe, shots, moving=False, show=base is Kind.OBJECT)
+            scene = Scene(rng, found, recipe, shots, moving=False, show=base is SourceKind.OBJECT)
         else:
-            stills = found.stills if base is Kind.STILL else found.backgrounds
+            stills = found.stills if base is SourceKind.STILL else found.backgrounds
             choose = still_run if recipe.run else still_shots
             shots = choose(rng, stills[self._turn(index, len(stills))], count)
             people = found.store.facts[shots[0].position].people
             apart = people[int(rng.integers(len(people)))] if some_out and people[1:] else None
             scene = Scene(rng, found, recipe, shots, moving=True, apart=apart)
-        if kind is Kind.COMPOSITE:
+        if kind is SourceKind.COMPOSITE:
             crowd = rng.choice(4, p=_CROWDS[some_out][base is None])
             scene.put_in(rng.integers(len(found.cutouts), size=crowd).tolist())
         return scene, shots

@@ -116,7 +116,7 @@ def with_mask(image: Image, mask: Mask) -> Planes:
     return planes
 
 
-def look(
+def render(
     planes: Planes, grid: Grid, shape: tuple[int, int], border: int = cv2.BORDER_REFLECT_101
 ) -> Planes:
     """Look at a picture through a grid.

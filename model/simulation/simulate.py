@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from labeler.likeness import Looks, look_of
+from labeler.likeness import Thumbnails, thumbnail_of
 from labeler.reference import ReferenceBook
 from labeler.review.priority import priorities
 from model.data.sources import Sources, Take
 from model.loading import load_segmenter
-from model.measure.judge import QUALITY, ClipScores, JudgedClip, Outcome, clip_scores, decide
+from model.measure.judge import QUALITY, ClipScores, JudgedClip, Outcome, judged_clips, verdict_of
 from model.measure.truth import TruthClip, segment_in_order, truth_of_take
 from model.segmenter import Segmenter
 from model.training.further import Budget, train_further
@@ -67,14 +67,14 @@ class _Pool:
 
     takes: Sequence[Take]
     truths: list[TruthClip] = field(default_factory=list)
-    looks: list[Looks] = field(default_factory=list)
+    looks: list[Thumbnails] = field(default_factory=list)
     done: list[NDArray[np.bool_]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for take in self.takes:
             truth = truth_of_take(take)
             self.truths.append(truth)
-            self.looks.append(np.stack([look_of(truth.frames[i]) for i in truth.measured]))
+            self.looks.append(np.stack([thumbnail_of(truth.frames[i]) for i in truth.measured]))
             self.done.append(np.zeros(len(truth.measured), np.bool_))
 
     def forget(self) -> None:
@@ -183,7 +183,7 @@ def _trial(
 ) -> list[Round]:
     rng = np.random.default_rng(seed)
     champion, engine = start, load_segmenter(str(start), device=str(device))[0]
-    scores = [clip_scores(truth, engine, quality) for truth in measured]
+    scores = [judged_clips(truth, engine, quality) for truth in measured]
     doubts, others, predicted = _mask_pool(pool, engine)
     found = [_round(pool, scores, others)]
     for number in range(1, rounds + 1):
@@ -206,7 +206,7 @@ def _trial(
                 data=f"round {number}",
             )
             candidate = load_segmenter(str(where), device=str(device))[0]
-            reached = [clip_scores(truth, candidate, quality) for truth in measured]
+            reached = [judged_clips(truth, candidate, quality) for truth in measured]
             promoted = _is_better(measured, engine, candidate, scores, reached)
             if promoted:
                 champion, engine, scores = where, candidate, reached
@@ -228,7 +228,7 @@ def _is_better(
         JudgedClip(truth.name, "", *pair)
         for truth, *pair in zip(measured, before, after, strict=True)
     ]
-    verdict = decide(champion.model_version, candidate.model_version, clips, fewest=1)
+    verdict = verdict_of(champion.model_version, candidate.model_version, clips, fewest=1)
     return verdict.outcome is Outcome.BETTER
 
 

@@ -12,7 +12,7 @@ from model.card import ModelCard, part_folders, read_card
 from model.data.sources import Sources
 from model.training.recipe import RECIPES, Recipe
 from model.training.run import train
-from model.training.trainer import Progress
+from model.training.trainer import TrainingProgress
 from model.weights import save_parts
 
 
@@ -46,7 +46,7 @@ def train_further(
     seed: int,
     version: str,
     data: str,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Callable[[TrainingProgress], None] | None = None,
 ) -> ModelCard:
     """Train the weights in `start` further, by a small recipe, into `folder`; return the card.
 
@@ -97,7 +97,7 @@ def _train_parts(
     start: Path,
     folder: Path,
     budget: Budget,
-    progress: Callable[[Progress], None] | None,
+    progress: Callable[[TrainingProgress], None] | None,
     more: dict[str, Any],
 ) -> ModelCard:
     """Train each part for its share of the budget, and put the outcomes together."""
@@ -110,11 +110,11 @@ def _train_parts(
     trained: list[Path] = []
     for number, part in enumerate(parts):
 
-        def follow(where: Progress, number: int = number) -> None:
+        def follow(where: TrainingProgress, number: int = number) -> None:
             if progress is not None:
                 step, steps = number * where.steps + where.step, len(parts) * where.steps
                 left = (len(parts) - number) * where.seconds_left
-                progress(Progress(step, steps, left, where.losses))
+                progress(TrainingProgress(step, steps, left, where.losses))
 
         trained.append(folder.parent / f"{folder.name}-{read_card(part).engine}")
         train_further(sources, part, trained[-1], share, progress=follow, **more)

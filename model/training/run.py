@@ -22,7 +22,7 @@ from model.training.learner import Learner
 from model.training.log import plot_losses
 from model.training.processes import Processes
 from model.training.recipe import Recipe
-from model.training.trainer import Progress, Schedule, Trainer
+from model.training.trainer import Schedule, Trainer, TrainingProgress
 from model.weights import fill, halved, load_model, save_model
 
 LEARNERS: dict[str, Callable[[Any, Recipe], Learner]] = {
@@ -54,7 +54,7 @@ def train(
     training_data: list[str],
     licence: str,
     reading: Callable[[int, int], None] | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Callable[[TrainingProgress], None] | None = None,
 ) -> ModelCard:
     """Train a network and write its weights, card, log and curves into `folder`.
 

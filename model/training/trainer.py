@@ -24,7 +24,7 @@ CHECKPOINT_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class Progress:
+class TrainingProgress:
     """Where a training is: steps done, of how many, the seconds left, and the last losses."""
 
     step: int
@@ -109,7 +109,7 @@ class Trainer:
         self,
         *,
         workers: int = 0,
-        progress: Callable[[Progress], None] | None = None,
+        progress: Callable[[TrainingProgress], None] | None = None,
         checkpoint_seconds: float = CHECKPOINT_SECONDS,
     ) -> None:
         """Take the steps that are left.
@@ -142,7 +142,7 @@ class Trainer:
                 saved = now
             if progress is not None:
                 left = (now - started) / (self.step - first) * (self.steps - self.step)
-                progress(Progress(self.step, self.steps, left, losses))
+                progress(TrainingProgress(self.step, self.steps, left, losses))
         self.save()
 
     def save(self) -> None:

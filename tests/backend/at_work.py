@@ -1,6 +1,6 @@
 """A worker's jobs done here and now, in the order of the queue."""
 
-from backend.store.jobs import Job, JobQueue, Kind
+from backend.store.jobs import Job, JobKind, JobQueue
 from backend.work.worker import Worker
 
 
@@ -17,6 +17,6 @@ def work_off(worker: Worker, queue: JobQueue) -> list[Job]:
         if task.name != "job":  # the clock's
             continue
         kind, *rest = task.args
-        done.append(Job(Kind(kind), *rest))
+        done.append(Job(JobKind(kind), *rest))
         worker.perform(done[-1])
     return done

@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from backend.store.jobs import Job, JobLog, JobQueue, Kind
+from backend.store.jobs import Job, JobKind, JobLog, JobQueue
 from labeler.errors import LabelerError
 from labeler.workspace.workspace import Workspace
 
@@ -21,7 +21,7 @@ def main(root: Path, url: str | None = None) -> None:
     queue, log = JobQueue(root, url), JobLog(Workspace(root).database)
 
     def perform(job: Job) -> None:
-        if job == Job(Kind.RECONCILE):
+        if job == Job(JobKind.RECONCILE):
             return
         print(job.kind, job.clip, job.frame, job.attempt, time.time(), flush=True)
         log.progress(3, 8)

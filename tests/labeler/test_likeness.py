@@ -6,7 +6,7 @@ import pytest
 
 from labeler.clip import read_image
 from labeler.errors import LabelerError
-from labeler.likeness import ALIKE, alike, looks_of
+from labeler.likeness import ALIKE, alike, thumbnails_of
 from tests.accepted import picture
 
 CHANGES = {
@@ -31,7 +31,7 @@ def save(tmp_path):
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_frame_is_known_by_what_it_shows(save, change):
     clips = {
-        name: looks_of(save(picture(frame, seed), 95) for frame in (0, 5, 10))
+        name: thumbnails_of(save(picture(frame, seed), 95) for frame in (0, 5, 10))
         for name, seed in (("run", 2), ("walk", 1))
     }
     changed = save(CHANGES[change](picture(5, 1)))
@@ -43,11 +43,11 @@ def test_a_frame_is_known_by_what_it_shows(save, change):
 def test_without_clips_nothing_is_read(tmp_path):
     assert alike([tmp_path / "missing.jpg"], {}) == []
     with pytest.raises(LabelerError, match="is missing"):
-        alike([tmp_path / "missing.jpg"], {"walk": looks_of([])})
+        alike([tmp_path / "missing.jpg"], {"walk": thumbnails_of([])})
 
 
 def test_thumbnails_are_correlated(save):
-    looks = looks_of([save(picture(0, 1)), save(np.full((40, 40, 3), 7, np.uint8))])
+    looks = thumbnails_of([save(picture(0, 1)), save(np.full((40, 40, 3), 7, np.uint8))])
     assert looks.shape == (2, 256)
     assert np.linalg.norm(looks[0]) == pytest.approx(1, abs=1e-5)
     assert np.abs(looks[1]).max() < 1e-3  # of one colour: it is like nothing
@@ -55,7 +55,7 @@ def test_thumbnails_are_correlated(save):
 
 def test_real_clips_are_told_apart_and_known_again(shared_data, save):
     folders = sorted((shared_data / "video/JPEGImages/480p").iterdir())
-    clips = {f.name: looks_of(sorted(f.glob("*.jpg"))[::3]) for f in folders}
+    clips = {f.name: thumbnails_of(sorted(f.glob("*.jpg"))[::3]) for f in folders}
     names = list(clips)
     for one in names:
         for other in names[names.index(one) + 1 :]:

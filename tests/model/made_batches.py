@@ -4,7 +4,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from model.samples.sample import Batch, ReferenceSample, Sample, collate
-from model.samples.sample_recipe import Kind
+from model.samples.sample_recipe import SourceKind
 
 SIDE = 64
 
@@ -31,7 +31,7 @@ class MadeBatches(Dataset[Batch]):
             given = bool(rng.uniform() < 0.5)
             guide = truth & given
             references.append(ReferenceSample(picture, truth, guide, given, float(rng.uniform())))
-        return Sample(Kind.STILL, True, image, mask, tuple(references))
+        return Sample(SourceKind.STILL, True, image, mask, tuple(references))
 
 
 def view(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

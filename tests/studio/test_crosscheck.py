@@ -16,7 +16,7 @@ from backend.studio.projects import Role
 from labeler.clip import frame_name
 from labeler.mask import Mask, read_mask
 from labeler.review.standing import Stage, standing
-from labeler.revision import Look
+from labeler.revision import Shown
 from labeler.workspace.workspace import Workspace
 from tests.studio.annotator import Annotator, another_user
 from tests.studio.real_clips import real_clip, true_masks
@@ -114,7 +114,7 @@ def test_three_clips_from_two_annotators_to_a_dataset(shared_data: Path, tmp_pat
         audit = json.loads(stack.run("review", "report", "--json"))["audit"]
         assert audit["frames"] == len(drawn)
         looks = [r.look for clip in clips.values() for r in workspace.revisions(clip)]
-        assert looks.count(Look.AUDIT) == len(drawn)
+        assert looks.count(Shown.AUDIT) == len(drawn)
 
         for name, frame in sorted(planted):
             whose = "second" if (name, frame) in first_wrong else "first"

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from backend.cli.stack import running
 from backend.settings import Settings
 from backend.studio.projects import Role
-from backend.work.retraining import Stage, runs
+from backend.work.training_runs import Phase, runs
 from labeler.mask import mask_digest
 from labeler.revision import Provenance
 from labeler.workspace.workspace import Workspace
@@ -77,7 +77,7 @@ def test_better_weights_come_and_go_in_label_studio(tmp_path: Path) -> None:
 
             ann.until(concluded, "a verdict", 280)
             state = runs(workspace.root)[0].state
-            assert state.stage is Stage.PROMOTED, state.sentence
+            assert state.stage is Phase.PROMOTED, state.sentence
             second = state.candidate
             assert registry.champion == second != first
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from backend.settings import Settings
-from backend.store.jobs import Job, Kind
+from backend.store.jobs import Job, JobKind
 from backend.work.champion import Champion
-from backend.work.retraining import Retrainer, Run, Stage, State, only_one
+from backend.work.training_runs import Phase, Retrainer, Retraining, RetrainingState, only_one
 from labeler.errors import LabelerError
 from labeler.publish.snapshot import Snapshot
 from model.registry import ModelRegistry
@@ -48,10 +48,10 @@ def versions(registry):
 
 
 def a_run(workspace, stage, **more):
-    run = Run(workspace.root / "retraining" / "2026-01-02T03-04-05")
+    run = Retraining(workspace.root / "retraining" / "2026-01-02T03-04-05")
     run.folder.mkdir(parents=True)
     Snapshot((), (), (), ()).write(run.folder / "snapshot.json")
-    run.write(State(stage, datetime(2026, 1, 2, 3, 4, tzinfo=UTC), "old", **more))
+    run.write(RetrainingState(stage, datetime(2026, 1, 2, 3, 4, tzinfo=UTC), "old", **more))
     return run
 
 
@@ -62,7 +62,7 @@ def test_models_by_command(workspace, registry, service):
     assert "is the champion" in mvps(root, "models", "promote", "pdnet-small-1")
     assert "is the champion" in mvps(root, "models", "promote", two, "--reason", "by eye")
     assert registry.champion == two
-    assert Job(Kind.RECONCILE) in service.queue.waiting()  # the worker takes it up
+    assert Job(JobKind.RECONCILE) in service.queue.waiting()  # the worker takes it up
     listed = json.loads(mvps(root, "models", "list", "--json"))
     assert listed["champion"] == two
     assert [each["model_version"] for each in listed["models"]] == [one, two]
@@ -110,11 +110,11 @@ def test_models_on_the_status_page(client, workspace, registry, service):
     post("/models/..%2F..%2Fetc/promote", expect=404)
     post("/models/none/promote", expect=400)
     post("/retraining/start")
-    assert service.queue.waiting() == [Job(Kind.TRAIN), *[Job(Kind.RECONCILE)] * 3]
+    assert service.queue.waiting() == [Job(JobKind.TRAIN), *[Job(JobKind.RECONCILE)] * 3]
 
 
 def test_a_retraining_on_the_status_page(client, workspace):
-    run = a_run(workspace, Stage.TRAINING, done=30, total=200, seconds_left=120.0)
+    run = a_run(workspace, Phase.TRAINING, done=30, total=200, seconds_left=120.0)
     with only_one(workspace.root):
         page = client.get("/", headers=basic()).text
     assert "training, 30 of 200, 2 min left" in page
@@ -122,7 +122,7 @@ def test_a_retraining_on_the_status_page(client, workspace):
     assert not run.is_to_stop
     assert client.post("/retraining/stop", headers=basic()).status_code == 303
     assert run.is_to_stop
-    run.tell(stage=Stage.KEPT, sentence="Not promoted: <b>why</b>.")
+    run.tell(stage=Phase.KEPT, sentence="Not promoted: <b>why</b>.")
     page = client.get("/", headers=basic()).text
     assert "Not promoted: &lt;b&gt;why&lt;/b&gt;." in page
     assert "Report" not in page
@@ -141,7 +141,7 @@ def test_start_training_in_label_studio_asks_for_one(client, service):
     assert client.post("/webhook", json=said, headers=basic()).status_code == 200
     other = {"action": "ANNOTATION_CREATED"}  # all else must show the secret
     assert client.post("/webhook", json=other, headers=basic()).status_code == 401
-    assert service.queue.waiting() == [Job(Kind.TRAIN)]
+    assert service.queue.waiting() == [Job(JobKind.TRAIN)]
 
 
 def test_the_champion_is_loaded_when_it_changes(workspace, registry):
@@ -181,7 +181,7 @@ def test_a_worker_starts_one_process_at_a_time(workspace, monkeypatch):
         def poll(self):
             return self.ended
 
-    monkeypatch.setattr("backend.work.retraining.subprocess.Popen", Process)
+    monkeypatch.setattr("backend.work.training_runs.subprocess.Popen", Process)
     settings = Settings(workspace=workspace.root, retrain_masks=0, train_pauses=True)
     retrainer = Retrainer(workspace, settings)
     assert not retrainer.start_if_due()
@@ -193,6 +193,6 @@ def test_a_worker_starts_one_process_at_a_time(workspace, monkeypatch):
     with only_one(workspace.root):
         assert not retrainer.start()
         assert retrainer.pauses_masking
-    a_run(workspace, Stage.TRAINING)  # a killed one goes on
+    a_run(workspace, Phase.TRAINING)  # a killed one goes on
     assert retrainer.start_if_due()
     assert len(started) == 2

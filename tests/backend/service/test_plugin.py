@@ -18,7 +18,7 @@ import pytest
 from backend.service.plugin import PortraitLabeler
 from backend.store.facts import MODEL_VERSION, Facts
 from backend.store.inbox import Inbox
-from backend.store.jobs import Job, JobQueue, Kind
+from backend.store.jobs import Job, JobKind, JobQueue
 from backend.studio.annotation import from_result
 from backend.studio.label_config import LABEL_CONFIG
 from labeler.errors import LabelerError
@@ -71,7 +71,7 @@ def test_fit_keeps_what_it_is_told_however_it_is_called(labeler, service, clip, 
         "ANNOTATIONS_DELETED",
     ]
     assert events[1].body["annotation"] == update(square(2), at=1)["annotation"]
-    assert service.queue.waiting() == [Job(Kind.TAKE)] * 3
+    assert service.queue.waiting() == [Job(JobKind.TAKE)] * 3
     arguments, named = told(submission(square(1)))[way]
     assert labeler.fit(*arguments, **named) == {"events": 0}  # known already
     assert len(service.queue.waiting()) == 3
@@ -230,7 +230,7 @@ def test_the_published_package_serves_our_class(published, workspace, clip):
         wait_until(lambda number=number: len(list(inbox.pending())) == number)
     assert [event.action for event in inbox.pending()] == [each["action"] for each in payloads]
     assert [event.annotation for event in inbox.pending()] == [7, 7, 7]
-    wait_until(lambda: queue.waiting() == [Job(Kind.TAKE)] * 3)
+    wait_until(lambda: queue.waiting() == [Job(JobKind.TAKE)] * 3)
     assert published("/predict", request)["results"] == [first, foreign, last]
 
 

@@ -7,12 +7,12 @@ import sqlalchemy as sa
 
 from backend.store import tables
 from backend.store.inbox import EventState
-from backend.store.jobs import Job, Kind
+from backend.store.jobs import Job, JobKind
 from backend.studio.annotation import REASON, REJECTED, UNSAID, VERDICT, opinion_of
 from labeler.inspect.preview import BOTH, FIRST, SECOND, WIDTH, conflict_picture
 from labeler.review.crosscheck import record_check
 from labeler.review.standing import Stage, standing
-from labeler.revision import Look, Provenance
+from labeler.revision import Provenance, Shown
 from tests.backend.callers import basic
 from tests.backend.webhooks import deletion, region, submission, update
 from tests.workspaces import SIZE, make_clip, square
@@ -112,7 +112,7 @@ def test_one_made_unseen_may_come_first(tell, now, workspace, clip):
     assert workspace.current(clip) == {}
     tell(submission(square(5), at=1))
     assert now().stage is Stage.ACCEPTED
-    assert workspace.current(clip)[5].look is Look.BLIND
+    assert workspace.current(clip)[5].look is Shown.BLIND
 
 
 def test_nobody_checks_their_own_and_it_is_kept(tell, now, inbox):
@@ -169,7 +169,7 @@ def test_a_conflict_is_shown_and_decided_on_the_page(client, service, workspace,
         "a hat",
     )
     assert np.array_equal(workspace.read(verdict), square(15))
-    assert service.queue.waiting() == [Job(Kind.REFRESH, "walk")]
+    assert service.queue.waiting() == [Job(JobKind.REFRESH, "walk")]
     assert client.post(path, data=form, headers=basic()).status_code == 400  # a second click
     assert client.get("/conflicts/walk/5.jpg", headers=basic()).status_code == 404
     assert "Two people" not in client.get("/", headers=basic()).text
@@ -183,7 +183,7 @@ def test_the_page_tells_who_waits_for_whom_and_who_agrees(client, workspace, cli
     )
     workspace.record(clip, 10, square(10), author="ann")
     record_check(workspace, clip, 5, square(5), "bob")
-    record_check(workspace, clip, 10, square(8), "cid", look=Look.AUDIT)
+    record_check(workspace, clip, 10, square(8), "cid", look=Shown.AUDIT)
     page = client.get("/", headers=basic()).text
     assert "2 frames wait for somebody else than ann (walk)." in page
     assert "<td>ann</td><td>bob</td>" in page

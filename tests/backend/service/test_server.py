@@ -16,7 +16,7 @@ import backend.service.plugin
 from backend.credentials import SECRET_HEADER
 from backend.service.server import MAX_REQUEST_BYTES
 from backend.store.facts import MODEL_VERSION, WORKER_ALIVE
-from backend.store.jobs import Job, Kind
+from backend.store.jobs import Job, JobKind
 from backend.studio.annotation import from_result
 from labeler.workspace.workspace import Workspace
 from tests.backend.callers import HOOK, SECRETS, basic, predict
@@ -265,7 +265,7 @@ def test_no_task_can_name_a_file_or_an_address(ask, half_done, workspace, evil):
 def test_a_frame_without_a_mask_is_asked_for_and_waited_for(ask, half_done, service):
     def mask_it():
         deadline = time.monotonic() + 60
-        while not (wanted := waiting(service, Kind.MASK)) and time.monotonic() < deadline:
+        while not (wanted := waiting(service, JobKind.MASK)) and time.monotonic() < deadline:
             time.sleep(0.01)
         for job in wanted:
             predict(workspace, half_done, job.frame)
@@ -279,7 +279,7 @@ def test_a_frame_without_a_mask_is_asked_for_and_waited_for(ask, half_done, serv
     assert time.monotonic() - began < 60
     worker.join()
     workspace.close()
-    assert waiting(service, Kind.MASK) == [Job(Kind.MASK, "walk", 10)]
+    assert waiting(service, JobKind.MASK) == [Job(JobKind.MASK, "walk", 10)]
     for frame, result in zip((10, 5, 10), answer, strict=True):
         assert np.array_equal(from_result(result["result"], *SIZE).mask, square(frame))
 
@@ -292,7 +292,7 @@ def test_patience_ends_before_label_studio_gives_up(ask, half_done, service, mon
     tasks = [task("run", 15), task(frame=10), task(frame=5), task("run", 0)]
     answer = ask("/predict", {"tasks": tasks})["results"]
     assert [bool(result["result"]) for result in answer] == [False, False, True, False]
-    assert {(job.clip, job.frame) for job in waiting(service, Kind.MASK)} == {
+    assert {(job.clip, job.frame) for job in waiting(service, JobKind.MASK)} == {
         ("run", 15),
         ("run", 0),
         ("walk", 10),
@@ -304,7 +304,7 @@ def test_nobody_waits_for_a_worker_that_is_not_there(ask, half_done, service):
     (answer,) = ask("/predict", {"tasks": [task(frame=10)]})["results"]
     assert time.monotonic() - began < 10 < backend.service.plugin.PATIENCE
     assert answer["result"] == []
-    assert waiting(service, Kind.MASK) == [Job(Kind.MASK, "walk", 10)]  # for when one comes
+    assert waiting(service, JobKind.MASK) == [Job(JobKind.MASK, "walk", 10)]  # for when one comes
 
 
 # Label Studio tells
@@ -315,9 +315,9 @@ def test_a_webhook_is_kept_and_the_worker_woken(ask, half_done, service):
     assert ask("/webhook", payload) == {"events": 1}
     (event,) = service.inbox.pending()
     assert event.body["annotation"] == payload["annotation"]
-    assert service.queue.waiting() == [Job(Kind.TAKE)]
+    assert service.queue.waiting() == [Job(JobKind.TAKE)]
     assert ask("/webhook", payload) == {"events": 0}
-    assert service.queue.waiting() == [Job(Kind.TAKE)]
+    assert service.queue.waiting() == [Job(JobKind.TAKE)]
     assert ask("/webhook", deletion(7, 8)) == {"events": 2}
     assert len(list(service.inbox.pending())) == 3
     assert 10 not in service.workspace.current(half_done)  # that is for the worker

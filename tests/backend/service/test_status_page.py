@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from backend.store.facts import MODEL_VERSION, STUDIO, WORKER_ALIVE
 from backend.store.inbox import EventState
-from backend.store.jobs import Job, JobLog, Kind
+from backend.store.jobs import Job, JobKind, JobLog
 from tests.backend.callers import EMPTY, SECRETS, basic
 from tests.backend.webhooks import submission
 from tests.workspaces import square
@@ -35,11 +35,11 @@ def test_the_status_page_shows_clips_questions_and_refusals(
     service.facts.tell(WORKER_ALIVE, "")
     service.facts.tell(MODEL_VERSION, "net-3")
     service.facts.tell(STUDIO, "")
-    service.queue.ask(Job(Kind.PUBLISH, "walk"))
+    service.queue.ask(Job(JobKind.PUBLISH, "walk"))
     log = JobLog(service.workspace.database)
-    log.began("1", Job(Kind.REFRESH, "walk"))
+    log.began("1", Job(JobKind.REFRESH, "walk"))
     log.ended("1", "the disk is full")
-    log.began("2", Job(Kind.MASK, "walk", 10))
+    log.began("2", Job(JobKind.MASK, "walk", 10))
     log.progress(3, 8)
     shown = page(client)
     assert "<td>walk</td>" in shown
@@ -90,8 +90,8 @@ def test_the_figures_are_prometheus_text(client, service, half_done, submissions
     assert before["mvps_queue_age_seconds",] == before["mvps_prelabel_iou_count",] == 0
     service.inbox.put(submission(square(5)))
     service.inbox.put(submission(EMPTY, annotation=8, frame=0))
-    service.queue.ask(Job(Kind.TAKE))
-    service.queue.ask(Job(Kind.PUBLISH, "walk"), delay=60)
+    service.queue.ask(Job(JobKind.TAKE))
+    service.queue.ask(Job(JobKind.PUBLISH, "walk"), delay=60)
     time.sleep(0.05)
     asked = figures()
     assert asked["mvps_events", "pending"] == 2
@@ -99,7 +99,7 @@ def test_the_figures_are_prometheus_text(client, service, half_done, submissions
     assert [asked["mvps_queue_depth", kind] for kind in ("take", "publish", "mask")] == [1, 1, 0]
     submissions.take_all()
     log = JobLog(service.workspace.database)
-    log.began("1", Job(Kind.TAKE))
+    log.began("1", Job(JobKind.TAKE))
     log.ended("1", "it failed")
     after = figures()
     assert [after["mvps_events", state] for state in ("pending", "done", "asking")] == [0, 1, 1]
@@ -128,7 +128,7 @@ def test_a_decision_is_taken_up(client, service, half_done, submissions, asking,
     path = f"/events/{asking.id}/{decision}"
     answer = client.post(path, headers=basic() | own)
     assert (answer.status_code, answer.headers["Location"]) == (303, "/")
-    assert service.queue.waiting() == [Job(Kind.TAKE)]
+    assert service.queue.waiting() == [Job(JobKind.TAKE)]
     submissions.take_all()
     assert service.workspace.current(half_done)[5].area == area
     assert f"/events/{asking.id}/" not in page(client)

@@ -12,7 +12,7 @@ import huey.storage
 import pytest
 import redis
 
-from backend.store.jobs import KEPT_JOBS, Job, JobLog, JobQueue, Kind
+from backend.store.jobs import KEPT_JOBS, Job, JobKind, JobLog, JobQueue
 from labeler.errors import LabelerError
 
 ROOT = Path(__file__).parents[3]
@@ -89,13 +89,13 @@ def worked_off(root, url=None):
 
 def test_the_most_urgent_comes_first_and_an_error_stops_nothing(queue, url, log, workspace):
     wanted = [
-        Job(Kind.RECONCILE, "end"),
-        Job(Kind.PUBLISH, "walk", attempt=4),
-        Job(Kind.REFRESH, "walk"),
-        Job(Kind.REFRESH, "bad"),
-        Job(Kind.MASK, "told", 15),
-        Job(Kind.MASK, "walk", 20),
-        Job(Kind.TAKE, "parent"),
+        Job(JobKind.RECONCILE, "end"),
+        Job(JobKind.PUBLISH, "walk", attempt=4),
+        Job(JobKind.REFRESH, "walk"),
+        Job(JobKind.REFRESH, "bad"),
+        Job(JobKind.MASK, "told", 15),
+        Job(JobKind.MASK, "walk", 20),
+        Job(JobKind.TAKE, "parent"),
     ]
     for job in wanted:
         queue.ask(job)
@@ -113,7 +113,7 @@ def test_the_most_urgent_comes_first_and_an_error_stops_nothing(queue, url, log,
         ("reconcile", "end"),
     ]
     assert [(each.frame, each.attempt) for each in done][2:7:4] == [(15, 0), (-1, 4)]
-    assert set(queue.waiting()) <= {Job(Kind.RECONCILE)}  # the clock's own
+    assert set(queue.waiting()) <= {Job(JobKind.RECONCILE)}  # the clock's own
 
     kept = {(row.kind, row.clip): row for row in log.latest() if row.clip}
     assert len(kept) == 8
@@ -133,13 +133,13 @@ def test_the_most_urgent_comes_first_and_an_error_stops_nothing(queue, url, log,
 
 def test_what_is_delayed_waits_and_comes_not_before_its_time(queue, url, workspace):
     asked = time.time()
-    queue.ask(Job(Kind.RECONCILE, "end"), delay=1.5)
-    queue.ask(Job(Kind.PUBLISH, "walk", attempt=2), delay=0.5)
-    queue.ask(Job(Kind.REFRESH, "walk"))
+    queue.ask(Job(JobKind.RECONCILE, "end"), delay=1.5)
+    queue.ask(Job(JobKind.PUBLISH, "walk", attempt=2), delay=0.5)
+    queue.ask(Job(JobKind.REFRESH, "walk"))
     assert queue.waiting() == [
-        Job(Kind.REFRESH, "walk"),
-        Job(Kind.PUBLISH, "walk", attempt=2),
-        Job(Kind.RECONCILE, "end"),
+        Job(JobKind.REFRESH, "walk"),
+        Job(JobKind.PUBLISH, "walk", attempt=2),
+        Job(JobKind.RECONCILE, "end"),
     ]
     done = worked_off(workspace.root, url)
     assert [each.kind for each in done] == ["refresh", "publish", "reconcile"]
@@ -151,11 +151,11 @@ def test_what_is_delayed_waits_and_comes_not_before_its_time(queue, url, workspa
 
 def test_what_waits_is_kept_for_the_next_process_and_in_order(queue, url, workspace):
     assert queue.waiting() == []
-    wanted = [Job(Kind.REFRESH, f"clip{number}") for number in range(30)]
+    wanted = [Job(JobKind.REFRESH, f"clip{number}") for number in range(30)]
     for job in wanted:
         queue.ask(job)
     assert JobQueue(workspace.root, url).waiting() == wanted
-    wanted = [Job(Kind.MASK, "walk", 5 * number) for number in range(40)]
+    wanted = [Job(JobKind.MASK, "walk", 5 * number) for number in range(40)]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(JobQueue(workspace.root, url).ask, wanted))
     waiting = queue.waiting()
@@ -165,28 +165,28 @@ def test_what_waits_is_kept_for_the_next_process_and_in_order(queue, url, worksp
 
 def test_whoever_looks_understands_what_the_clock_asks_for(queue, url, workspace):
     """The worker's clock puts a task of its own into the queue, which others see there."""
-    queue.ask(Job(Kind.TAKE))
+    queue.ask(Job(JobKind.TAKE))
     (clock,) = queue._huey._registry.periodic_tasks
     queue._huey.enqueue(clock)
-    assert JobQueue(workspace.root, url).waiting() == [Job(Kind.TAKE)]
+    assert JobQueue(workspace.root, url).waiting() == [Job(JobKind.TAKE)]
 
 
 def test_every_kind_has_its_own_urgency(queue):
-    for kind in reversed(Kind):
+    for kind in reversed(JobKind):
         queue.ask(Job(kind))
     assert [job.kind for job in queue.waiting()] == [
-        Kind.TAKE,
-        Kind.MASK,
-        Kind.SHOW,
-        Kind.REFRESH,
-        Kind.PUBLISH,
-        Kind.TRAIN,
-        Kind.RECONCILE,
+        JobKind.TAKE,
+        JobKind.MASK,
+        JobKind.SHOW,
+        JobKind.REFRESH,
+        JobKind.PUBLISH,
+        JobKind.TRAIN,
+        JobKind.RECONCILE,
     ]
 
 
 def test_the_log_tells_what_runs_and_what_came_of_it(log):
-    log.began("1", Job(Kind.REFRESH, "walk"))
+    log.began("1", Job(JobKind.REFRESH, "walk"))
     log.progress(2, 6)
     (running,) = log.latest()
     assert (running.kind, running.clip, running.state) == ("refresh", "walk", "running")
@@ -195,18 +195,18 @@ def test_the_log_tells_what_runs_and_what_came_of_it(log):
     log.progress(9, 9)  # nothing runs any more
     (done,) = log.latest()
     assert (done.state, done.error, done.done) == ("done", "", 2)
-    log.began("1", Job(Kind.REFRESH, "walk"))  # tried again under the same number
+    log.began("1", Job(JobKind.REFRESH, "walk"))  # tried again under the same number
     log.ended("1", "it failed")
-    log.began("2", Job(Kind.TAKE))
+    log.began("2", Job(JobKind.TAKE))
     assert [(row.id, row.state) for row in log.latest()] == [("2", "running"), ("1", "failed")]
     assert [row.id for row in log.latest(1)] == ["2"]
     assert log.failures() == 1
 
 
 def test_what_a_killed_worker_did_is_not_said_to_run(log, workspace):
-    log.began("1", Job(Kind.TAKE))
+    log.began("1", Job(JobKind.TAKE))
     log.ended("1")
-    log.began("2", Job(Kind.REFRESH, "walk"))
+    log.began("2", Job(JobKind.REFRESH, "walk"))
     JobLog(workspace.database).forget_running()
     after, before = log.latest()
     assert (after.state, after.error) == ("failed", "the worker ended")
@@ -217,9 +217,9 @@ def test_what_a_killed_worker_did_is_not_said_to_run(log, workspace):
 def test_the_log_forgets_the_oldest(log, monkeypatch):
     assert KEPT_JOBS >= 100
     monkeypatch.setattr("backend.store.jobs.KEPT_JOBS", 5)
-    log.began("running", Job(Kind.REFRESH))
+    log.began("running", Job(JobKind.REFRESH))
     for number in range(12):
-        log.began(str(number), Job(Kind.TAKE))
+        log.began(str(number), Job(JobKind.TAKE))
         log.ended(str(number))
     assert [row.id for row in log.latest(50)] == ["11", "10", "9", "8", "7", "6", "running"]
 

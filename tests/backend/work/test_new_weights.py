@@ -1,7 +1,7 @@
 """Other weights than before: everything is masked anew, and a rollback costs nothing."""
 
 from backend.store.facts import MODEL_VERSION
-from backend.store.jobs import Job, Kind
+from backend.store.jobs import Job, JobKind
 from backend.work.preannotate import refresh
 from backend.work.worker import SLICE
 from tests.backend.at_work import work_off
@@ -18,7 +18,7 @@ def test_other_weights_mask_everything_anew_but_first_what_a_correction_helps(
     service.inbox.put(submission(square(90), frame=90))
     engine = Scripted("new-1.0.0+2")
     worker = make_worker(engine)
-    worker.perform(Job(Kind.TAKE))
+    worker.perform(Job(JobKind.TAKE))
     work_off(worker, service.queue)
     untouched = [frame for frame in clip.key_frames if frame != 90]
     assert sorted(engine.asked) == untouched  # each once
@@ -29,8 +29,8 @@ def test_other_weights_mask_everything_anew_but_first_what_a_correction_helps(
     engine.asked.clear()
     last = make_worker(Scripted("last-1.0.0+3"))
     service.inbox.put(submission(square(40), annotation=2, frame=40, at=1))
-    last.perform(Job(Kind.TAKE))
-    last.perform(Job(Kind.REFRESH, "walk"))
+    last.perform(Job(JobKind.TAKE))
+    last.perform(Job(JobKind.REFRESH, "walk"))
     first = [
         each.frame for each in workspace.revisions(clip) if each.model_version == "last-1.0.0+3"
     ]
@@ -47,17 +47,17 @@ def test_a_rollback_brings_back_what_was_there_without_computing_it(
     engines = [old]
     worker = make_worker(None)
     worker._find_segmenter = lambda: engines[-1]
-    worker.perform(Job(Kind.TAKE))
+    worker.perform(Job(JobKind.TAKE))
     work_off(worker, service.queue)
     before = {f: (r.digest, r.uncertainty) for f, r in workspace.current(clip).items()}
     engines.append(new)
-    worker.perform(Job(Kind.RECONCILE))
+    worker.perform(Job(JobKind.RECONCILE))
     work_off(worker, service.queue)
     assert len(new.asked) == 20
     assert workspace.current(clip)[0].model_version == new.model_version
     engines.pop()
     old.asked.clear()
-    worker.perform(Job(Kind.RECONCILE))
+    worker.perform(Job(JobKind.RECONCILE))
     work_off(worker, service.queue)
     assert old.asked == []
     assert {f: (r.digest, r.uncertainty) for f, r in workspace.current(clip).items()} == before

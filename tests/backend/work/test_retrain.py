@@ -16,7 +16,16 @@ import torch
 
 from backend.settings import Settings
 from backend.work.retrain import retrain
-from backend.work.retraining import FOLDER, STATE, Run, Stage, is_due, is_running, only_one, runs
+from backend.work.training_runs import (
+    FOLDER,
+    STATE,
+    Phase,
+    Retraining,
+    is_due,
+    is_running,
+    only_one,
+    runs,
+)
 from labeler.errors import LabelerError
 from labeler.workspace.workspace import Workspace
 from model.card import read_card
@@ -64,7 +73,7 @@ def retrained(tmp_path_factory):
 
 def test_better_weights_become_the_champion(retrained):
     workspace, first, state, said, steps = retrained
-    assert state.stage is Stage.PROMOTED, state.sentence
+    assert state.stage is Phase.PROMOTED, state.sentence
     registry = ModelRegistry(workspace.root / "models")
     assert registry.champion == state.candidate
     assert registry.champion.startswith("pdnet-small-0.2.1+")
@@ -91,7 +100,7 @@ def test_neither_damaged_labels_nor_nothing_is_promoted(retrained):
     said = []
     nothing = small(workspace, train_rate=1e-12, train_steps=2)
     none = retrain(workspace, nothing, said.append)
-    assert none.stage is Stage.KEPT
+    assert none.stage is Phase.KEPT
     # Statistics of batches move a little all the same, either way.
     assert "beyond chance" in none.sentence or "is lower" in none.sentence
     assert "0 new and 12 known masks" in said[0]  # all were known to the champion
@@ -101,7 +110,7 @@ def test_neither_damaged_labels_nor_nothing_is_promoted(retrained):
         accepted_clip(workspace, f"wrong{seed}", seed, wrong=True)
     damaged = small(workspace, test_share=0.0, fresh_share=0.9, train_steps=15)
     worse = retrain(workspace, damaged, said.append)
-    assert worse.stage is Stage.KEPT
+    assert worse.stage is Phase.KEPT
     assert "J&F is lower" in worse.sentence
     assert registry.champion == state.candidate
     card = read_card(registry.path(worse.candidate))  # it is kept all the same, with its verdict
@@ -186,12 +195,12 @@ def test_a_retraining_killed_twice_goes_on_and_there_is_never_a_second(ready):
     assert "is being retrained already" in said
     running.kill()
     running.communicate()
-    assert state_of(workspace).stage is Stage.TRAINING
+    assert state_of(workspace).stage is Phase.TRAINING
     assert not is_running(workspace.root)
     assert is_due(workspace, small(workspace, retrain_masks=0))  # to go on with it
 
     running = process(workspace, train_steps=40)
-    wait_for(lambda: state_of(workspace).stage is Stage.JUDGING)
+    wait_for(lambda: state_of(workspace).stage is Phase.JUDGING)
     running.kill()
     running.communicate()
     assert registry.champion == first
@@ -200,7 +209,7 @@ def test_a_retraining_killed_twice_goes_on_and_there_is_never_a_second(ready):
     said = running.communicate()[0]
     assert running.returncode == 0, said
     (run,) = runs(workspace.root)
-    assert run.state.stage is Stage.PROMOTED
+    assert run.state.stage is Phase.PROMOTED
     assert registry.champion == run.state.candidate
     assert not is_due(workspace, small(workspace, retrain_masks=1, retrain_hours=0))
 
@@ -215,7 +224,7 @@ def test_one_that_ends_without_a_word_is_given_up(ready):
         running.communicate()
     with pytest.raises(LabelerError, match="ended 3 times without a word"):
         retrain(workspace, small(workspace), lambda _: None)
-    assert state_of(workspace).stage is Stage.FAILED
+    assert state_of(workspace).stage is Phase.FAILED
 
 
 def test_it_stops_when_asked_to(ready):
@@ -227,7 +236,7 @@ def test_it_stops_when_asked_to(ready):
             runs(workspace.root)[0].stop()
 
     state = retrain(workspace, small(workspace), lambda _: None, stop)
-    assert state.stage is Stage.STOPPED
+    assert state.stage is Phase.STOPPED
     assert registry.champion == first
     assert not is_due(workspace, small(workspace, retrain_masks=0))
 
@@ -241,7 +250,7 @@ def test_a_device_without_memory_is_told_in_a_sentence(ready, monkeypatch):
     monkeypatch.setattr("backend.work.retrain.train_further", full)
     with pytest.raises(LabelerError, match="MVPS_TRAIN_BATCH or MVPS_TRAIN_SIZE lower"):
         retrain(workspace, small(workspace), lambda _: None)
-    assert state_of(workspace).stage is Stage.FAILED
+    assert state_of(workspace).stage is Phase.FAILED
     assert not is_running(workspace.root)
 
 
@@ -272,7 +281,7 @@ def test_a_promotion_meanwhile_is_not_undone(ready):
         registry.promote(version, "by hand")
 
     state = retrain(workspace, small(workspace), lambda _: None, promote)
-    assert state.stage is Stage.KEPT
+    assert state.stage is Phase.KEPT
     assert state.sentence == f"Not promoted: {version} became the champion meanwhile."
     assert registry.champion == version
 
@@ -285,7 +294,7 @@ def _saved(folder, tensors, fields):
 def test_why_one_cannot_begin_is_to_be_read_on_the_page(workspace):
     with pytest.raises(LabelerError, match="is accepted yet"):
         retrain(workspace, small(workspace), lambda _: None)
-    assert state_of(workspace).stage is Stage.FAILED
+    assert state_of(workspace).stage is Phase.FAILED
     assert "is accepted yet" in state_of(workspace).sentence
     accepted_clip(workspace, "clip1", 1)
     with pytest.raises(LabelerError, match="'copy' has no weights that could be trained further"):
@@ -319,7 +328,7 @@ def test_a_damaged_state_is_refused(workspace):
     folder.mkdir(parents=True)
     (folder / STATE).write_text("{}")
     with pytest.raises(LabelerError, match="does not say how far the retraining is"):
-        Run(folder).state  # noqa: B018
+        Retraining(folder).state  # noqa: B018
 
 
 def test_the_lock_is_gone_with_its_process(workspace):

@@ -10,7 +10,7 @@ import pytest
 
 from backend.store.facts import STUDIO
 from backend.store.inbox import EventState
-from backend.store.jobs import Job, Kind
+from backend.store.jobs import Job, JobKind
 from backend.studio.client import StudioAwayError
 from backend.work.preannotate import refresh
 from backend.work.worker import LONGEST_PAUSE, SLICE
@@ -43,14 +43,14 @@ def test_a_submission_is_recorded_and_exactly_what_it_helps_is_masked_again(
     for frame in (20, 80):
         service.inbox.put(submission(square(frame), annotation=frame, frame=frame))
     worker = make_worker(engine)
-    worker.perform(Job(Kind.TAKE))
+    worker.perform(Job(JobKind.TAKE))
     work_off(worker, service.queue)
     before = recorded(workspace, clip)
     untouched = recorded(workspace, other)
     engine.asked.clear()
 
     service.inbox.put(submission(square(50), annotation=50, frame=50, at=1))
-    service.queue.ask(Job(Kind.TAKE))
+    service.queue.ask(Job(JobKind.TAKE))
     done = work_off(worker, service.queue)
     between = [25, 30, 35, 40, 45, 55, 60, 65, 70, 75]
     assert sorted(engine.asked) == between
@@ -59,7 +59,7 @@ def test_a_submission_is_recorded_and_exactly_what_it_helps_is_masked_again(
     assert engine.asked[:SLICE] == [30, 35, 40, 45, 55, 60, 65, 70]  # the nearest come first
     assert engine.asked[SLICE:] == [25, 75]
     kinds = [job.kind for job in done]
-    assert kinds == [Kind.TAKE, Kind.REFRESH, Kind.REFRESH, Kind.PUBLISH]
+    assert kinds == [JobKind.TAKE, JobKind.REFRESH, JobKind.REFRESH, JobKind.PUBLISH]
     book, current = workspace.references(clip), workspace.current(clip)
     for frame in predicted(workspace, clip):
         assert current[frame].references == book.digest_for(frame)
@@ -70,15 +70,15 @@ def test_a_deletion_is_undone_in_the_neighbours(workspace, service, make_worker)
     clip = make_clip(workspace, frame_count=31)
     worker = make_worker(NearestCopy())
     service.inbox.put(submission(square(0), annotation=1, frame=0))
-    worker.perform(Job(Kind.TAKE))
+    worker.perform(Job(JobKind.TAKE))
     work_off(worker, service.queue)
     as_it_was = {frame: each.digest for frame, each in workspace.current(clip).items()}
     service.inbox.put(submission(square(20), annotation=2, frame=20))
-    worker.perform(Job(Kind.TAKE))
+    worker.perform(Job(JobKind.TAKE))
     work_off(worker, service.queue)
     assert np.array_equal(workspace.read(workspace.current(clip)[30]), square(20))
     service.inbox.put(deletion(2))
-    worker.perform(Job(Kind.TAKE))
+    worker.perform(Job(JobKind.TAKE))
     work_off(worker, service.queue)
     now = workspace.current(clip)
     assert {frame: each.digest for frame, each in now.items()} == as_it_was
@@ -91,16 +91,16 @@ def test_a_submission_waits_for_one_slice_at_most(workspace, service, make_worke
     def submit(frame):
         if len(engine.asked) == 3:
             service.inbox.put(submission(square(100), annotation=9, frame=100))
-            service.queue.ask(Job(Kind.TAKE))
+            service.queue.ask(Job(JobKind.TAKE))
 
     engine = Scripted(before=submit)
     worker = make_worker(engine)
-    service.queue.ask(Job(Kind.REFRESH, "walk"))
+    service.queue.ask(Job(JobKind.REFRESH, "walk"))
     first, second, *rest = work_off(worker, service.queue)
-    assert (first.kind, second.kind) == (Kind.REFRESH, Kind.TAKE)
+    assert (first.kind, second.kind) == (JobKind.REFRESH, JobKind.TAKE)
     assert engine.asked[:SLICE] == [0, 5, 10, 15, 20, 25, 30, 35]
     assert 95 in engine.asked[SLICE : 2 * SLICE]  # it went on beside what was corrected
-    assert {job.kind for job in rest} == {Kind.REFRESH, Kind.PUBLISH}
+    assert {job.kind for job in rest} == {JobKind.REFRESH, JobKind.PUBLISH}
     book = workspace.references(clip)
     assert len(workspace.current(clip)) == 21
     for frame in predicted(workspace, clip):
@@ -123,7 +123,7 @@ def test_a_slow_engines_masks_are_shown_slice_by_slice(
 
     monkeypatch.setattr("backend.work.worker.SLOW", 0.0)
     worker = make_worker(Scripted(), Recording)
-    service.queue.ask(Job(Kind.REFRESH, clip.name))
+    service.queue.ask(Job(JobKind.REFRESH, clip.name))
     kinds = [job.kind for job in work_off(worker, service.queue)]
     assert kinds == ["refresh", "show", "refresh", "show", "refresh", "publish"]
     assert shown == [SLICE, 2 * SLICE, "all"]
@@ -135,8 +135,8 @@ def test_a_frame_that_somebody_waits_for_comes_first_with_its_neighbours(
     make_clip(workspace, frame_count=101)
     engine = Scripted()
     worker = make_worker(engine)
-    service.queue.ask(Job(Kind.REFRESH, "walk"))
-    service.queue.ask(Job(Kind.MASK, "walk", 60))
+    service.queue.ask(Job(JobKind.REFRESH, "walk"))
+    service.queue.ask(Job(JobKind.MASK, "walk", 60))
     work_off(worker, service.queue)
     assert engine.asked[:SLICE] == [40, 45, 50, 55, 60, 65, 70, 75]
     assert sorted(engine.asked) == list(range(0, 101, 5))  # and each of them once
@@ -147,12 +147,12 @@ def test_whatever_was_missed_is_found_by_reconciling(workspace, service, make_wo
     clip = make_clip(workspace, frame_count=31)
     service.inbox.put(submission(square(10), frame=10))
     worker = make_worker(NearestCopy())
-    worker.perform(Job(Kind.RECONCILE))
+    worker.perform(Job(JobKind.RECONCILE))
     work_off(worker, service.queue)
     for frame in clip.key_frames:
         assert np.array_equal(workspace.read(workspace.current(clip)[frame]), square(10))
     before = workspace.revisions(clip)
-    worker.perform(Job(Kind.RECONCILE))
+    worker.perform(Job(JobKind.RECONCILE))
     assert [job.kind for job in work_off(worker, service.queue)] == ["take", "refresh", "publish"]
     assert workspace.revisions(clip) == before
 
@@ -161,16 +161,16 @@ def test_reconciling_again_asks_for_nothing_that_waits_already(workspace, servic
     make_clip(workspace)
     worker = make_worker(Scripted())
     for _ in range(3):
-        worker.perform(Job(Kind.RECONCILE))
-    assert service.queue.waiting().count(Job(Kind.REFRESH, "walk")) == 1
+        worker.perform(Job(JobKind.RECONCILE))
+    assert service.queue.waiting().count(Job(JobKind.REFRESH, "walk")) == 1
 
 
 def test_a_job_on_a_clip_that_is_not_there_fails_alone(make_worker):
     worker = make_worker(Scripted())
-    for kind in (Kind.MASK, Kind.REFRESH):
+    for kind in (JobKind.MASK, JobKind.REFRESH):
         with pytest.raises(LabelerError, match="no clip 'gone'"):
             worker.perform(Job(kind, "gone", 5))
-    worker.perform(Job(Kind.PUBLISH, "gone"))  # there is nobody to publish to
+    worker.perform(Job(JobKind.PUBLISH, "gone"))  # there is nobody to publish to
 
 
 KILLED = """
@@ -224,7 +224,7 @@ def test_what_a_killed_worker_left_is_found_again(workspace, service, make_worke
 
     engine = Scripted()
     worker = make_worker(engine)
-    worker.perform(Job(Kind.RECONCILE))
+    worker.perform(Job(JobKind.RECONCILE))
     work_off(worker, service.queue)
     assert sorted(engine.asked) == sorted(set(clip.key_frames) - set(current))
     assert workspace.current(clip).items() >= done.items()  # none is masked twice
@@ -238,7 +238,7 @@ def test_a_worker_that_is_told_to_end_finishes_its_slice(workspace, service, log
     run_until(workspace, 20, "SIGTERM")
     assert len(predicted(workspace, clip)) == SLICE
     assert {row.state for row in log.latest()} == {"done"}
-    assert Job(Kind.REFRESH, "walk") in service.queue.waiting()
+    assert Job(JobKind.REFRESH, "walk") in service.queue.waiting()
 
 
 # Label Studio, away and back
@@ -267,17 +267,17 @@ def test_while_label_studio_is_away_work_goes_on_and_each_clip_waits_once(
     make_clip(workspace)
     away = Away(StudioAwayError("It does not answer."))
     worker = make_worker(NearestCopy(), lambda: away)
-    worker.perform(Job(Kind.RECONCILE))
+    worker.perform(Job(JobKind.RECONCILE))
     work_off(worker, service.queue)
     assert away.asked == ["fetch", "walk"]
     assert len(workspace.current(workspace.clip("walk"))) == 4  # work goes on without it
-    assert service.queue.waiting() == [Job(Kind.PUBLISH, "walk", attempt=1)]
+    assert service.queue.waiting() == [Job(JobKind.PUBLISH, "walk", attempt=1)]
     assert service.facts.get(STUDIO)[0] == "It does not answer."
     for _ in range(3):
-        worker.perform(Job(Kind.RECONCILE))
+        worker.perform(Job(JobKind.RECONCILE))
         work_off(worker, service.queue)
     assert away.asked == ["fetch", "walk"] * 4
-    assert service.queue.waiting() == [Job(Kind.PUBLISH, "walk", attempt=1)]
+    assert service.queue.waiting() == [Job(JobKind.PUBLISH, "walk", attempt=1)]
 
 
 @pytest.mark.parametrize(("attempt", "pause"), [(0, 1), (3, 8), (6, LONGEST_PAUSE), (5000, 60)])
@@ -286,8 +286,8 @@ def test_the_pauses_grow_to_a_minute(workspace, service, make_worker, attempt, p
     asked = []
     monkeypatch.setattr(service.queue, "ask", lambda job, delay=0.0: asked.append((job, delay)))
     worker = make_worker(NearestCopy(), lambda: Away(StudioAwayError("It does not answer.")))
-    worker.perform(Job(Kind.PUBLISH, "walk", attempt=attempt))
-    assert asked == [(Job(Kind.PUBLISH, "walk", attempt=attempt + 1), pause)]
+    worker.perform(Job(JobKind.PUBLISH, "walk", attempt=attempt))
+    assert asked == [(Job(JobKind.PUBLISH, "walk", attempt=attempt + 1), pause)]
 
 
 def test_what_could_not_be_shown_waits_for_all_of_it_to_be_published(
@@ -295,7 +295,7 @@ def test_what_could_not_be_shown_waits_for_all_of_it_to_be_published(
 ):
     make_clip(workspace)
     worker = make_worker(NearestCopy(), lambda: Away(StudioAwayError("It does not answer.")))
-    worker.perform(Job(Kind.SHOW, "walk"))
+    worker.perform(Job(JobKind.SHOW, "walk"))
     assert service.queue.waiting() == []
 
 
@@ -303,6 +303,6 @@ def test_what_label_studio_refuses_is_told_and_not_tried_again(workspace, servic
     make_clip(workspace)
     worker = make_worker(NearestCopy(), lambda: Away(LabelerError("It refuses the token.")))
     with pytest.raises(LabelerError, match="refuses the token"):
-        worker.perform(Job(Kind.PUBLISH, "walk"))
+        worker.perform(Job(JobKind.PUBLISH, "walk"))
     assert service.queue.waiting() == []
     assert service.facts.get(STUDIO)[0] == "It refuses the token."

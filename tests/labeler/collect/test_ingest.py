@@ -196,13 +196,13 @@ def test_cuts_are_found_in_the_stored_frames_too(workspace, film):
 
 def test_real_clips_by_the_rules(workspace, shared_data):
     """What the data's own table says of them: the second breaks the rules."""
-    from labeler.collect.rules import broken, judge_video
+    from labeler.collect.rules import broken, check_video_rules
 
     clips = shared_data / "clips"
     (juggle,) = add_video(workspace, candidate(clips / "juggle_720p.mp4")).clips
-    assert broken(judge_video(juggle)) == []
+    assert broken(check_video_rules(juggle)) == []
     assert read_image(workspace.clip_folder(juggle.name) / "frames" / "00000.jpg").shape[0] == 720
     (one_by_one,) = add_video(workspace, candidate(clips / "one_by_one_432p.mp4")).clips
-    rules = [verdict.rule for verdict in broken(judge_video(one_by_one))]
+    rules = [verdict.rule for verdict in broken(check_video_rules(one_by_one))]
     assert "short-side" in rules
     assert one_by_one.fps == Fraction(10)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from labeler.clip import Clip, Scenario
-from labeler.collect.rules import OBVIOUS_MOTION, Rule, judge, judge_video
+from labeler.collect.rules import OBVIOUS_MOTION, Rule, check_rules, check_video_rules
 from labeler.inspect.overview import overview
 from tests.workspaces import make_clip
 
@@ -32,13 +32,13 @@ def kept(verdicts):
     ],
 )
 def test_what_needs_no_masks(changed, broken):
-    verdicts = kept(judge_video(replace(GOOD, **changed)))
+    verdicts = kept(check_video_rules(replace(GOOD, **changed)))
     assert {rule for rule, keeps in verdicts.items() if not keeps} == broken
     assert None not in verdicts.values()
 
 
 def test_cuts_that_nobody_looked_for_are_not_judged():
-    assert kept(judge_video(replace(GOOD, cuts=None)))[Rule.NO_CUT] is None
+    assert kept(check_video_rules(replace(GOOD, cuts=None)))[Rule.NO_CUT] is None
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def record(workspace, clip, masks):
 
 
 def verdicts_of(workspace, clip):
-    return kept(judge(clip, workspace.current(clip), workspace.mask_path))
+    return kept(check_rules(clip, workspace.current(clip), workspace.mask_path))
 
 
 def test_without_masks_the_portrait_is_not_judged(workspace, clip):

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from labeler.inspect.finding import Rule
+from labeler.inspect.finding import FindingKind
 from labeler.inspect.quality import MaskedClip, find_suspicious, masks_of
 from labeler.layouts.mvps import open_dataset
 from labeler.mask import Mask, read_mask
@@ -153,24 +153,39 @@ def stands_still(dataset: Path) -> None:
 
 
 CASES = [
-    (unreadable_mask, Rule.UNREADABLE, FRAME, "is not a readable mask"),
-    (unreadable_picture, Rule.UNREADABLE, FRAME, "00015.jpg is not a readable picture"),
-    (missing_picture, Rule.UNREADABLE, 30, "00030.jpg is not a readable picture"),
-    (other_size, Rule.SIZE, FRAME, "The mask is 360x239 and its picture 360x240."),
-    (empty_mask, Rule.EMPTY, FRAME, "Nobody is masked."),
-    (empty_row, Rule.EMPTY, 10, "Nobody is masked in 3 key frames, 00010 to 00020."),
-    (specks_far_away, Rule.SPECKS, FRAME, "2 specks of 8 pixels, the largest at x 301, y 21."),
-    (pinhole, Rule.HOLES, FRAME, "A hole of 12 pixels is at x 98, y 181."),
-    (gap_below, Rule.BORDER_GAP, FRAME, "just short of the bottom border, x 68 to 124."),
-    (gap_at_the_side, Rule.BORDER_GAP, FRAME, "just short of the right border, y 91 to 239."),
-    (strip_above, Rule.BORDER_STRIP, FRAME, "lies along the top border, x 100 to 199."),
-    (strip_at_the_side, Rule.BORDER_STRIP, FRAME, "along the right border, y 40 to 99."),
-    (inverted, Rule.BORDER_AROUND, FRAME, "It covers 95 % of the frame's border."),
-    (grows, Rule.AREA, FRAME, "times the area of the mask before."),
-    (somewhere_else, Rule.PLACE, FRAME, "Its centre has moved by 35 % of the frame's diagonal."),
-    (flickers, Rule.FLICKER, FRAME, "or more from the masks before and after"),
-    (flickers_elsewhere, Rule.FLICKER, FRAME, "It differs by"),
-    (stands_still, Rule.STILL, 10, "hardly changes in 3 key frames, 00010 to 00020."),
+    (unreadable_mask, FindingKind.UNREADABLE, FRAME, "is not a readable mask"),
+    (unreadable_picture, FindingKind.UNREADABLE, FRAME, "00015.jpg is not a readable picture"),
+    (missing_picture, FindingKind.UNREADABLE, 30, "00030.jpg is not a readable picture"),
+    (other_size, FindingKind.SIZE, FRAME, "The mask is 360x239 and its picture 360x240."),
+    (empty_mask, FindingKind.EMPTY, FRAME, "Nobody is masked."),
+    (empty_row, FindingKind.EMPTY, 10, "Nobody is masked in 3 key frames, 00010 to 00020."),
+    (
+        specks_far_away,
+        FindingKind.SPECKS,
+        FRAME,
+        "2 specks of 8 pixels, the largest at x 301, y 21.",
+    ),
+    (pinhole, FindingKind.HOLES, FRAME, "A hole of 12 pixels is at x 98, y 181."),
+    (gap_below, FindingKind.BORDER_GAP, FRAME, "just short of the bottom border, x 68 to 124."),
+    (
+        gap_at_the_side,
+        FindingKind.BORDER_GAP,
+        FRAME,
+        "just short of the right border, y 91 to 239.",
+    ),
+    (strip_above, FindingKind.BORDER_STRIP, FRAME, "lies along the top border, x 100 to 199."),
+    (strip_at_the_side, FindingKind.BORDER_STRIP, FRAME, "along the right border, y 40 to 99."),
+    (inverted, FindingKind.BORDER_AROUND, FRAME, "It covers 95 % of the frame's border."),
+    (grows, FindingKind.AREA, FRAME, "times the area of the mask before."),
+    (
+        somewhere_else,
+        FindingKind.PLACE,
+        FRAME,
+        "Its centre has moved by 35 % of the frame's diagonal.",
+    ),
+    (flickers, FindingKind.FLICKER, FRAME, "or more from the masks before and after"),
+    (flickers_elsewhere, FindingKind.FLICKER, FRAME, "It differs by"),
+    (stands_still, FindingKind.STILL, 10, "hardly changes in 3 key frames, 00010 to 00020."),
 ]
 
 
@@ -183,7 +198,7 @@ def test_each_is_found_and_nothing_else(
     tmp_path: Path,
     clean: Path,
     damage: Callable[[Path], None],
-    rule: Rule,
+    rule: FindingKind,
     frame: int,
     said: str,
 ) -> None:
@@ -202,7 +217,7 @@ def test_each_is_found_and_nothing_else(
 
 
 def test_every_rule_is_tested_above() -> None:
-    assert {case[1] for case in CASES} == set(Rule)
+    assert {case[1] for case in CASES} == set(FindingKind)
 
 
 def test_a_clean_dataset_has_no_finding_and_stays_as_it_is(clean: Path) -> None:
@@ -224,7 +239,11 @@ def test_several_findings_come_by_clip_and_frame(tmp_path: Path, clean: Path) ->
     for frame in range(0, 31, 5):
         shutil.copy(tmp_path / "masks" / f"{frame:05d}.png", mask_path(dataset, "hike", frame))
     findings = find_suspicious(masks_of(open_dataset(dataset)))
-    wanted = [(Rule.BORDER_STRIP, 0), (Rule.BORDER_STRIP, 20), (Rule.EMPTY, 30)]
+    wanted = [
+        (FindingKind.BORDER_STRIP, 0),
+        (FindingKind.BORDER_STRIP, 20),
+        (FindingKind.EMPTY, 30),
+    ]
     assert [(each.clip, each.rule, each.frame) for each in findings] == [
         (clip, *each) for clip in ("hike", "lucia") for each in wanted
     ]
@@ -238,7 +257,7 @@ def test_a_mask_on_each_frame_is_compared_with_the_next_and_a_picture_with_the_f
     assert find_suspicious(masks_of(open_dataset(tmp_path / "set"))) == []
     write_mask(mask_path(tmp_path / "set", "walk", 7), person(where(7) + 150))
     (finding,) = find_suspicious(masks_of(open_dataset(tmp_path / "set")))
-    assert (finding.rule, finding.frame) == (Rule.FLICKER, 7)
+    assert (finding.rule, finding.frame) == (FindingKind.FLICKER, 7)
 
 
 def test_masks_far_apart_in_time_are_not_compared(tmp_path: Path, clean: Path) -> None:
@@ -258,5 +277,5 @@ def test_true_masks_are_left_alone_but_for_few(shared_data: Path) -> None:
         for clip in clips
     ]
     found = Counter(each.rule for each in find_suspicious(key_frames))
-    assert set(found) <= {Rule.SPECKS, Rule.HOLES}
+    assert set(found) <= {FindingKind.SPECKS, FindingKind.HOLES}
     assert found.total() <= 0.04 * sum(len(clip.masks) for clip in key_frames)

@@ -18,7 +18,7 @@ from hypothesis.extra import numpy as hnp
 from labeler.clip import Scenario
 from labeler.errors import LabelerError
 from labeler.inspect.distribution import Spread, distributions
-from labeler.inspect.report import overview, to_json, write_report
+from labeler.inspect.report import summary, to_json, write_report
 from labeler.inspect.statistics import (
     ClipStatistics,
     DatasetStatistics,
@@ -234,7 +234,7 @@ def test_each_value_is_counted_once() -> None:
     assert by_name["portraits"].counts[0] == (8, 4, 4)
     bare = DatasetStatistics("c", 5, (replace(first.clips[0], key_frames=()),))
     assert [each.name for each in distributions([bare])] == ["scenario", "frames"]
-    assert overview(bare)["GLCM entropy per clip, bits"] == "-"
+    assert summary(bare)["GLCM entropy per clip, bits"] == "-"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

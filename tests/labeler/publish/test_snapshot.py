@@ -5,7 +5,7 @@ import json
 import pytest
 
 from labeler.errors import LabelerError
-from labeler.publish.locked import draw_locked, locked_looks, read_locked
+from labeler.publish.locked import draw_locked, locked_thumbnails, read_locked
 from labeler.publish.snapshot import Snapshot, take_snapshot
 from tests.accepted import accepted_clip, figure
 
@@ -54,7 +54,7 @@ def test_a_locked_clip_stays_locked_and_its_source_with_it(workspace, drawn):
     assert set(drawn.split.train) < set(more.split.train)
     assert len(more.split.test) == 6
     assert read_locked(workspace.root) == more
-    assert set(locked_looks(workspace.root)) == set(more.split.test)
+    assert set(locked_thumbnails(workspace.root)) == set(more.split.test)
 
 
 @pytest.mark.parametrize(("scale", "first"), [(1.0, 0), (0.5, 0), (2.0, 1)])

@@ -6,7 +6,7 @@ import pytest
 from labeler.review.priority import (
     FAR,
     clip_priorities,
-    key_frame_looks,
+    key_frame_thumbnails,
     next_frames,
     priorities,
 )
@@ -39,8 +39,8 @@ def test_the_next_frames_are_not_neighbours_of_each_other(workspace):
             workspace.record_prediction(
                 clip, frame, figure(frame, 1), model_version="m", references="r", uncertainty=0.4
             )
-        assert key_frame_looks(workspace, clip, make=False) is None
-        key_frame_looks(workspace, clip)
+        assert key_frame_thumbnails(workspace, clip, make=False) is None
+        key_frame_thumbnails(workspace, clip)
     found = next_frames(workspace, 4)
     assert [each.clip for each in found[:2]] == ["a", "bb"]  # one in each clip, then the rest
     assert found[0].priority > found[2].priority > 0
@@ -59,9 +59,9 @@ def test_the_next_frames_are_not_neighbours_of_each_other(workspace):
 
 def test_thumbnails_are_made_once(workspace):
     clip = accepted_clip(workspace, "walk", 1)
-    first = key_frame_looks(workspace, clip)
+    first = key_frame_thumbnails(workspace, clip)
     assert first.shape == (3, 256)
     (workspace.clip_folder("walk") / "frames" / "00005.jpg").unlink()
-    again = key_frame_looks(workspace, clip)
+    again = key_frame_thumbnails(workspace, clip)
     assert np.allclose(first, again, atol=1e-3)
     assert np.allclose((first @ first.T).diagonal(), 1, atol=1e-5)

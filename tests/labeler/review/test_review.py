@@ -8,9 +8,15 @@ import pytest
 
 from labeler.errors import LabelerError
 from labeler.mask import mask_digest
-from labeler.review.crosscheck import Verdict, agreement_of, decide, judge, record_check
+from labeler.review.crosscheck import (
+    Preferred,
+    accept_if_agreed,
+    agreement_of,
+    decide,
+    record_check,
+)
 from labeler.review.standing import Agreement, Stage, Thresholds, is_audited, standing
-from labeler.revision import Look, Provenance
+from labeler.revision import Provenance, Shown
 from labeler.workspace.integrity import open_workspace
 from labeler.workspace.workspace import Workspace
 from tests.workspaces import SIZE, make_bare_clip, make_clip, square
@@ -81,10 +87,10 @@ def test_a_frame_goes_from_nothing_to_accepted(workspace, clip, now):
     assert after == now()
     assert after.stage is Stage.ACCEPTED
     verdict = accepted(workspace, clip)
-    assert (verdict.author, verdict.look, verdict.digest) == ("bob", Look.CONFIRM, first.digest)
+    assert (verdict.author, verdict.look, verdict.digest) == ("bob", Shown.CONFIRM, first.digest)
     assert verdict.judges == (first.number, first.number + 1)
     count = len(workspace.revisions(clip))
-    assert judge(workspace, clip, 5).stage is Stage.ACCEPTED
+    assert accept_if_agreed(workspace, clip, 5).stage is Stage.ACCEPTED
     assert len(workspace.revisions(clip)) == count
 
 
@@ -97,16 +103,16 @@ def test_whoever_confirms_and_repairs_has_the_last_word_within_agreement(workspa
 
 def test_a_blind_second_mask_only_measures_the_first(workspace, clip):
     correct(workspace, clip, square(5))
-    assert check(workspace, clip, ALIKE, look=Look.BLIND).stage is Stage.ACCEPTED
+    assert check(workspace, clip, ALIKE, look=Shown.BLIND).stage is Stage.ACCEPTED
     assert accepted(workspace, clip).digest == mask_digest(square(5))
 
 
 def test_blind_masks_may_come_in_any_order(workspace, clip, now):
-    assert check(workspace, clip, ALIKE, look=Look.BLIND, minute=-5).stage is Stage.MISSING
+    assert check(workspace, clip, ALIKE, look=Shown.BLIND, minute=-5).stage is Stage.MISSING
     assert workspace.current(clip) == {}
     correct(workspace, clip, square(5))
     assert now().stage is Stage.CONFLICT  # as long as nobody compared them
-    assert judge(workspace, clip, 5).stage is Stage.ACCEPTED
+    assert accept_if_agreed(workspace, clip, 5).stage is Stage.ACCEPTED
 
 
 def test_below_the_thresholds_a_third_person_decides(workspace, clip, now):
@@ -116,24 +122,24 @@ def test_below_the_thresholds_a_third_person_decides(workspace, clip, now):
     assert now().second.author == "bob"
     for person in ("ann", "bob"):
         with pytest.raises(LabelerError, match="a third person decides"):
-            decide(workspace, clip, 5, person, Verdict.FIRST)
-    verdict = decide(workspace, clip, 5, "cid", Verdict.SECOND, "the arm is his")
+            decide(workspace, clip, 5, person, Preferred.FIRST)
+    verdict = decide(workspace, clip, 5, "cid", Preferred.SECOND, "the arm is his")
     assert accepted(workspace, clip) == verdict
-    assert (verdict.author, verdict.look, verdict.reason) == ("cid", Look.DECIDE, "the arm is his")
+    assert (verdict.author, verdict.look, verdict.reason) == ("cid", Shown.DECIDE, "the arm is his")
     assert verdict.digest == mask_digest(square(15))
     with pytest.raises(LabelerError, match="in no conflict"):
-        decide(workspace, clip, 5, "dan", Verdict.FIRST)
+        decide(workspace, clip, 5, "dan", Preferred.FIRST)
 
 
 @pytest.mark.parametrize(
-    "verdict", [Verdict.FIRST, Verdict.SECOND, square(9)], ids=["first", "second", "own"]
+    "verdict", [Preferred.FIRST, Preferred.SECOND, square(9)], ids=["first", "second", "own"]
 )
 def test_a_verdict_is_anybodys_mask(workspace, clip, verdict):
     correct(workspace, clip, square(5))
     check(workspace, clip, square(15))
     decide(workspace, clip, 5, "cid", verdict)
-    said = {Verdict.FIRST: square(5), Verdict.SECOND: square(15)}
-    expected = said[verdict] if isinstance(verdict, Verdict) else verdict
+    said = {Preferred.FIRST: square(5), Preferred.SECOND: square(15)}
+    expected = said[verdict] if isinstance(verdict, Preferred) else verdict
     assert np.array_equal(workspace.read(accepted(workspace, clip)), expected)
 
 
@@ -142,20 +148,20 @@ def test_a_rejection_with_a_reason_is_a_conflict_however_alike_the_masks(workspa
     assert check(workspace, clip, square(5), reason="a second person is missing").stage is (
         Stage.CONFLICT
     )
-    assert judge(workspace, clip, 5, Thresholds(0, 0)).stage is Stage.CONFLICT
+    assert accept_if_agreed(workspace, clip, 5, Thresholds(0, 0)).stage is Stage.CONFLICT
     assert now().second.reason == "a second person is missing"
 
 
 def test_looser_thresholds_are_asked_for_by_name(workspace, clip):
     correct(workspace, clip, square(5))
     check(workspace, clip, square(8))
-    assert judge(workspace, clip, 5).stage is Stage.CONFLICT
-    assert judge(workspace, clip, 5, Thresholds(0.5, 0.5)).stage is Stage.ACCEPTED
+    assert accept_if_agreed(workspace, clip, 5).stage is Stage.CONFLICT
+    assert accept_if_agreed(workspace, clip, 5, Thresholds(0.5, 0.5)).stage is Stage.ACCEPTED
 
 
 def test_nobody_checks_their_own_mask(workspace, clip):
     correct(workspace, clip, square(5))
-    for look in (Look.CONFIRM, Look.BLIND, Look.AUDIT):
+    for look in (Shown.CONFIRM, Shown.BLIND, Shown.AUDIT):
         with pytest.raises(LabelerError, match="ann has masked walk frame 5"):
             check(workspace, clip, square(5), person="ann", look=look)
     assert len(workspace.revisions(clip)) == 1
@@ -220,12 +226,12 @@ def test_a_checker_may_change_their_mind(workspace, clip, now):
 
 
 def test_an_audit_counts_for_nothing(workspace, clip, now):
-    check(workspace, clip, square(2), look=Look.AUDIT)
+    check(workspace, clip, square(2), look=Shown.AUDIT)
     assert now().stage is Stage.MISSING
     correct(workspace, clip, square(5))
     assert now().stage is Stage.UNCHECKED
-    check(workspace, clip, square(15), person="cid", annotation="c", look=Look.AUDIT)
-    assert judge(workspace, clip, 5, Thresholds(0, 0)).stage is Stage.UNCHECKED
+    check(workspace, clip, square(15), person="cid", annotation="c", look=Shown.AUDIT)
+    assert accept_if_agreed(workspace, clip, 5, Thresholds(0, 0)).stage is Stage.UNCHECKED
 
 
 def test_whatever_the_order_the_outcome_is_the_same(tmp_path):
@@ -233,8 +239,8 @@ def test_whatever_the_order_the_outcome_is_the_same(tmp_path):
     said = {
         "a1": lambda w, c: correct(w, c, square(5), minute=0),
         "a2": lambda w, c: correct(w, c, square(9), minute=2),
-        "b": lambda w, c: check(w, c, ALIKE, minute=4, look=Look.BLIND),
-        "c": lambda w, c: check(w, c, square(9), "cid", 3, "c", look=Look.BLIND),
+        "b": lambda w, c: check(w, c, ALIKE, minute=4, look=Shown.BLIND),
+        "c": lambda w, c: check(w, c, square(9), "cid", 3, "c", look=Shown.BLIND),
     }
     outcomes = set()
     for number, order in enumerate(permutations(said)):
@@ -242,7 +248,7 @@ def test_whatever_the_order_the_outcome_is_the_same(tmp_path):
         clip = make_clip(workspace)
         for each in order:
             said[each](workspace, clip)
-        found = judge(workspace, clip, 5)
+        found = accept_if_agreed(workspace, clip, 5)
         outcomes.add((found.stage, found.first.digest, found.first.author))
         workspace.close()
     assert outcomes == {(Stage.ACCEPTED, mask_digest(square(9)), "cid")}
@@ -251,7 +257,7 @@ def test_whatever_the_order_the_outcome_is_the_same(tmp_path):
 def test_the_files_alone_tell_the_whole_story(workspace, clip, now):
     correct(workspace, clip, square(5))
     check(workspace, clip, square(15), reason="a hat too much")
-    decide(workspace, clip, 5, "cid", Verdict.FIRST, "it is a hat")
+    decide(workspace, clip, 5, "cid", Preferred.FIRST, "it is a hat")
     before = workspace.revisions(clip)
     workspace.close()
     for path in workspace.root.glob("mvps.db*"):

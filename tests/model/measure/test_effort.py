@@ -16,7 +16,7 @@ from model.measure.effort import Order, clip_effort, measure_effort
 from model.measure.effort_curve import EARLY, SHARES, area, curve_of
 from model.measure.effort_report import effort_tables, to_json, write_effort
 from model.measure.report import as_text
-from model.measure.robot import Correction, Robot, Run, first_below, worst_first
+from model.measure.robot import CorrectedClip, Correction, Robot, first_below, worst_first
 from model.measure.truth import TruthClip, load_truth
 from tests.model.made_clips import MadeFrames, Scripted, made_davis, noise, square
 
@@ -46,7 +46,7 @@ def by_distance(frame: int, near: list[int]) -> int | None:
     return {5: 1, 10: 2}.get(distance)
 
 
-def corrected(run: Run) -> list[int]:
+def corrected(run: CorrectedClip) -> list[int]:
     return [each.frame for each in run.corrections]
 
 
@@ -194,9 +194,9 @@ def test_a_void_difference_is_no_work():
     assert run.corrections[0].boundary_pixels == 0
 
 
-def made_run() -> Run:
+def made_run() -> CorrectedClip:
     """Two frames; correcting the first leaves the second at one half."""
-    return Run(
+    return CorrectedClip(
         (0, 5),
         np.array([[0, 0.5], [1, 0.5], [1, 1]]),
         (Correction(0, 0, 1, 0, 0.1), Correction(5, 0, 0, 0, None)),

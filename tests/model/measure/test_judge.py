@@ -7,7 +7,7 @@ import pytest
 
 from labeler.publish.snapshot import take_snapshot
 from model.data.snapshot import held_out_takes
-from model.measure.judge import ClipScores, JudgedClip, Outcome, decide, judge
+from model.measure.judge import ClipScores, JudgedClip, Outcome, judge, verdict_of
 from model.measure.judge_page import judge_page
 from model.segmenter import Segmentation
 from tests.accepted import accepted_clip, figure
@@ -60,7 +60,7 @@ SURE = [0.02, 0.03, 0.05, 0.04, 0.03, 0.02]
     ],
 )
 def test_the_verdict(judged, outcome, said):
-    verdict = decide("old-1.0.0+1", "new-1.0.1+2", judged)
+    verdict = verdict_of("old-1.0.0+1", "new-1.0.1+2", judged)
     assert verdict.outcome is outcome
     assert re.search(said, verdict.sentence)
     assert verdict.sentence.startswith("Promoted" if outcome is Outcome.BETTER else "Not promoted")
@@ -86,7 +86,7 @@ def test_the_verdict(judged, outcome, said):
     ],
 )
 def test_engines_are_compared_by_what_is_left_to_correct(judged, outcome, said):
-    verdict = decide("old-1.0.0+1", "new-1.0.1+2", judged, by_effort=True)
+    verdict = verdict_of("old-1.0.0+1", "new-1.0.1+2", judged, by_effort=True)
     assert verdict.outcome is outcome
     assert re.search(said, verdict.sentence)
 

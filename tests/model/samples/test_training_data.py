@@ -15,7 +15,7 @@ from model.data.folders import clips_from
 from model.data.sources import Sources
 from model.samples.catalogue import StoredTake, in_turn
 from model.samples.sample import collate
-from model.samples.sample_recipe import PAPER, QUICK, Kind
+from model.samples.sample_recipe import PAPER, QUICK, SourceKind
 from model.samples.scene import clip_shots
 from model.samples.training_data import SAMPLING, TrainingData, one_thread
 from tests.model.made_sources import made_sources, made_takes
@@ -166,7 +166,7 @@ def test_masks_are_given_in_guided_batches_only_and_then_at_least_one(data, samp
 
 def test_everything_comes_up(samples):
     kinds = Counter(sample.kind for sample in samples)
-    assert set(kinds) == set(Kind) - {Kind.FRESH}
+    assert set(kinds) == set(SourceKind) - {SourceKind.FRESH}
     assert min(kinds.values()) > 10
 
 
@@ -176,16 +176,18 @@ def test_new_labels_have_their_share(tmp_path, sources, share):
     data = TrainingData(replace(sources, fresh=fresh), replace(PLAIN, fresh=share), batch_size=2)
     kinds = Counter(data.sample(index).kind for index in range(400))
     # Things are never samples of unguided batches: what they leave goes to the others alike.
-    assert kinds[Kind.FRESH] / 400 == pytest.approx(share, abs=0.08)
-    assert all(data.sample(i).portrait for i in range(40) if data.sample(i).kind is Kind.FRESH)
+    assert kinds[SourceKind.FRESH] / 400 == pytest.approx(share, abs=0.08)
+    assert all(
+        data.sample(i).portrait for i in range(40) if data.sample(i).kind is SourceKind.FRESH
+    )
     alone = TrainingData(Sources(fresh=fresh), PLAIN, batch_size=2)
-    assert {alone.sample(index).kind for index in range(20)} == {Kind.FRESH}
+    assert {alone.sample(index).kind for index in range(20)} == {SourceKind.FRESH}
     assert len(alone.video_batches) == 3
 
 
 def test_objects_and_subsets_need_a_mask_to_go_by(data, samples):
     for index, sample in enumerate(samples):
-        if sample.kind is Kind.OBJECT:
+        if sample.kind is SourceKind.OBJECT:
             assert not sample.portrait
         if not sample.portrait:
             assert data.plan(index // 2).guided
@@ -194,7 +196,7 @@ def test_objects_and_subsets_need_a_mask_to_go_by(data, samples):
 
 def test_masks_move_with_their_pictures(samples):
     for sample in samples:
-        if sample.portrait or sample.kind is Kind.OBJECT:
+        if sample.portrait or sample.kind is SourceKind.OBJECT:
             for view in (sample, *sample.references):
                 wrong = np.count_nonzero(coloured(view.image) != view.mask)
                 assert wrong <= 0.04 * view.mask.size, sample.kind
@@ -267,7 +269,7 @@ def test_the_paper_has_clips_with_one_reference_and_no_masks_given(sources):
     distances = []
     for index in range(200):
         sample = data.sample(index)
-        assert sample.kind is Kind.CLIP
+        assert sample.kind is SourceKind.CLIP
         assert sample.portrait
         [reference] = sample.references
         assert not reference.given
@@ -275,7 +277,7 @@ def test_the_paper_has_clips_with_one_reference_and_no_masks_given(sources):
         for view in (sample, reference):
             assert np.count_nonzero(coloured(view.image) != view.mask) <= 0.02 * view.mask.size
     assert {round(21 * distance) for distance in distances} == {0, 5, 10, 15, 20}
-    assert all(data.image_sample(index).kind is Kind.STILL for index in range(20))
+    assert all(data.image_sample(index).kind is SourceKind.STILL for index in range(20))
 
 
 def test_references_are_first_frames_near_ones_or_any():
@@ -369,4 +371,4 @@ def test_real_data_is_read_and_made_samples_of(shared_data):
         kinds[sample.kind] += 1
         assert sample.image.std() > 2
         assert all(r.image.shape == (128, 128, 3) for r in sample.references)
-    assert set(kinds) == set(Kind) - {Kind.FRESH}
+    assert set(kinds) == set(SourceKind) - {SourceKind.FRESH}

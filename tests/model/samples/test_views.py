@@ -11,7 +11,7 @@ from model.samples.views import (
     flipped,
     grid_of,
     kept_inside,
-    look,
+    render,
     with_mask,
     wobble,
 )
@@ -23,14 +23,14 @@ WHOLE = Window(0, 0, 160, 120)
 def test_the_whole_picture_squashed_is_what_inference_sees():
     image = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
     squashed = cv2.resize(image, (64, 64), interpolation=cv2.INTER_AREA)
-    assert np.abs(look(image, grid_of(WHOLE), (64, 64)).astype(int) - squashed).max() <= 1
+    assert np.abs(render(image, grid_of(WHOLE), (64, 64)).astype(int) - squashed).max() <= 1
 
 
 def test_a_flip_sees_the_mirrored_picture():
     image = np.random.default_rng(1).integers(0, 256, (120, 160, 3), np.uint8)
     grid = grid_of(Window(30, 20, 90, 70))
-    mirrored = look(image, flipped(grid), (96, 96))
-    assert np.abs(mirrored[:, ::-1].astype(int) - look(image, grid, (96, 96))).max() <= 1
+    mirrored = render(image, flipped(grid), (96, 96))
+    assert np.abs(mirrored[:, ::-1].astype(int) - render(image, grid, (96, 96))).max() <= 1
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -38,7 +38,7 @@ def test_picture_and_mask_move_together(seed):
     rng = np.random.default_rng(seed)
     image, people = squares((160, 120), {1: (50, 30, 110, 90)})
     window = draw_window(rng, (160, 120), None, 0.8, around=(80, 60))
-    view = look(with_mask(image, people > 0), wobble(rng, grid_of(window), 1.0), (96, 96))
+    view = render(with_mask(image, people > 0), wobble(rng, grid_of(window), 1.0), (96, 96))
     red = view[..., 2].astype(int) > view[..., 0] + 127  # half of what red has over grey
     mask = view[..., 3] >= MASKED
     assert mask.any()
@@ -65,7 +65,7 @@ def test_a_view_that_is_kept_inside_sees_no_border(seed):
     assert grid.min() >= -1e-3
     assert (grid.max(axis=(0, 1)) <= np.array([160, 120]) + 1e-3).all()
     black = cv2.BORDER_CONSTANT
-    view = look(np.full((120, 160), 255, np.uint8), grid, (64, 64), black)
+    view = render(np.full((120, 160), 255, np.uint8), grid, (64, 64), black)
     assert (view[2:-2, 2:-2] == 255).all()
 
 

@@ -11,7 +11,7 @@ from model.data.folders import clips_from
 from model.data.sources import Sources
 from model.loading import BUNDLED
 from model.samples.catalogue import StoredTake
-from model.samples.sample_recipe import RUNS, Kind
+from model.samples.sample_recipe import RUNS, SourceKind
 from model.samples.scene import clip_run
 from model.samples.training_data import TrainingData
 from model.training import run as training_run
@@ -53,14 +53,25 @@ def test_only_the_first_frame_of_a_run_has_a_mask(sources):
         distances = [reference.distance for reference in sample.references]
         assert distances == sorted(distances, reverse=True)
         assert all(not reference.guide.any() for reference in sample.references[1:])
-    assert set(kinds) == {Kind.CLIP, Kind.STILL, Kind.COMPOSITE, Kind.OBJECT}
+    assert set(kinds) == {
+        SourceKind.CLIP,
+        SourceKind.STILL,
+        SourceKind.COMPOSITE,
+        SourceKind.OBJECT,
+    }
 
 
 def test_runs_grow_harder_in_a_training_of_known_length(sources):
     data = TrainingData(sources, replace(RUNS, size=96), batch_size=2)
     data.length = 400
-    assert {data.sample(index).kind for index in range(60)} == {Kind.STILL, Kind.COMPOSITE}
-    assert {data.sample(index).kind for index in range(100, 160)} >= {Kind.CLIP, Kind.OBJECT}
+    assert {data.sample(index).kind for index in range(60)} == {
+        SourceKind.STILL,
+        SourceKind.COMPOSITE,
+    }
+    assert {data.sample(index).kind for index in range(100, 160)} >= {
+        SourceKind.CLIP,
+        SourceKind.OBJECT,
+    }
     assert [data._gap(index) for index in (0, 28, 140, 280, 399)] == [1, 1, 5, 10, 10]
     data.length = None
     assert data._gap(0) == 10

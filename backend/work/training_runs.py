@@ -2,7 +2,7 @@
 
 On disk, below the workspace, a folder for each::
 
-    retraining/<begun>/state.json      how far it is, see `State`
+    retraining/<begun>/state.json      how far it is, see `RetrainingState`
     retraining/<begun>/snapshot.json   what it is trained and judged on
     retraining/<begun>/weights/        the candidate, with checkpoint and log
     retraining/<begun>/report.html     how it was judged
@@ -45,7 +45,7 @@ ATTEMPTS = 3
 farther than before."""
 
 
-class Stage(StrEnum):
+class Phase(StrEnum):
     """How far a retraining is. After a crash one goes on that was TRAINING or JUDGING."""
 
     TRAINING = "training"
@@ -58,17 +58,17 @@ class Stage(StrEnum):
     @property
     def ended(self) -> bool:
         """Whether nothing more comes of it."""
-        return self not in (Stage.TRAINING, Stage.JUDGING)
+        return self not in (Phase.TRAINING, Phase.JUDGING)
 
 
 @dataclass(frozen=True)
-class State:
+class RetrainingState:
     """How far a retraining is, and what came of it in one sentence.
 
     `done` of `total` are steps, then clips; `seconds_left` is of the training.
     """
 
-    stage: Stage
+    stage: Phase
     begun: datetime
     champion: str
     candidate: str = ""
@@ -80,7 +80,7 @@ class State:
 
 
 @dataclass(frozen=True)
-class Run:
+class Retraining:
     """One retraining, in its folder."""
 
     folder: Path
@@ -91,7 +91,7 @@ class Run:
         return self.folder.name
 
     @property
-    def state(self) -> State:
+    def state(self) -> RetrainingState:
         """How far it is.
 
         Raises:
@@ -100,9 +100,9 @@ class Run:
         path = self.folder / STATE
         try:
             found = json.loads(path.read_text())
-            found["stage"] = Stage(found["stage"])
+            found["stage"] = Phase(found["stage"])
             found["begun"] = datetime.fromisoformat(found["begun"])
-            return State(**found)
+            return RetrainingState(**found)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise LabelerError(
                 f"{path} does not say how far the retraining is ({error}); remove {self.folder}."
@@ -123,7 +123,7 @@ class Run:
         """The page of the verdict."""
         return self.folder / REPORT
 
-    def write(self, state: State) -> None:
+    def write(self, state: RetrainingState) -> None:
         """Say how far it is."""
         fields = asdict(state) | {"begun": state.begun.isoformat()}
         write_atomically(self.folder / STATE, (json.dumps(fields, indent=2) + "\n").encode())
@@ -142,13 +142,13 @@ class Run:
         (self.folder / STOP).touch()
 
 
-def runs(workspace: Path) -> list[Run]:
+def runs(workspace: Path) -> list[Retraining]:
     """The retrainings of a workspace, the last one first."""
     states = sorted((workspace / FOLDER).glob(f"*/{STATE}"), reverse=True)
-    return [Run(path.parent) for path in states]
+    return [Retraining(path.parent) for path in states]
 
 
-def last_run(workspace: Path) -> Run | None:
+def last_run(workspace: Path) -> Retraining | None:
     """The retraining of a workspace that began last; None where there was none."""
     return next(iter(runs(workspace)), None)
 
@@ -199,7 +199,7 @@ def end_running(workspace: Path) -> None:
             os.kill(int((workspace / FOLDER / LOCK).read_text()), signal.SIGTERM)
 
 
-def unfinished(workspace: Path) -> Run | None:
+def unfinished(workspace: Path) -> Retraining | None:
     """The retraining that a process left when it was killed; None where there is none."""
     last = last_run(workspace)
     return None if last is None or last.state.stage.ended else last

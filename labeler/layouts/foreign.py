@@ -15,7 +15,7 @@ MASKS = frozenset({".png"})
 
 
 @dataclass(frozen=True)
-class FoundMask:
+class ForeignMask:
     """A mask as a dataset has it, H x W bool.
 
     `void` is whether pixels were left undecided there, which are background here. `missing` says
@@ -28,18 +28,18 @@ class FoundMask:
 
 
 @dataclass(frozen=True)
-class FoundClip:
+class ForeignClip:
     """A clip's pictures, and how its masks are read, each by the number the dataset gives.
 
     Both are in order of number. Whatever a reader raises is a LabelerError.
     """
 
     pictures: Mapping[int, Path]
-    masks: Mapping[int, Callable[[], FoundMask]]
+    masks: Mapping[int, Callable[[], ForeignMask]]
 
 
 @dataclass(frozen=True)
-class FoundDataset:
+class ForeignDataset:
     """A dataset's clips by name, each listed when asked for, so that a damaged one is but one.
 
     `rows` is what its clips.csv says, where it has one. `notes` are sentences on what it holds
@@ -48,7 +48,7 @@ class FoundDataset:
 
     folder: Path
     layout: Layout
-    clips: Mapping[str, Callable[[], FoundClip]]
+    clips: Mapping[str, Callable[[], ForeignClip]]
     rows: Mapping[str, ClipRow]
     notes: tuple[str, ...] = ()
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from labeler.clip import KEY_FRAME_STRIDE
 from labeler.errors import LabelerError
-from labeler.inspect.finding import Finding, Rule
+from labeler.inspect.finding import Finding, FindingKind
 from labeler.inspect.mask_shape import (
     AROUND,
     border_share,
@@ -64,7 +64,7 @@ class MaskFile:
 
 
 @dataclass(frozen=True)
-class Look:
+class Observation:
     """What was seen of one mask.
 
     `mask` where it can be read and has its picture's size, and whether it is `empty`; `parts` of
@@ -78,38 +78,38 @@ class Look:
     empty: bool = False
     parts: NDArray[np.int16] | None = None
 
-    def finding(self, rule: Rule, message: str) -> Finding:
+    def finding(self, rule: FindingKind, message: str) -> Finding:
         """Say what was found of this mask."""
         return Finding(rule, self.clip, self.file.frame, self.file.path, message)
 
 
-def look_at(clip: str, file: MaskFile) -> Look:
+def observe(clip: str, file: MaskFile) -> Observation:
     """Look at one mask by itself, and take along what comparing it takes."""
 
-    def found(rule: Rule, message: str, path: Path = file.path) -> Finding:
+    def found(rule: FindingKind, message: str, path: Path = file.path) -> Finding:
         return Finding(rule, clip, file.frame, path, message)
 
     try:
         size, parts = picture_size(file.picture), _parts(file.picture)
     except LabelerError as error:
-        return Look(clip, file, (found(Rule.UNREADABLE, str(error), file.picture),))
+        return Observation(clip, file, (found(FindingKind.UNREADABLE, str(error), file.picture),))
     try:
         mask = file.read()
     except LabelerError as error:
-        return Look(clip, file, (found(Rule.UNREADABLE, str(error)),), parts=parts)
+        return Observation(clip, file, (found(FindingKind.UNREADABLE, str(error)),), parts=parts)
     height, width = mask.shape
     if (width, height) != size:
         message = f"The mask is {width}x{height} and its picture {size[0]}x{size[1]}."
-        return Look(clip, file, (found(Rule.SIZE, message),), parts=parts)
+        return Observation(clip, file, (found(FindingKind.SIZE, message),), parts=parts)
     findings = tuple(found(rule, message) for rule, message in _oddities(mask))
-    return Look(clip, file, findings, PackedMask.of(mask), not mask.any(), parts)
+    return Observation(clip, file, findings, PackedMask.of(mask), not mask.any(), parts)
 
 
-def _oddities(mask: Mask) -> Iterator[tuple[Rule, str]]:
+def _oddities(mask: Mask) -> Iterator[tuple[FindingKind, str]]:
     """What is odd in a mask's shape."""
     for rule, name, spots in (
-        (Rule.SPECKS, "speck", specks(mask)),
-        (Rule.HOLES, "hole", pinholes(mask)),
+        (FindingKind.SPECKS, "speck", specks(mask)),
+        (FindingKind.HOLES, "hole", pinholes(mask)),
     ):
         if spots:
             size = f"{sum(spot.area for spot in spots)} pixels"
@@ -118,11 +118,17 @@ def _oddities(mask: Mask) -> Iterator[tuple[Rule, str]]:
             else:
                 yield rule, f"{len(spots)} {name}s of {size}, the largest at {spots[0]}."
     if runs := gaps_at_border(mask):
-        yield Rule.BORDER_GAP, f"It ends just short of the {' and of the '.join(map(str, runs))}."
+        yield (
+            FindingKind.BORDER_GAP,
+            f"It ends just short of the {' and of the '.join(map(str, runs))}.",
+        )
     if runs := strips_at_border(mask):
-        yield Rule.BORDER_STRIP, f"A thin strip lies along the {' and the '.join(map(str, runs))}."
+        yield (
+            FindingKind.BORDER_STRIP,
+            f"A thin strip lies along the {' and the '.join(map(str, runs))}.",
+        )
     if (share := border_share(mask)) > AROUND:
-        yield Rule.BORDER_AROUND, f"It covers {100 * share:.0f} % of the frame's border."
+        yield FindingKind.BORDER_AROUND, f"It covers {100 * share:.0f} % of the frame's border."
 
 
 def _parts(path: Path) -> NDArray[np.int16]:
@@ -139,26 +145,26 @@ def _parts(path: Path) -> NDArray[np.int16]:
     return cv2.resize(grey, STILL_PARTS, interpolation=cv2.INTER_AREA).astype(np.int16)
 
 
-def comparable(one: Look, other: Look) -> bool:
+def comparable(one: Observation, other: Observation) -> bool:
     """Whether both have masks of people, of one size and near each other in time."""
     if one.mask is None or other.mask is None or not one.mask.comparable(other.mask):
         return False
     return other.file.frame - one.file.frame <= NEIGHBOURS
 
 
-def jumps(before: PackedMask | None, mask: PackedMask | None) -> list[tuple[Rule, str]]:
+def jumps(before: PackedMask | None, mask: PackedMask | None) -> list[tuple[FindingKind, str]]:
     """How a mask is suddenly unlike the one before, if there is one."""
     if before is None or mask is None:
         return []
     found = []
     factor = mask.area / before.area
     if max(factor, 1 / factor) > AREA_FACTOR:
-        found.append((Rule.AREA, f"It has {factor:.2g} times the area of the mask before."))
+        found.append((FindingKind.AREA, f"It has {factor:.2g} times the area of the mask before."))
     step = mask.step(before)
     if step > PLACE_STEP * math.sqrt(max(mask.area, before.area)):
         share = 100 * step / math.hypot(*mask.size)
         found.append(
-            (Rule.PLACE, f"Its centre has moved by {share:.0f} % of the frame's diagonal.")
+            (FindingKind.PLACE, f"Its centre has moved by {share:.0f} % of the frame's diagonal.")
         )
     return found
 
@@ -183,7 +189,7 @@ def flicker(before: PackedMask | None, mask: PackedMask | None, after: PackedMas
     )
 
 
-def nearly_alike(one: Look, other: Look) -> bool:
+def nearly_alike(one: Observation, other: Observation) -> bool:
     """Whether two pictures are nearly the same."""
     if one.parts is None or other.parts is None:
         return False
