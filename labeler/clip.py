@@ -142,8 +142,8 @@ class Frames(Protocol):
         """A name that differs whenever the pictures differ, so that features can be kept by it."""
 
     @property
-    def stride(self) -> int:
-        """Every how many frames one is a key frame."""
+    def key_frames(self) -> Sequence[int]:
+        """The indices of its key frames, in order."""
 
     def __len__(self) -> int: ...
 
@@ -158,6 +158,11 @@ class FrameFolder:
     frame_count: int
     key: str
     stride: int = KEY_FRAME_STRIDE
+
+    @property
+    def key_frames(self) -> range:
+        """The indices of its key frames: 0, stride, 2 * stride, ..."""
+        return range(0, self.frame_count, self.stride)
 
     def __len__(self) -> int:
         return self.frame_count
@@ -182,7 +187,7 @@ class FrameList:
     ) -> None:
         self._images = images
         self.key = key or f"list-{next(_LISTS)}"
-        self.stride = stride
+        self.key_frames = range(0, len(images), stride)
 
     @classmethod
     def of(cls, frames: "Frames | Sequence[Image]") -> "Frames":

@@ -4,11 +4,13 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 from labeler.errors import LabelerError
 from labeler.files import write_atomically
+from model.engine import Engine, Option, bundled_weights, known_engines
 
 WEIGHTS_FILE = "model.safetensors"
 CARD_FILE = "card.json"
@@ -19,25 +21,25 @@ class ModelCard:
     """What a person should know of a set of weights before they use it.
 
     `model_version` is `<configuration>-<version>+<first 8 hex of weights_sha256>`. `engine` and
-    `configuration` say which network the tensors belong to, `input_size` which side its square
-    input has, `unguided_size` the same where nobody has given a mask (0: likewise), and
-    `close_up_size` that of its second look (0: it looks once). `training` says how they came
-    about: recipe, seed, steps, seconds. `scores` are what was measured, by name; nothing stands
+    `configuration` say which network the tensors belong to, `network` what of that configuration
+    is otherwise, `input_size` which side its square input has, and `options` what the engine's own
+    options are, where they are not the default. `training` says how they came about: recipe,
+    seed, steps, seconds. `scores` are what was measured, by name; nothing stands
     there that was not. Of weights that were trained on a workspace's masks, `parent` names those
     they began with, `snapshot` the masks (see `labeler.publish.snapshot`), and `verdict` says what
     came of judging them. `parts` are the versions of other weights, in folders beside its own, that
     an engine of several is made of; it has none of its own then, and `weights_sha256` is theirs.
     """
 
-    model_version: str
     engine: str
     configuration: str
-    weights_sha256: str
     training_data: list[str]
     licence: str
+    model_version: str = ""
+    weights_sha256: str = ""
     input_size: int = 480
-    unguided_size: int = 0
-    close_up_size: int = 0
+    options: dict[str, Option] = field(default_factory=dict)
+    network: dict[str, Option] = field(default_factory=dict)
     training: dict[str, str | int | float] = field(default_factory=dict)
     scores: dict[str, float] = field(default_factory=dict)
     parts: list[str] = field(default_factory=list)
@@ -65,7 +67,8 @@ def add_scores(folder: Path, scores: Mapping[str, float]) -> ModelCard:
 
 def write_card(folder: Path, card: ModelCard) -> None:
     """Write the card of the weights in `folder`, whole or not at all."""
-    write_atomically(folder / CARD_FILE, (json.dumps(asdict(card), indent=2) + "\n").encode())
+    content = {"model_version": card.model_version} | asdict(card)  # its name first
+    write_atomically(folder / CARD_FILE, (json.dumps(content, indent=2) + "\n").encode())
 
 
 def read_card(folder: Path) -> ModelCard:
@@ -76,7 +79,7 @@ def read_card(folder: Path) -> ModelCard:
     """
     path = folder / CARD_FILE
     try:
-        return ModelCard(**json.loads(path.read_text()))
+        return ModelCard(**_of_today(json.loads(path.read_text())))
     except FileNotFoundError:
         raise LabelerError(
             f"{folder} holds no {CARD_FILE}; give a folder that `mvps train` or a release made."
@@ -87,17 +90,30 @@ def read_card(folder: Path) -> ModelCard:
         ) from None
 
 
+def _of_today(found: dict[str, Any]) -> dict[str, Any]:
+    """A card's fields, also where a version before 0.6 wrote it, which named two options."""
+    old = {name: found.pop(name) for name in ("unguided_size", "close_up_size") if name in found}
+    engine = known_engines().get(found.get("engine", ""))
+    if old and isinstance(engine, Engine):
+        known = {each.name for each in fields(engine.options)}
+        found["options"] = {name: side for name, side in old.items() if side and name in known}
+    return found
+
+
 def part_folders(folder: Path) -> list[Path]:
-    """Find the folders of the weights that the card in `folder` is made of, beside it.
+    """Find the folders of the weights that the card in `folder` is made of.
+
+    They are beside it, or among those that come with the engines.
 
     Raises:
         LabelerError: one is not there, or they are not those that the card was made for.
     """
     card = read_card(folder)
     beside = {}
-    for path in folder.resolve().parent.glob(f"*/{CARD_FILE}"):
+    near = [path.parent for path in folder.resolve().parent.glob(f"*/{CARD_FILE}")]
+    for path in [*bundled_weights().values(), *near]:
         with suppress(LabelerError):  # whatever else lies there may be damaged
-            beside[read_card(path.parent).model_version] = path.parent
+            beside[read_card(path).model_version] = path
     if missing := [version for version in card.parts if version not in beside]:
         raise LabelerError(
             f"{card.model_version} needs {missing[0]}, which is not beside {folder}; bring both "

@@ -1,15 +1,18 @@
 """The commands of the network: train it, and measure it. They run on a bare GPU machine too."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import fields, replace
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from labeler.console import note, out, progress, say, say_json
 from labeler.errors import LabelerError
 from labeler.layouts.mvps import open_dataset
+from model.card import add_scores
+from model.engine import Engine, Option, first_engine, trainable_engine, trainable_engines
 
 if TYPE_CHECKING:
     from model.segmenter import Segmenter
@@ -32,6 +35,44 @@ DatasetFolder = Annotated[Path, typer.Argument(metavar="DIR", show_default=False
 RESEARCH = "research only: the licences of the training data apply"
 
 
+RECIPES_HELP = "; ".join(
+    f"for {engine.name} {' or '.join(recipe.name for recipe in engine.recipes)}"
+    for engine in trainable_engines().values()
+    if engine.recipes
+)
+OPTIONS_HELP = "; ".join(
+    f"for {engine.name} {' and '.join(each.name for each in fields(engine.options))}"
+    for engine in trainable_engines().values()
+    if fields(engine.options)
+)
+
+
+def option_values(given: Sequence[str], engine: Engine) -> dict[str, Option]:
+    """Options of an engine, of texts such as "close_up_size=320".
+
+    Raises:
+        LabelerError: the engine has no such option, or the value is of another type.
+    """
+    kinds = {name: type(value) for name, value in vars(engine.options()).items()}
+    found: dict[str, Option] = {}
+    kind: Any
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise LabelerError(f"{text!r} is no option; give --option NAME=VALUE.")
+        name = name.strip().replace("-", "_")
+        kind = kinds.get(name, str)
+        try:
+            found[name] = value.lower() in ("true", "yes", "1") if kind is bool else kind(value)
+        except ValueError:
+            raise LabelerError(
+                f"The option {name} of the engine {engine.name} cannot be {value!r}; give "
+                f"a value of type {kind.__name__}."
+            ) from None
+    engine.options_from(found)
+    return found
+
+
 def train(
     portraits: Annotated[
         list[Path] | None,
@@ -48,14 +89,14 @@ def train(
         Path, typer.Option("--out", help="For weights, card, log; gone on with if broken off.")
     ] = Path("runs/train"),
     engine: Annotated[
-        str, typer.Option(help="Whose network: pdnet finds people, gam carries a given mask.")
-    ] = "pdnet",
-    recipe: Annotated[
         str | None,
         typer.Option(
-            help="For pdnet paper, or quick for a small budget; for gam gam.",
-            show_default="the engine's first",
+            help=f"Whose network: {', '.join(trainable_engines())}.", show_default="the default's"
         ),
+    ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(help=f"How: {RECIPES_HELP}.", show_default="the engine's first"),
     ] = None,
     minutes: Annotated[float | None, typer.Option(min=0.1, help="Budget in time.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Budget in steps.")] = None,
@@ -65,14 +106,12 @@ def train(
     use_size: Annotated[
         int | None, typer.Option(help="Side of the input in use, where it is another one.")
     ] = None,
-    unguided_size: Annotated[
-        int | None, typer.Option(help="The same where nobody has given a mask yet.")
-    ] = None,
-    close_up_size: Annotated[
-        int | None,
+    options: Annotated[
+        list[str] | None,
         typer.Option(
-            help="The same for the second look, at whoever the first one found; 0 for none.",
-            show_default="that of training, if the recipe has close-ups",
+            "--option",
+            metavar="NAME=VALUE",
+            help=f"An option of the engine in use; may be repeated. There are: {OPTIONS_HELP}.",
         ),
     ] = None,
     batch_size: Annotated[int | None, typer.Option(min=1)] = None,
@@ -101,24 +140,20 @@ def train(
     from model.data.folders import backgrounds_from, clips_from
     from model.data.layouts import portraits_from
     from model.data.sources import Sources
-    from model.loading import find_device
-    from model.training.recipe import RECIPES
+    from model.loading import find_device, load_segmenter
+    from model.measure.validation import held_out_scores
+    from model.training.processes import Processes
+    from model.training.run import CardDraft, TrainingSettings
     from model.training.run import train as run
 
     if not portraits:
         raise typer.BadParameter("There is nothing to learn from; give a dataset with --portraits.")
-    known = {name: each for name, each in RECIPES.items() if each.engine == engine}
-    if not known:
-        engines = ", ".join(dict.fromkeys(each.engine for each in RECIPES.values()))
-        raise LabelerError(f"There is no engine {engine!r} to train; there are: {engines}.")
-    if recipe is not None and recipe not in known:
-        raise LabelerError(
-            f"There is no recipe {recipe!r} for {engine}; there are: {', '.join(known)}."
-        )
-    chosen = known[recipe or next(iter(known))]
-    for side in (size, use_size, unguided_size, close_up_size or None):
+    kind = trainable_engine(engine) if engine else first_engine()
+    chosen = kind.recipe(recipe)
+    for side in (size, use_size):
         if side is not None and (side <= 0 or side % 32):
             raise LabelerError(f"A side of {side} cannot be used; give a multiple of 32.")
+    given = option_values(options or [], kind)
     if size is not None:
         chosen = replace(chosen, size=size)
     if batch_size is not None:
@@ -146,21 +181,21 @@ def train(
             sources,
             chosen,
             folder,
-            device=find_device(device),
-            minutes=minutes,
-            steps=steps,
-            seed=seed,
-            workers=workers,
-            start=start,
-            held_out=validation,
-            use_size=use_size,
-            unguided_size=unguided_size,
-            close_up_size=close_up_size,
-            version=version,
-            training_data=trained_on or [path.resolve().name for path in folders],
-            licence=licence,
+            TrainingSettings(find_device(device), minutes, steps, seed, workers, start),
+            CardDraft(
+                trained_on or [path.resolve().name for path in folders],
+                licence,
+                version,
+                use_size,
+                given,
+            ),
             progress=lambda where: bar(where.step, where.steps),
         )
+    if not Processes.is_first():
+        return
+    if validation is not None:
+        segmenter, _ = load_segmenter(str(folder), device=device)
+        card = add_scores(folder, held_out_scores(validation, segmenter))
     say(f"{folder}: {card.model_version} after {card.training['minutes']} minutes")
     for name, score in card.scores.items():
         say(f"  {name} {score:.3f}")
@@ -227,13 +262,13 @@ def effort(
     as_json: Json = False,
 ) -> None:
     """Measure how few frames a person must correct with an engine (FC@q), beside baselines."""
-    from model.engines.baselines.baselines import BASELINES
-    from model.loading import DEFAULT_MODEL, load_segmenter
+    from model.engine import baselines as known_baselines
+    from model.loading import default_model, load_segmenter
     from model.measure.effort import measure_effort
     from model.measure.effort_report import effort_tables, to_json, write_effort
 
     engines: dict[str, Segmenter] = {}
-    for name in [*(models or [DEFAULT_MODEL]), *(BASELINES if baselines else [])]:
+    for name in [*(models or [default_model()]), *(known_baselines() if baselines else [])]:
         engines[name], _ = load_segmenter(name, device=device, batch_size=batch_size, alone=alone)
     with progress("correcting") as update:
         found = measure_effort(open_dataset(folder), engines, clips=clips, progress=update)

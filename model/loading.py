@@ -1,85 +1,29 @@
-"""The table of engines, and how one is found by name and loaded with its weights."""
+"""Engines with their weights: found by name, and set up."""
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import save as save_tensors
-from torch import nn
 
 from labeler.errors import LabelerError
 from model.card import CARD_FILE, ModelCard, part_folders, read_card
 from model.drivers.colours import ColourSegmenter
 from model.drivers.seeds import SeededSegmenter
-from model.engines.baselines.baselines import BASELINES
-from model.engines.gam.network import CONFIGURATIONS as GAM_CONFIGURATIONS
-from model.engines.gam.network import GAM
-from model.engines.gam.segmenter import GAMSegmenter
-from model.engines.pdnet.network import CONFIGURATIONS as PDNET_CONFIGURATIONS
-from model.engines.pdnet.network import PDNet
-from model.engines.pdnet.segmenter import PDNetSegmenter
+from model.engine import (
+    Engine,
+    JointEngine,
+    Use,
+    baselines,
+    bundled_weights,
+    find_engine,
+    first_engine,
+    trainable_engines,
+)
 from model.registry import ModelRegistry
 from model.segmenter import Segmenter
 from model.weights import fill, load_model
-
-DEFAULT_MODEL = "pdnet-small"
-"""Why this and not a pair: see docs/results.md, on how few frames a person must correct."""
-
-BUNDLED = Path(__file__).parent / "weights"
-"""Weights that come with the package, a folder each, named by their configuration."""
-
-
-@dataclass(frozen=True)
-class Engine:
-    """A kind of network.
-
-    Attributes:
-        configurations: the names of its sizes.
-        network: makes one of them, untrained.
-        segmenter: makes an engine of a network, its card, a device and a batch size.
-        finds: whether it finds people by itself, or knows nobody until it is told.
-    """
-
-    configurations: Collection[str]
-    network: Callable[[str], nn.Module]
-    segmenter: Callable[[Any, ModelCard, torch.device, int], Segmenter]
-    finds: bool
-
-
-def _pdnet(network: PDNet, card: ModelCard, device: torch.device, batch_size: int) -> Segmenter:
-    return PDNetSegmenter(
-        network,
-        card.model_version,
-        device,
-        batch_size=batch_size,
-        input_size=card.input_size,
-        unguided_size=card.unguided_size,
-        close_up_size=card.close_up_size,
-    )
-
-
-def _gam(network: GAM, card: ModelCard, device: torch.device, batch_size: int) -> Segmenter:
-    return GAMSegmenter(network, card.model_version, device, input_size=card.input_size)
-
-
-ENGINES = {
-    "pdnet": Engine(
-        PDNET_CONFIGURATIONS, lambda name: PDNet(PDNET_CONFIGURATIONS[name]), _pdnet, finds=True
-    ),
-    "gam": Engine(
-        GAM_CONFIGURATIONS, lambda name: GAM(GAM_CONFIGURATIONS[name]), _gam, finds=False
-    ),
-}
-"""Every engine with weights of its own, by the name that a model card gives it."""
-
-PAIRS = ("pdnet+gam",)
-"""Every engine made of two others: one that finds people and one that carries masks."""
-
-BUNDLED_OF = {"pdnet": "pdnet-small", "gam": "gam-small", "pdnet+gam": "pair-small"}
-"""The weights that come with the package for each engine."""
 
 
 def load_segmenter(
@@ -102,75 +46,69 @@ def load_segmenter(
         models: the workspace's own models, a folder each.
         alone: only what the network says, in each frame by itself: without what it is sure of in
             others (see `model.drivers.seeds`), and without colours (see `model.drivers.colours`).
-            Baselines have neither; a pair cannot do without the first.
+            Baselines have neither; a joint engine cannot do without the first.
 
     Raises:
         LabelerError: there is no such model or device, or the weights are damaged or foreign.
     """
-    if model in BASELINES:
-        baseline = BASELINES[model]()
-        return baseline, _card_of_baseline(model, baseline.model_version)
-    segmenter, card = _network(model or default_model(models), models, device, batch_size)
+    if model in baselines():
+        segmenter = baselines()[model].segmenter()
+        return segmenter, _card_of_baseline(model, segmenter.model_version)
+    where = find_device(device)
+    segmenter, card = _load(model or default_model(models), models, where, batch_size)
     if alone:
         return segmenter, card
-    if card.engine in ENGINES and ENGINES[card.engine].finds:
+    engine = find_engine(card.engine)
+    if isinstance(engine, Engine) and engine.finds:
         segmenter = SeededSegmenter(segmenter, segmenter, card.model_version)
     return ColourSegmenter(segmenter), card
 
 
-def _network(
-    model: str, models: Path | None, device: str, batch_size: int
+def _load(
+    model: str, models: Path | None, device: torch.device, batch_size: int
 ) -> tuple[Segmenter, ModelCard]:
-    where = find_device(device)
     folder = weights_folder(model, models)
     if folder is not None and (card := read_card(folder)).parts:
-        return _pair(folder, card, device, batch_size), card
-    card, tensors = _find(model, models)
-    if card.engine not in ENGINES:
-        raise LabelerError(_unknown_engine(card))
-    engine = ENGINES[card.engine]
-    if card.configuration not in engine.configurations:
-        raise LabelerError(
-            f"The weights {card.model_version} are for {card.configuration!r}, which this version "
-            f"does not know; it knows {', '.join(engine.configurations)}."
-        )
+        return _joined(folder, card, device, batch_size), card
+    card, tensors = _untrained(model, models) if folder is None else load_model(folder)
+    engine = find_engine(card.engine, card.model_version)
+    if isinstance(engine, JointEngine):
+        raise LabelerError(f"{folder}/{CARD_FILE} names no parts; bring the folder back.")
     with torch.device("meta"):  # no time for initial values, and nobody's random numbers taken
-        network = engine.network(card.configuration)
+        network = engine.network(engine.configuration(card.configuration, card.network))
     fill(network, tensors, card)
-    return engine.segmenter(network, card, where, batch_size), card
+    options = engine.options_from(card.options)
+    use = Use(card.model_version, device, card.input_size, options, batch_size)
+    return engine.segmenter(network, use), card
 
 
-def _pair(folder: Path, card: ModelCard, device: str, batch_size: int) -> Segmenter:
-    if card.engine not in PAIRS or len(card.parts) != 2:
-        raise LabelerError(_unknown_engine(card))
-    finder, carrier = (
-        _network(str(part), None, device, batch_size)[0] for part in part_folders(folder)
-    )
-    return SeededSegmenter(finder, carrier, card.model_version)
+def _joined(folder: Path, card: ModelCard, device: torch.device, batch_size: int) -> Segmenter:
+    engine = find_engine(card.engine, card.model_version)
+    if not isinstance(engine, JointEngine) or len(card.parts) != 2:
+        raise LabelerError(
+            f"{folder}/{CARD_FILE} names {len(card.parts)} parts, but {card.engine} is not made "
+            "of so many; bring the folder back from its source."
+        )
+    parts = [_load(str(part), None, device, batch_size)[0] for part in part_folders(folder)]
+    return engine.join(parts[0], parts[1], card.model_version)
 
 
-def bundled_weights(engine: str) -> str:
-    """The name of the weights that come with the package for an engine.
+def default_weights(engine: str) -> str:
+    """The name of the weights that come with an engine.
 
     Raises:
-        LabelerError: there is no such engine.
+        LabelerError: there is no such engine, or it comes without weights.
     """
-    if engine not in BUNDLED_OF:
-        raise LabelerError(f"There is no engine {engine!r}; there are: {', '.join(BUNDLED_OF)}.")
-    return BUNDLED_OF[engine]
+    found = find_engine(engine)
+    if not found.default:
+        raise LabelerError(f"The engine {engine!r} comes without weights; name some by --model.")
+    return found.default
 
 
-def _unknown_engine(card: ModelCard) -> str:
-    return (
-        f"{card.model_version} is for the engine {card.engine!r}, which this version does not "
-        f"have; it has {', '.join([*ENGINES, *PAIRS])}."
-    )
-
-
-def default_model(models: Path | None) -> str:
+def default_model(models: Path | None = None) -> str:
     """The name of the weights to use where none is given: the champion, else the bundled ones."""
     champion = None if models is None else ModelRegistry(models).champion
-    return champion or DEFAULT_MODEL
+    return champion or first_engine().default
 
 
 def find_device(name: str) -> torch.device:
@@ -192,55 +130,48 @@ def find_device(name: str) -> torch.device:
     return device
 
 
-def weights_folder(model: str, models: Path | None) -> Path | None:
+def weights_folder(model: str, models: Path | None = None) -> Path | None:
     """The folder of weights by its path, by their version in `models`, or by their bundled name."""
-    folders = [Path(model), BUNDLED / model]
-    if models is not None:
-        folders.insert(1, models / model)
+    folders = [Path(model), *([models / model] if models else [])]
+    folders += [path for name, path in bundled_weights().items() if name == model]
     return next((folder for folder in folders if (folder / CARD_FILE).is_file()), None)
-
-
-def _find(model: str, models: Path | None) -> tuple[ModelCard, Mapping[str, torch.Tensor]]:
-    if (folder := weights_folder(model, models)) is not None:
-        return load_model(folder)
-    for name, engine in ENGINES.items():
-        if model in engine.configurations:
-            return _untrained(name, model)
-    if Path(model).exists():
-        load_model(Path(model))  # says what is wrong with it
-    sizes = {name for engine in ENGINES.values() for name in engine.configurations}
-    known = sorted({*sizes, *BASELINES, *_named_in(BUNDLED), *_named_in(models)})
-    raise LabelerError(f"There is no model {model!r}; there are: {', '.join(known)}.")
 
 
 def _card_of_baseline(name: str, model_version: str) -> ModelCard:
     return ModelCard(
-        model_version=model_version,
         engine=name,
         configuration=name,
-        weights_sha256="",
         training_data=["nothing: it has no weights"],
         licence="Apache-2.0",
+        model_version=model_version,
     )
 
 
-def _named_in(folder: Path | None) -> list[str]:
-    return [path.parent.name for path in folder.glob(f"*/{CARD_FILE}")] if folder else []
+def _untrained(model: str, models: Path | None) -> tuple[ModelCard, Mapping[str, torch.Tensor]]:
+    """A network of a size with random weights, always the same, and a card that says so.
 
-
-def _untrained(engine: str, configuration: str) -> tuple[ModelCard, Mapping[str, torch.Tensor]]:
+    Raises:
+        LabelerError: there is no such size, and so no such model.
+    """
+    engines = trainable_engines().values()
+    engine = next((each for each in engines if model in each.sizes), None)
+    if engine is None:
+        if Path(model).exists():
+            read_card(Path(model))  # says what is wrong with it
+        sizes = {name for each in engines for name in each.sizes}
+        kept = [path.parent.name for path in models.glob(f"*/{CARD_FILE}")] if models else []
+        known = sorted({*sizes, *baselines(), *bundled_weights(), *kept})
+        raise LabelerError(f"There is no model {model!r}; there are: {', '.join(known)}.")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        tensors = ENGINES[engine].network(configuration).state_dict()
+        tensors = engine.network(engine.sizes[model]).state_dict()
     digest = hashlib.sha256(save_tensors(tensors)).hexdigest()
-    return (
-        ModelCard(
-            model_version=f"{configuration}-0.0.0+{digest[:8]}",
-            engine=engine,
-            configuration=configuration,
-            weights_sha256=digest,
-            training_data=[],
-            licence="Apache-2.0",
-        ),
-        tensors,
+    card = ModelCard(
+        engine=engine.name,
+        configuration=model,
+        training_data=[],
+        licence="Apache-2.0",
+        model_version=f"{model}-0.0.0+{digest[:8]}",
+        weights_sha256=digest,
     )
+    return card, tensors

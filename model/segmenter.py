@@ -70,7 +70,7 @@ class Segmenter(Protocol):
 def clip_and_book(
     frames: Frames | Sequence[Image], references: ReferenceBook | Mapping[int, Mask]
 ) -> tuple[Frames, ReferenceBook]:
-    """The frames and the references that `Segmenter.segment` was called with, made of plain ones."""
+    """The arguments of `Segmenter.segment`, plain ones made into a clip and a book."""
     return FrameList.of(frames), ReferenceBook.of(references)
 
 

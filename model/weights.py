@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -15,43 +16,29 @@ from model.card import WEIGHTS_FILE, ModelCard, digest_of_parts, read_card, writ
 
 
 def save_model(
-    folder: Path,
-    tensors: Mapping[str, torch.Tensor],
-    *,
-    engine: str,
-    configuration: str,
-    version: str,
-    training_data: list[str],
-    licence: str,
-    input_size: int = 480,
-    unguided_size: int = 0,
-    close_up_size: int = 0,
-    training: dict[str, str | int | float] | None = None,
-    scores: dict[str, float] | None = None,
+    folder: Path, tensors: Mapping[str, torch.Tensor], card: ModelCard, version: str
 ) -> ModelCard:
     """Write weights and their card into `folder`, and return the card.
 
     The card is written last, so a folder with a card is whole.
+
+    Args:
+        folder: made if it is not there.
+        tensors: the weights, by the names that the network has for them.
+        card: all of it but `model_version` and `weights_sha256`, which follow from the rest.
+        version: of the weights, such as 1.0.0.
     """
     data = save_tensors({name: tensor.contiguous() for name, tensor in tensors.items()})
-    digest = hashlib.sha256(data).hexdigest()
-    card = ModelCard(
-        model_version=f"{configuration}-{version}+{digest[:8]}",
-        engine=engine,
-        configuration=configuration,
-        weights_sha256=digest,
-        training_data=training_data,
-        licence=licence,
-        input_size=input_size,
-        unguided_size=unguided_size,
-        close_up_size=close_up_size,
-        training=training or {},
-        scores=scores or {},
-    )
+    card = _signed(card, hashlib.sha256(data).hexdigest(), version)
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / WEIGHTS_FILE, data)
     write_card(folder, card)
     return card
+
+
+def _signed(card: ModelCard, digest: str, version: str) -> ModelCard:
+    name = f"{card.configuration}-{version}+{digest[:8]}"
+    return replace(card, model_version=name, weights_sha256=digest)
 
 
 def save_parts(
@@ -59,16 +46,14 @@ def save_parts(
 ) -> ModelCard:
     """Write a card into `folder` for weights in folders beside it, used together; return it."""
     cards = [read_card(part) for part in parts]
-    digest = digest_of_parts(parts)
     card = ModelCard(
-        model_version=f"{configuration}-{version}+{digest[:8]}",
         engine=engine,
         configuration=configuration,
-        weights_sha256=digest,
         training_data=list(dict.fromkeys(each for card in cards for each in card.training_data)),
         licence=" / ".join(dict.fromkeys(card.licence for card in cards)),
         parts=[card.model_version for card in cards],
     )
+    card = _signed(card, digest_of_parts(parts), version)
     folder.mkdir(parents=True, exist_ok=True)
     write_card(folder, card)
     return card

@@ -22,15 +22,17 @@ from rich.table import Table
 from labeler.files import write_atomically
 from labeler.metrics import clip_scores, dataset_scores
 from labeler.reference import Reference, ReferenceBook
+from model.card import ModelCard
 from model.data.layouts import portraits_from
 from model.data.sources import Sources, Take
-from model.engines.pdnet.losses import LossWeights
-from model.engines.pdnet.network import CONFIGURATIONS, PDNet
+from model.drivers.matcher import Matcher
+from model.engine import trainable_engine
+from model.engines.pdnet.recipes import LossWeights
 from model.loading import find_device, load_segmenter
 from model.measure.truth import truth_of_take
+from model.samples.sample_recipe import PAPER
 from model.segmenter import Segmenter
-from model.training.recipe import RECIPES
-from model.training.run import train
+from model.training.run import CardDraft, TrainingSettings, train
 from model.weights import load_model, save_model
 
 ENCODER = ("body.", "pyramid.", "sides.")
@@ -65,12 +67,9 @@ VARIANTS = (
 )
 
 
-class TwoUnmasked(ReferenceBook):
-    """The first frame, and the fifth annotated frame before the target (table 5)."""
-
-    def references_for(self, target: int) -> tuple[Reference, ...]:
-        """Return both, neither with a mask."""
-        return Reference(0), Reference(max(0, target - 25))
+def first_and_fifth_before(book: ReferenceBook, target: int) -> tuple[Reference, ...]:
+    """The first frame, and the fifth annotated frame before the target (table 5); no masks."""
+    return Reference(0), Reference(max(0, target - 25))
 
 
 def main() -> None:
@@ -112,53 +111,53 @@ def scored(
     """J&F of a variant trained with a seed; a training that is done is not done again."""
     name = f"p{variant.parts}-" + "-".join(f"{w:g}" for w in vars(variant.losses).values())
     folder = arguments.out / f"{name}-seed{seed}"
-    CONFIGURATIONS[name] = replace(CONFIGURATIONS["pdnet-small"], parts=variant.parts)
+    parts = {"parts": variant.parts}
     recipe = replace(
-        RECIPES["quick"],
-        configuration=name,
-        samples="paper",
+        trainable_engine("pdnet").recipe("quick"),
+        network=parts,
+        samples=PAPER,
         losses=variant.losses,
         size=arguments.size,
         batch_size=arguments.batch_size,
     )
     device = find_device(arguments.device)
+    first = first_weights(arguments.out / "first" / f"{name}-seed{seed}", parts, seed, arguments)
     train(
         sources,
         recipe,
         folder,
-        device=device,
-        steps=arguments.steps,
-        seed=seed,
-        start=first_weights(name, seed, arguments),
-        training_data=[path.name for path in arguments.portraits],
-        licence="research only",
+        TrainingSettings(device, steps=arguments.steps, seed=seed, start=first),
+        CardDraft([path.name for path in arguments.portraits], "research only"),
     )
     segmenter, _ = load_segmenter(str(folder), device=str(device), alone=True)
-    book = TwoUnmasked() if variant.references == 2 else ReferenceBook()
-    return j_and_f(segmenter, held_out.clips, book)
+    assert isinstance(segmenter, Matcher)
+    if variant.references == 2:
+        segmenter.choice = first_and_fifth_before
+    return j_and_f(segmenter, held_out.clips)
 
 
-def first_weights(name: str, seed: int, arguments: argparse.Namespace) -> Path:
+def first_weights(
+    folder: Path, parts: dict[str, int], seed: int, arguments: argparse.Namespace
+) -> Path:
     """Write the encoder of the base with all else drawn anew, and return the folder."""
     torch.manual_seed(seed)
-    tensors = PDNet(CONFIGURATIONS[name]).state_dict()
+    engine = trainable_engine("pdnet")
+    size = engine.recipe("quick").configuration
+    tensors = engine.network(engine.configuration(size, parts)).state_dict()
     _, base = load_model(arguments.base)
     tensors |= {key: base[key] for key in tensors if key.startswith(ENCODER)}
-    folder: Path = arguments.out / "first" / f"{name}-seed{seed}"
-    save_model(
-        folder, tensors, engine="pdnet", configuration=name, version="0.0.0",
-        training_data=[], licence="research only",
-    )  # fmt: skip
+    card = ModelCard(engine.name, size, [], "research only", network={**parts})
+    save_model(folder, tensors, card, "0.0.0")
     return folder
 
 
-def j_and_f(segmenter: Segmenter, takes: Sequence[Take], book: ReferenceBook) -> float:
+def j_and_f(segmenter: Segmenter, takes: Sequence[Take]) -> float:
     """Mean J&F of clips, every fifth frame."""
 
     def of_clips() -> Iterator[tuple[list[float], list[float]]]:
         for load in [partial(truth_of_take, take) for take in takes]:
             truth = load()
-            answers = segmenter.segment(truth.frames, truth.measured, book)
+            answers = segmenter.segment(truth.frames, truth.measured, ReferenceBook())
             masks = {answer.frame: answer.mask for answer in answers}
             yield (
                 [truth.region(frame, mask) for frame, mask in masks.items()],

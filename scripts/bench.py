@@ -25,7 +25,7 @@ import torch
 from figures import Figure, in_turns, show
 from skimage import morphology
 
-from labeler.clip import JPEG_QUALITY, Image, frame_name
+from labeler.clip import JPEG_QUALITY, KEY_FRAME_STRIDE, Image, frame_name
 from labeler.collect.cuts import CutFinder
 from labeler.collect.sampling import SAMPLING_RATE
 from labeler.collect.video import extract_frames
@@ -34,8 +34,7 @@ from labeler.mask import Mask
 from labeler.metrics import boundary, boundary_measure, boundary_radius
 from labeler.reference import ReferenceBook
 from model.drivers.colours import bins_of, colours_of, sharpened
-from model.engines.pdnet.network import CONFIGURATIONS, PDNet
-from model.engines.pdnet.segmenter import PDNetSegmenter
+from model.engine import Use, first_engine
 from model.segmenter import Segmenter
 
 
@@ -243,6 +242,7 @@ class Noise:
 
     def __init__(self) -> None:
         self.key = f"noise {next(self.numbers)}"
+        self.key_frames = range(0, len(self.images), KEY_FRAME_STRIDE)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -257,8 +257,10 @@ def network_figures(arguments: argparse.Namespace) -> list[Figure]:
     batch = 8 if device.type == "cuda" else 1
     book, targets = ReferenceBook(), range(1, 9)
     figures = []
-    for name, configuration in CONFIGURATIONS.items():
-        segmenter = PDNetSegmenter(PDNet(configuration), "bench", device, batch_size=batch)
+    engine = first_engine()
+    for name, configuration in engine.sizes.items():
+        use = Use("bench", device, 480, engine.options(), batch)
+        segmenter = engine.segmenter(engine.network(configuration), use)
 
         def masked(frames: Noise, targets: range, segmenter: Segmenter = segmenter) -> None:
             for _ in segmenter.segment(frames, targets, book):
@@ -318,7 +320,7 @@ ADD = """
 import sys
 from pathlib import Path
 from labeler.collect.candidates import Candidate
-from labeler.clip import Scenario
+from labeler.clip import KEY_FRAME_STRIDE, Scenario
 from labeler.collect.ingest import add_video
 from labeler.workspace.workspace import Workspace
 add_video(Workspace(Path(sys.argv[1])), Candidate.of(Path(sys.argv[2]), Scenario.NEWS))

@@ -24,7 +24,8 @@ from rich.table import Table
 from torch import Tensor
 from torch.nn import functional as F
 
-from model.engines.gam.network import CONFIGURATIONS, EARLIER, GAM, MASK_STRIDE, FrameFeatures
+from model.engines.gam.network import EARLIER, GAM, MASK_STRIDE, FrameFeatures, Memory
+from model.engines.gam.recipes import CONFIGURATIONS
 from model.loading import find_device
 from model.nn.precision import precision
 
@@ -101,7 +102,7 @@ def measured(
 
         def step() -> None:
             features = network.encode(image)
-            network.recall(features, memory, earlier)
+            network.recall(features, Memory(memory, 1.0), earlier)
             network.remember(features, mask)
             if device.type == "cuda":
                 torch.cuda.synchronize()

@@ -22,9 +22,12 @@ from labeler.files import write_atomically
 from labeler.inspect.preview import overlay
 from labeler.reference import ReferenceBook
 from model.card import part_folders, read_card
-from model.engines.pdnet.features import ReferenceFeatures, to_input
-from model.engines.pdnet.network import CONFIGURATIONS, PDNet
-from model.loading import BUNDLED, DEFAULT_MODEL, load_segmenter
+from model.engine import bundled_weights
+from model.engines.pdnet.features import unguided
+from model.engines.pdnet.network import PDNet
+from model.engines.pdnet.recipes import CONFIGURATIONS
+from model.loading import default_model, load_segmenter
+from model.nn.pictures import to_input
 from model.weights import load_model
 
 PICTURES = {".jpg", ".jpeg", ".png"}
@@ -40,6 +43,11 @@ class Chosen:
     key: str
     images: Sequence[Image]
 
+    @property
+    def key_frames(self) -> range:
+        """All of them: they are no neighbours in their clip."""
+        return range(len(self.images))
+
     def __len__(self) -> int:
         return len(self.images)
 
@@ -51,7 +59,7 @@ def main() -> None:
     """Draw the sheet."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("inputs", nargs="+", type=Path)
-    parser.add_argument("--model", type=Path, default=BUNDLED / DEFAULT_MODEL)
+    parser.add_argument("--model", type=Path, default=bundled_weights()[default_model()])
     parser.add_argument("--frames", type=int, default=6)
     parser.add_argument("-o", "--out", type=Path, default=Path("runs/contact-sheet.jpg"))
     arguments = parser.parse_args()
@@ -94,7 +102,7 @@ class Decoupler:
         """Say which part is where: p x h x w, the sum of which is the saliency."""
         squashed = cv2.resize(image, (self.side, self.side), interpolation=cv2.INTER_AREA)
         features = self.network.encode(to_input(torch.from_numpy(squashed)[None]))
-        output = self.network.decode(features, ReferenceFeatures.unguided(features))
+        output = self.network.decode(features, unguided(features))
         return np.asarray(output.part_masks[0].numpy(), np.float32)
 
 

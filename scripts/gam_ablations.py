@@ -22,12 +22,11 @@ from labeler.reference import ReferenceBook
 from model.data.folders import clips_from
 from model.data.layouts import portraits_from
 from model.data.sources import Sources, Take
-from model.engines.gam.network import CONFIGURATIONS
+from model.engine import trainable_engine
 from model.loading import find_device, load_segmenter
 from model.measure.truth import truth_of_take
 from model.segmenter import Segmenter
-from model.training.recipe import RECIPES
-from model.training.run import train
+from model.training.run import CardDraft, TrainingSettings, train
 
 VARIANTS = {
     "all of it": {},
@@ -72,25 +71,24 @@ def scored(
     name: str, seed: int, sources: Sources, held_out: Sources, arguments: argparse.Namespace
 ) -> float:
     """J&F of a variant trained with a seed; a training that is done is not done again."""
-    configuration = "gam-small-" + ("-".join(f"no-{part}" for part in VARIANTS[name]) or "whole")
-    CONFIGURATIONS[configuration] = replace(CONFIGURATIONS["gam-small"], **VARIANTS[name])
-    folder: Path = arguments.out / f"{configuration}-seed{seed}"
+    part = "-".join(f"no-{part}" for part in VARIANTS[name]) or "whole"
+    folder: Path = arguments.out / f"{part}-seed{seed}"
     device = find_device(arguments.device)
     train(
         sources,
         replace(
-            RECIPES["gam"],
-            configuration=configuration,
+            trainable_engine("gam").recipe(),
+            network=VARIANTS[name],
             size=arguments.size,
             batch_size=arguments.batch_size,
         ),
         folder,
-        device=device,
-        steps=arguments.steps,
-        seed=seed,
-        use_size=2 * arguments.size,
-        training_data=[path.name for path in arguments.portraits],
-        licence="research only",
+        TrainingSettings(device, steps=arguments.steps, seed=seed),
+        CardDraft(
+            [path.name for path in arguments.portraits],
+            "research only",
+            input_size=2 * arguments.size,
+        ),
     )
     segmenter, _ = load_segmenter(str(folder), device=str(device), alone=True)
     return dataset_scores([clip_scores(*of_clip(segmenter, t)) for t in held_out.clips]).j_and_f

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from labeler.workspace.workspace import Workspace
-from model.loading import BUNDLED
+from model.card import ModelCard
+from model.engine import bundled_weights
 from model.registry import ModelRegistry
 from model.weights import load_model, save_model
 
@@ -12,16 +13,14 @@ SIDE = 64
 
 def tiny_weights(folder: Path) -> Path:
     """Write the bundled weights with a card that says the input is tiny; return the folder."""
-    card, tensors = load_model(BUNDLED / "pdnet-small")
+    card, tensors = load_model(bundled_weights()["pdnet-small"])
     save_model(
         folder,
         tensors,
-        engine=card.engine,
-        configuration=card.configuration,
-        version="0.2.0",
-        training_data=card.training_data,
-        licence=card.licence,
-        input_size=SIDE,
+        ModelCard(
+            card.engine, card.configuration, card.training_data, card.licence, input_size=SIDE
+        ),
+        "0.2.0",
     )
     return folder
 

@@ -43,9 +43,9 @@ def preannotate(
 ) -> None:
     """Mask every key frame that is not masked yet with these weights and references."""
     if engine is not None:
-        from model.loading import bundled_weights
+        from model.loading import default_weights
 
-        model = bundled_weights(engine)
+        model = default_weights(engine)
     with opened(context) as workspace:
         clips = chosen(workspace, names)
         segmenter = load(context, workspace, model, device)

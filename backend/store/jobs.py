@@ -19,6 +19,10 @@ from labeler.workspace.tables import Database
 
 logger = logging.getLogger(__name__)
 
+FILED_UNDER = "backend.jobs"
+"""What waiting jobs are filed under on disk, whatever this module is called: a queue outlives the
+version that filled it."""
+
 KEPT_JOBS = 500
 """Of those that have ended, for the status page."""
 
@@ -74,10 +78,12 @@ class JobQueue:
     def __init__(self, folder: Path, url: str | None = None) -> None:
         self._huey = _huey(folder, url)
         self._perform: Callable[[Job], None] | None = None
-        self._run = self._huey.task(name="job")(self._handle)
+        self._run = self._huey.task(name="job", __module__=FILED_UNDER)(self._handle)
         # The worker alone heeds the clock, but whoever looks at what waits must know of it.
         every = crontab(minute=f"*/{RECONCILED_MINUTES}")
-        self._huey.periodic_task(every, name="clock")(lambda: self.ask(Job(JobKind.RECONCILE)))
+        self._huey.periodic_task(every, name="clock", __module__=FILED_UNDER)(
+            lambda: self.ask(Job(JobKind.RECONCILE))
+        )
 
     def ask(self, job: Job, delay: float = 0.0) -> None:
         """Let a job be done, after `delay` seconds."""

@@ -72,7 +72,7 @@ def refresh(
     restored: list[int] = []
     emptied: list[int] = []
     while True:
-        book = workspace.references(clip)
+        book = workspace.references(clip).chosen_by(segmenter.choice)
         revisions = workspace.revisions_by_frame(clip)
         before = {f: latest for f, each in revisions.items() if (latest := counting(each))}
         stale = [

@@ -35,7 +35,7 @@ from model.card import ModelCard, read_card, write_card
 from model.data.layouts import portraits_from
 from model.data.snapshot import held_out_takes, sources_of
 from model.data.sources import Sources, Take
-from model.loading import DEFAULT_MODEL, find_device, load_segmenter, weights_folder
+from model.loading import default_model, find_device, load_segmenter, weights_folder
 from model.measure.judge import Outcome, Verdict, judge
 from model.measure.judge_page import judge_page
 from model.registry import ModelRegistry
@@ -149,7 +149,7 @@ def _first_champion(workspace: Workspace, settings: Settings) -> str:
     registry = ModelRegistry(workspace.root / "models")
     if (champion := registry.champion) is not None:
         return champion
-    model = settings.model or DEFAULT_MODEL
+    model = settings.model or default_model()
     folder = weights_folder(model, registry.folder)
     if folder is None:
         raise LabelerError(
@@ -199,14 +199,14 @@ def _train(
         batch_size=settings.train_batch,
         rate=settings.train_rate,
         fresh=settings.fresh_share,
+        device=find_device(settings.train_device or settings.device),
+        seed=int(snapshot.digest[:8], 16),
     )
     trained = train_further(
         sources,
         start,
         run.weights,
         budget,
-        device=find_device(settings.train_device or settings.device),
-        seed=int(snapshot.digest[:8], 16),
         version=_next_version(workspace, card),
         data=f"snapshot {snapshot.digest[:8]}",
         progress=follow,

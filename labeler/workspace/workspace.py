@@ -165,7 +165,8 @@ class Workspace:
     def frames(self, clip: Clip) -> FrameFolder:
         """The clip's pictures, read when asked for."""
         folder = self.clip_folder(clip.name) / "frames"
-        return FrameFolder(folder, clip.frame_count, f"{clip.sha256}:{clip.first_frame}")
+        key = f"{clip.sha256}:{clip.first_frame}"
+        return FrameFolder(folder, clip.frame_count, key, clip.stride)
 
     # Masks
 

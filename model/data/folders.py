@@ -176,4 +176,4 @@ def _take(dataset: Dataset, row: ClipRow, resolution: str) -> Take:
     )
     # A clip may have only the pictures of its masked frames.
     length = max(row.frames, 1 + max(numbered_files(pictures, ".jpg"), default=0))
-    return Take(row.name, frames, stills, length)
+    return Take(row.name, frames, stills, length, pictures)

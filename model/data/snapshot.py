@@ -67,5 +67,5 @@ def _takes(
             for mask in of_clip
         )
         length = snapshot.clip(name).frame_count
-        takes.append(Take(name, tuple(mask.frame for mask in of_clip), stills, length))
+        takes.append(Take(name, tuple(mask.frame for mask in of_clip), stills, length, frames))
     return tuple(takes)

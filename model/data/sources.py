@@ -65,12 +65,14 @@ class Take:
         frames: their indices in the clip, ascending.
         stills: one for each of them.
         length: frames of the whole clip, T.
+        folder: where the pictures of all its frames are, 00000.jpg and on, if they are anywhere.
     """
 
     name: str
     frames: tuple[int, ...]
     stills: tuple[Still, ...]
     length: int
+    folder: Path | None = None
 
 
 @dataclass(frozen=True)

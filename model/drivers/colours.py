@@ -8,7 +8,7 @@ place of mixtures), and neighbours of like colours then agree (mean field, Kräh
 2011, with the guided filter of He et al. 2010 in place of theirs).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -19,9 +19,17 @@ from scipy.ndimage import gaussian_filter
 from scipy.special import expit, logit
 
 from labeler.clip import Frames, Image
+from labeler.mask import Mask
 from labeler.reference import Reference, ReferenceBook
-from model.drivers.cache import Kept
-from model.segmenter import THRESHOLD, Segmentation, Segmenter, uncertainty_of
+from model.drivers.cache import LastUsed
+from model.segmenter import (
+    THRESHOLD,
+    Probability,
+    Segmentation,
+    Segmenter,
+    clip_and_book,
+    uncertainty_of,
+)
 from model.window import close_up_of
 
 BINS = 48
@@ -56,7 +64,6 @@ LARGEST = 400
 
 KEPT = 32
 
-Probability = NDArray[np.float32]
 T = TypeVar("T", np.uint8, np.float32)
 
 
@@ -143,18 +150,23 @@ class ColourSegmenter:
 
     def __init__(self, engine: Segmenter) -> None:
         self.engine = engine
-        self.model_version = engine.model_version
-        self._kept: Kept[Colours] = Kept(KEPT)
+        self.model_version, self.choice = engine.model_version, engine.choice
+        self._kept: LastUsed[Colours] = LastUsed(KEPT)
 
     def segment(
-        self, frames: Frames, targets: Sequence[int], references: ReferenceBook
+        self,
+        frames: Frames | Sequence[Image],
+        targets: Sequence[int],
+        references: ReferenceBook | Mapping[int, Mask],
     ) -> Iterator[Segmentation]:
         """Yield one segmentation for each target frame; see `Segmenter.segment`."""
-        for found in self.engine.segment(frames, targets, references):
-            if references.corrected(found.frame) is not None:
+        frames, book = clip_and_book(frames, references)
+        book = book.chosen_by(self.choice)
+        for found in self.engine.segment(frames, targets, book):
+            if book.corrected(found.frame) is not None:
                 yield found
                 continue
-            told = found.seeds or references.references_for(found.frame)
+            told = found.seeds or book.references_for(found.frame)
             known = [self._colours(frames, each) for each in told if each.load is not None]
             probability = sharpened(frames[found.frame], found.probability, known)
             # Colours make all pixels sure; the network is asked as well how sure it is of these.

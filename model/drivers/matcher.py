@@ -22,6 +22,8 @@ from labeler.clip import Frames, Image
 from labeler.mask import Mask
 from labeler.reference import Reference, ReferenceBook, ReferenceChoice, nearest_and_first
 from model.drivers.encoder import Batched, Encoder, View
+from model.drivers.options import MatcherOptions
+from model.engine import Use
 from model.nn.fold import for_inference
 from model.nn.precision import precision
 from model.segmenter import (
@@ -33,9 +35,6 @@ from model.segmenter import (
     uncertainty_of,
 )
 from model.window import Window, close_up_of
-
-INPUT_SIZE = 480
-"""Frames are squashed to 480 x 480, their aspect not kept (PDNet paper, section 5.1)."""
 
 WHOLE_SHARE = 0.6
 """How much the first look counts where there is a second one."""
@@ -93,34 +92,15 @@ class MatcherNetwork(Protocol[B]):
         """Segment targets by their references."""
 
 
-@dataclass(frozen=True)
-class MatcherOptions:
-    """How a matcher looks at frames; sides of squares in pixels, multiples of 32.
-
-    Attributes:
-        unguided_size: the input's side where no reference has a mask: whoever is not known yet is
-            better found in a small picture, and a mask that is given better carried in a large
-            one; 0 for the same side.
-        close_up_size: that of the second look, at whoever the first one found and nothing else; 0
-            for no second look.
-    """
-
-    unguided_size: int = 0
-    close_up_size: int = 0
-
-
 class Matcher(Generic[B]):
     """Masks frames with a network that matches them.
 
     Args:
-        network: with its weights; it becomes this engine's own: it is moved to `device`, and
+        network: with its weights; it becomes this engine's own: it is moved to its device, and
             cannot be trained any more (see `for_inference`).
-        model_version: the name of those weights.
-        device: where to compute.
-        input_size: the side, in pixels, that frames are squashed to; a multiple of 32.
-        options: how it looks at frames.
+        use: where, at which size and with which `MatcherOptions`. The batch size changes speed
+            and memory, never the result beyond rounding.
         choice: which references it is given.
-        batch_size: targets per step; changes speed and memory, never the result beyond rounding.
         cache_bytes: how much of the features of frames already seen to keep, so that a frame is
             not encoded again when its references change.
     """
@@ -128,23 +108,17 @@ class Matcher(Generic[B]):
     def __init__(
         self,
         network: Any,  # an nn.Module that is a MatcherNetwork[B]; Python cannot say "both"
-        model_version: str,
-        device: torch.device,
-        *,
-        input_size: int = INPUT_SIZE,
-        options: MatcherOptions | None = None,
+        use: Use,
         choice: ReferenceChoice = nearest_and_first,
-        batch_size: int = 8,
         cache_bytes: int = 1 << 30,
     ) -> None:
-        self.model_version = model_version
-        self.device = device
-        self.network: MatcherNetwork[B] = for_inference(network, device)
-        self.encoder: Encoder[B] = Encoder(self.network.encode, device, cache_bytes)
-        self.input_size = input_size
-        self.options = options or MatcherOptions()
+        self.model_version, self.device = use.model_version, use.device
+        self.network: MatcherNetwork[B] = for_inference(network, use.device)
+        self.encoder: Encoder[B] = Encoder(self.network.encode, use.device, cache_bytes)
+        self.input_size = use.input_size
+        self.options: MatcherOptions = use.options
         self.choice = choice
-        self._batch_size = batch_size
+        self._batch_size = use.batch_size
 
     @torch.inference_mode()
     def segment(
@@ -157,7 +131,8 @@ class Matcher(Generic[B]):
         frames, book = clip_and_book(frames, references)
         book = book.chosen_by(self.choice)
         for looked_at, group in groupby(targets, book.references_for):
-            run, looks = list(group), _Looks(self, frames, looked_at)
+            # Where the choice names none, there must still be something to match with.
+            run, looks = list(group), _Looks(self, frames, looked_at or (Reference(0),))
             for start in range(0, len(run), self._batch_size):
                 batch = run[start : start + self._batch_size]
                 masked = {target: given(book, target) for target in batch}

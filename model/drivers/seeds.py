@@ -1,19 +1,20 @@
 """What an engine is sure of in one frame tells it of others, until a person has said more."""
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-from labeler.clip import KEY_FRAME_STRIDE, Frames
-from labeler.mask import mask_digest
+from labeler.clip import Frames, Image
+from labeler.mask import Mask
 from labeler.metrics import region_similarity
 from labeler.reference import Reference, ReferenceBook
-from model.drivers.cache import Kept
+from model.drivers.cache import LastUsed
 from model.drivers.colours import sharpened
-from model.segmenter import THRESHOLD, Segmentation, Segmenter, uncertainty_of
+from model.segmenter import THRESHOLD, Segmentation, Segmenter, clip_and_book, uncertainty_of
 
 REACH = 12
 """How many key frames away a seed may be: two seconds and a half at 24 frames a second."""
@@ -34,8 +35,8 @@ CERTAIN = 0.9
 """The probability from which on somebody is in a seed. At one half statues and a crowd were, too;
 with too little of somebody a carrier does better than with too much."""
 
-AT_ONCE, ANSWERS_KEPT, SEEDS_KEPT = 32, 40, 64
-"""For so many frames the finder is asked together, and what it says of so many is kept."""
+AT_ONCE, ANSWERS_BYTES, SEEDS_KEPT = 32, 330 << 20, 64
+"""For so many frames the finder is asked together, and so many bytes of its answers are kept."""
 
 
 class Answer(NamedTuple):
@@ -63,18 +64,29 @@ class SeededSegmenter:
 
     def __init__(self, finder: Segmenter, carrier: Segmenter, model_version: str) -> None:
         self.finder, self.carrier, self.model_version = finder, carrier, model_version
-        self._answers: Kept[Answer] = Kept(ANSWERS_KEPT)
-        self._seeds: Kept[Reference] = Kept(SEEDS_KEPT)
+        self._answers: LastUsed[Answer] = LastUsed(
+            ANSWERS_BYTES, lambda answer: answer.found.probability.nbytes
+        )
+        self._seeds: LastUsed[Reference] = LastUsed(SEEDS_KEPT)
 
     def segment(
-        self, frames: Frames, targets: Sequence[int], references: ReferenceBook
+        self,
+        frames: Frames | Sequence[Image],
+        targets: Sequence[int],
+        references: ReferenceBook | Mapping[int, Mask],
     ) -> Iterator[Segmentation]:
         """Yield one segmentation for each target frame; see `Segmenter.segment`."""
-        if references.empty:
+        frames, book = clip_and_book(frames, references)
+        if book.empty:
             return self._unguided(frames, targets)
         if self.carrier is self.finder:
-            return self.finder.segment(frames, targets, references)
-        return self._guided(frames, targets, references)
+            return self.finder.segment(frames, targets, book)
+        return self._guided(frames, targets, book)
+
+    def choice(self, book: ReferenceBook, target: int) -> tuple[Reference, ...]:
+        """The references that either of both masks a target by."""
+        chosen = {*self.finder.choice(book, target), *self.carrier.choice(book, target)}
+        return tuple(sorted(chosen, key=lambda reference: reference.frame))
 
     def _guided(
         self, frames: Frames, targets: Sequence[int], references: ReferenceBook
@@ -86,7 +98,7 @@ class SeededSegmenter:
                 yield self._joined(frames, found, references, 0.5)
 
     def _unguided(self, frames: Frames, targets: Sequence[int]) -> Iterator[Segmentation]:
-        for batch in _batches(targets, len(frames)):
+        for batch in _batches(targets, frames):
             answers = self._find(frames, sorted(set().union(*batch.values()).union(batch)))
             for target, around in batch.items():
                 found = answers[target].found
@@ -117,11 +129,12 @@ class SeededSegmenter:
 
     def _find(self, frames: Frames, wanted: Sequence[int]) -> dict[int, Answer]:
         """What the finder says of frames by themselves; those not kept are asked for together."""
-        kept = {n: self._answers[frames.key, n] for n in wanted if (frames.key, n) in self._answers}
+        asked = {n: self._answers.get((frames.key, n)) for n in wanted}
+        kept = {n: answer for n, answer in asked.items() if answer is not None}
         missing = [n for n in wanted if n not in kept]
         for found in self.finder.segment(frames, missing, ReferenceBook()):
             answer = Answer(found, int(np.count_nonzero(found.probability >= CERTAIN)))
-            kept[found.frame] = self._answers[frames.key, found.frame] = answer
+            kept[found.frame] = self._answers.put((frames.key, found.frame), answer)
         return kept
 
     def _reference(self, frames: Frames, seed: Segmentation) -> Reference:
@@ -129,7 +142,7 @@ class SeededSegmenter:
 
         def make() -> Reference:
             mask = sharpened(frames[seed.frame], certain(seed.probability)) >= THRESHOLD
-            return Reference(seed.frame, mask_digest(mask), lambda: mask)
+            return Reference.of_mask(seed.frame, mask)
 
         return self._seeds.or_make((frames.key, seed.frame), make)
 
@@ -140,14 +153,13 @@ def certain(probability: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(expit(logit(squeezed) - logit(CERTAIN)), np.float32)
 
 
-def _batches(targets: Sequence[int], length: int) -> Iterator[dict[int, set[int]]]:
+def _batches(targets: Sequence[int], frames: Frames) -> Iterator[dict[int, set[int]]]:
     """Targets with the key frames around each; as many together as need AT_ONCE answers."""
     batch: dict[int, set[int]] = {}
     needed: set[int] = set()
     for target in targets:
-        nearest = target // KEY_FRAME_STRIDE
-        reach = range(max(nearest - REACH, 0), nearest + REACH + 1)
-        around = {n * KEY_FRAME_STRIDE for n in reach if n * KEY_FRAME_STRIDE < length}
+        nearest = bisect_right(frames.key_frames, target) - 1  # at the target or before it
+        around = {*frames.key_frames[max(nearest - REACH, 0) : nearest + REACH + 1]}
         if batch and len(needed | around | {target}) > AT_ONCE:
             yield batch
             batch, needed = {}, set()

@@ -155,14 +155,14 @@ class Robot:
         measured = self._clip.measured
         corrected = np.zeros(len(measured), np.bool_)
         given: list[Reference] = []
-        book = ReferenceBook()
+        book = ReferenceBook((), self._segmenter.choice)
         current, _ = self._segment(book, range(len(measured)))
         history, corrections, same = [_scores(current)], [], []
         while (chosen := choose(_clip_state(current, corrected))) is not None:
             wrong = current[chosen].boundary_pixels
             corrected[chosen] = True
             given.append(self._clip.reference(measured[chosen]))
-            before, book = book, ReferenceBook(given)
+            before, book = book, ReferenceBook(given, self._segmenter.choice)
             changed = [
                 i for i, t in enumerate(measured) if book.digest_for(t) != before.digest_for(t)
             ]
@@ -185,7 +185,7 @@ class Robot:
     def run_without_propagation(self) -> CorrectedClip:
         """Correct every frame, worst first, while all others keep their first prediction."""
         measured = self._clip.measured
-        first, _ = self._segment(ReferenceBook(), range(len(measured)))
+        first, _ = self._segment(ReferenceBook((), self._segmenter.choice), range(len(measured)))
         scores = np.tile(_scores(first), (len(measured) + 1, 1))
         order = np.argsort(scores[0], kind="stable").tolist()
         for done, i in enumerate(order, start=1):

@@ -3,10 +3,12 @@
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import count
+from pathlib import Path
 
-from labeler.clip import KEY_FRAME_STRIDE, Frames, Image, read_image
+from labeler.clip import KEY_FRAME_STRIDE, Frames, Image, frame_name, read_image
 from labeler.errors import LabelerError
 from labeler.layouts.mvps import Dataset
 from labeler.mask import Mask, mask_digest
@@ -76,7 +78,7 @@ def load_truth(
     Raises:
         LabelerError: none of these frames has a mask, or a file is missing or damaged.
     """
-    frames = dataset.frames(name, resolution)
+    frames = replace(dataset.frames(name, resolution), stride=stride)
     key_frames = set(range(0, len(frames), stride))
     indices = [i for i in dataset.annotated(name, resolution) if i in key_frames]
     if not indices:
@@ -97,7 +99,8 @@ def truth_of_take(take: Take, stride: int = KEY_FRAME_STRIDE) -> TruthClip:
     """
     stills = dict(zip(take.frames, take.stills, strict=True))
     truths = {i: still.read()[1] > 0 for i, still in stills.items() if i % stride == 0}
-    return TruthClip(take.name, _StillFrames(take.name, stills, take.length), truths, {})
+    frames = _StillFrames(take.name, stills, take.length, take.folder, stride)
+    return TruthClip(take.name, frames, truths, {})
 
 
 def truth_of_picture(still: Still) -> TruthClip:
@@ -111,17 +114,32 @@ def truth_of_picture(still: Still) -> TruthClip:
 
 @dataclass(frozen=True)
 class _StillFrames:
-    """A clip of which there are but the masked frames."""
+    """A clip of which there may be no more than the masked frames.
+
+    `folder` has the others, where there are others.
+    """
 
     key: str
     stills: Mapping[int, Still]
     length: int
+    folder: Path | None
+    stride: int
+
+    @cached_property
+    def key_frames(self) -> tuple[int, ...]:
+        """Every so manyth frame of which there is a picture."""
+        return tuple(i for i in range(0, self.length, self.stride) if self._path(i).exists())
 
     def __len__(self) -> int:
         return self.length
 
     def __getitem__(self, index: int) -> Image:
-        return read_image(self.stills[index].image)
+        return read_image(self._path(index))
+
+    def _path(self, index: int) -> Path:
+        if index in self.stills:
+            return self.stills[index].image
+        return (self.folder or Path()) / f"{frame_name(index)}.jpg"
 
 
 _RUNS = count()
@@ -136,6 +154,7 @@ class MeasuredFrames:
 
     def __init__(self, frames: Frames) -> None:
         self.key = f"{frames.key}:measured-{next(_RUNS)}"
+        self.key_frames = frames.key_frames
         self._frames = frames
         self._lock = threading.Lock()
         self._readers = 0

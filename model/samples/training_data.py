@@ -19,7 +19,7 @@ from model.samples.catalogue import Catalogue, frames_of, in_turn, nth_frame
 from model.samples.guides import blot, shift_boundary
 from model.samples.photometric import Light, degrade
 from model.samples.sample import Batch, ReferenceSample, Sample, collate
-from model.samples.sample_recipe import PAPER, QUICK, RUNS, SampleRecipe, SourceKind
+from model.samples.sample_recipe import SampleRecipe, SourceKind
 from model.samples.scene import Scene, Shot, clip_run, clip_shots, still_run, still_shots
 
 T = TypeVar("T")
@@ -27,9 +27,6 @@ T = TypeVar("T")
 MARGIN, CLOSE_MARGIN = 1.3, 2.0
 """How much larger than a sample pictures are kept, so that parts of them are sharp, and
 close-ups."""
-
-SAMPLING = {"paper": PAPER, "quick": QUICK, "runs": RUNS}
-"""The recipes for samples, by name; `dataclasses.replace` changes the size."""
 
 STILL_KINDS = (SourceKind.STILL, SourceKind.COMPOSITE)
 

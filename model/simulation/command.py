@@ -52,7 +52,8 @@ def simulate(
     from model.data.folders import clips_from
     from model.data.layouts import portraits_from
     from model.data.sources import Sources
-    from model.loading import BUNDLED, DEFAULT_MODEL, find_device
+    from model.engine import bundled_weights
+    from model.loading import default_model, find_device
     from model.simulation.report import simulation_table, write_simulation
     from model.simulation.simulate import Picking
     from model.simulation.simulate import simulate as play
@@ -80,7 +81,7 @@ def simulate(
         trials = play(
             [takes[name] for name in wanted],
             [takes[name] for name in aside],
-            model or BUNDLED / DEFAULT_MODEL,
+            model or bundled_weights()[default_model()],
             pickings=[Picking[name] for name in names],
             seeds=range(seeds),
             rounds=rounds,

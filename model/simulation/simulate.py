@@ -6,7 +6,7 @@ on what is labelled, and measured on other clips, which nobody has labelled yet.
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -93,7 +93,7 @@ class _Pool:
             pairs = [p for p in zip(take.frames, take.stills, strict=True) if p[0] in wanted]
             if pairs:
                 frames, stills = zip(*pairs, strict=True)
-                found.append(Take(take.name, frames, stills, take.length))
+                found.append(Take(take.name, frames, stills, take.length, take.folder))
         return tuple(found)
 
 
@@ -199,9 +199,7 @@ def _trial(
                 sources,
                 champion,
                 where,
-                budget,
-                device=device,
-                seed=1000 * seed + number,
+                replace(budget, device=device, seed=1000 * seed + number),
                 version="0.0.0",  # they are gone when this is over
                 data=f"round {number}",
             )

@@ -1,17 +1,17 @@
 """Training weights further on new labels, without forgetting the old ones."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from labeler.errors import LabelerError
 from model.card import ModelCard, part_folders, read_card
 from model.data.sources import Sources
-from model.training.recipe import RECIPES, Recipe
-from model.training.run import train
+from model.engine import trainable_engine, trainable_engines
+from model.training.recipe import Recipe
+from model.training.run import CardDraft, TrainingSettings, train
 from model.training.trainer import TrainingProgress
 from model.weights import save_parts
 
@@ -21,7 +21,8 @@ class Budget:
     """How weights are trained further.
 
     `minutes` or, where they are given, `steps`; the side of the square input, in pixels; samples
-    a step; the learning rate; and the share of the samples that are of new labels.
+    a step; the learning rate; the share of the samples that are of new labels; where to compute;
+    and the seed of the samples.
     """
 
     minutes: float = 60.0
@@ -30,10 +31,8 @@ class Budget:
     batch_size: int = 8
     rate: float = 3e-4
     fresh: float = 0.5
-
-
-SMALL_RECIPES = ("quick", "gam")
-"""Those for a small budget, one for each network that is retrained by itself."""
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    seed: int = 0
 
 
 def train_further(
@@ -42,8 +41,6 @@ def train_further(
     folder: Path,
     budget: Budget,
     *,
-    device: torch.device,
-    seed: int,
     version: str,
     data: str,
     progress: Callable[[TrainingProgress], None] | None = None,
@@ -58,9 +55,7 @@ def train_further(
         sources: what to learn from.
         start: the weights to begin with.
         folder: where the new ones go.
-        budget: for how long, and how.
-        device: where to compute.
-        seed: of the samples.
+        budget: for how long, where and how.
         version: of the new weights.
         data: what the card says of the data, after what it said before.
         progress: is told of every step.
@@ -71,23 +66,21 @@ def train_further(
     """
     card = read_card(start)
     if card.parts:
-        more = {"device": device, "seed": seed, "version": version, "data": data}
-        return _train_parts(sources, start, folder, budget, progress, more)
+        return _train_parts(sources, start, folder, budget, version, data, progress)
     return train(
         sources,
         _recipe(card, budget),
         folder,
-        device=device,
-        minutes=None if budget.steps else budget.minutes,
-        steps=budget.steps,
-        seed=seed,
-        start=start,
-        use_size=card.input_size,
-        unguided_size=card.unguided_size,
-        close_up_size=card.close_up_size,
-        version=version,
-        training_data=[*card.training_data, data],
-        licence=card.licence,
+        TrainingSettings(
+            budget.device,
+            None if budget.steps else budget.minutes,
+            budget.steps,
+            budget.seed,
+            start=start,
+        ),
+        CardDraft(
+            [*card.training_data, data], card.licence, version, card.input_size, card.options
+        ),
         progress=progress,
     )
 
@@ -97,8 +90,9 @@ def _train_parts(
     start: Path,
     folder: Path,
     budget: Budget,
+    version: str,
+    data: str,
     progress: Callable[[TrainingProgress], None] | None,
-    more: dict[str, Any],
 ) -> ModelCard:
     """Train each part for its share of the budget, and put the outcomes together."""
     parts, card = part_folders(start), read_card(start)
@@ -117,22 +111,27 @@ def _train_parts(
                 progress(TrainingProgress(step, steps, left, where.losses))
 
         trained.append(folder.parent / f"{folder.name}-{read_card(part).engine}")
-        train_further(sources, part, trained[-1], share, progress=follow, **more)
+        train_further(
+            sources, part, trained[-1], share, version=version, data=data, progress=follow
+        )
     return save_parts(
-        folder,
-        trained,
-        engine=card.engine,
-        configuration=card.configuration,
-        version=more["version"],
+        folder, trained, engine=card.engine, configuration=card.configuration, version=version
     )
 
 
 def _recipe(card: ModelCard, budget: Budget) -> Recipe:
-    recipes = {RECIPES[name].configuration: RECIPES[name] for name in SMALL_RECIPES}
+    recipes = {
+        recipe.configuration: recipe
+        for engine in trainable_engines().values()
+        for recipe in engine.recipes
+        if recipe.further
+    }
     if card.configuration not in recipes:
+        engine = trainable_engine(card.engine)
         raise LabelerError(
             f"{card.model_version} is {card.configuration!r}, which is not retrained by itself; "
-            "train it with `mvps train --recipe paper --start`, then `mvps models promote`."
+            f"train it with `mvps train --recipe {engine.recipe().name} --start`, then "
+            "`mvps models promote`."
         )
     recipe = recipes[card.configuration]
     return replace(
@@ -142,4 +141,5 @@ def _recipe(card: ModelCard, budget: Budget) -> Recipe:
         rate=budget.rate,
         backbone_rate=budget.rate * recipe.backbone_rate / recipe.rate,
         fresh=budget.fresh,
+        network=card.network,
     )

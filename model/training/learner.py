@@ -5,9 +5,9 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from model.engines.pdnet.losses import Losses
 from model.nn.resnet import ResNet
 from model.samples.sample import Batch
+from model.training.losses import Losses
 
 Groups = list[dict[str, Any]]
 """Parameters with the `maximum` of their learning rate and their `weight_decay`, as optimisers
@@ -24,6 +24,10 @@ class Learner(Protocol):
     @property
     def loss(self) -> nn.Module:
         """What of the losses is trained along with it, if anything is."""
+
+    @property
+    def terms(self) -> Sequence[str]:
+        """The names of all terms that its losses may have, for the log."""
 
     @property
     def bodies(self) -> Sequence[ResNet]:

@@ -1,20 +1,18 @@
 """The losses of a training, step by step: a CSV file that a resumed run continues, and a plot."""
 
 import csv
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from model.engines.pdnet.losses import Losses
-
-COLUMNS = ("step", "kind", "rate", *(field.name for field in fields(Losses)))
+FIRST_COLUMNS = ("step", "kind", "rate", "total")
+"""Of losses.csv; the terms of the learner follow."""
 
 
 class TrainingLog:
     """Rows of losses.csv, kept until `flush` writes them, so that they match the checkpoint."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, terms: Sequence[str]) -> None:
+        self._path, self._columns = path, (*FIRST_COLUMNS, *terms)
         self._waiting: list[dict[str, object]] = []
 
     def add(self, step: int, kind: str, rate: float, losses: Mapping[str, float]) -> None:
@@ -25,7 +23,7 @@ class TrainingLog:
         """Append what has been taken in."""
         new = not self._path.exists()
         with self._path.open("a", newline="") as file:
-            table = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
+            table = csv.DictWriter(file, self._columns, restval="", lineterminator="\n")
             if new:
                 table.writeheader()
             table.writerows(self._waiting)
@@ -50,7 +48,7 @@ def plot_losses(log: Path, picture: Path) -> None:
 
     with log.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    terms = [name for name in COLUMNS[3:] if any(row[name] for row in rows)]
+    terms = [name for name in [*rows[0]][3:] if any(row[name] for row in rows)]
     figure, panels = plt.subplots(
         len(terms), 1, figsize=(8, 1.6 * len(terms)), sharex=True, squeeze=False
     )

@@ -27,6 +27,11 @@ class Processes:
             dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
         return cls(dist.get_rank(), count)
 
+    @staticmethod
+    def is_first() -> bool:
+        """Whether this is process 0, by the environment alone."""
+        return int(os.environ.get("RANK", "0")) == 0
+
     @property
     def first(self) -> bool:
         """Whether this is the one that writes."""

@@ -1,9 +1,10 @@
-"""How a network is trained: the recipe of the paper, and one for a small budget."""
+"""How a network is trained: what each engine's recipes say."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
-from model.engines.pdnet.losses import LossWeights
+from model.samples.sample_recipe import SampleRecipe
 
 
 @dataclass(frozen=True)
@@ -14,9 +15,10 @@ class Recipe:
     falls as (1 - progress) to the power of `decay`.
 
     Attributes:
-        engine: whose network, a key of `model.loading.ENGINES`.
+        engine: whose network, see `model.engine`.
         configuration: of the network, one of that engine's.
-        samples: how pictures become samples, a key of `model.samples.training_data.SAMPLING`.
+        samples: how pictures become samples; their size and their share of new labels are those
+            of this recipe.
         size: side of the square input, in pixels, a multiple of 32.
         batch_size: targets per step, over all processes.
         epochs: how often each annotated training frame is a target, where no other budget is set.
@@ -38,13 +40,15 @@ class Recipe:
         average: decay per step of the running mean of the weights that is kept; 0 keeps the last.
         fresh: share of the samples that are of clips with new labels, where there are any.
         ramp_epochs: epochs until the losses of parts count in full.
-        losses: what each loss counts for.
+        losses: what each loss counts for, in the words of the engine.
+        network: what of the configuration is otherwise than its size has it, as for an ablation.
+        further: whether weights of this configuration are trained further by it on new labels.
     """
 
     name: str
     engine: str
     configuration: str
-    samples: str
+    samples: SampleRecipe
     size: int = 480
     batch_size: int = 4
     epochs: int = 60
@@ -65,61 +69,9 @@ class Recipe:
     average: float = 0.0
     fresh: float = 0.5
     ramp_epochs: float = 2.0
-    losses: LossWeights = field(default_factory=LossWeights)
-
-
-RECIPES = {
-    # PDNet paper, section 5.1; what it does not say is COSNet's (Lu et al. 2019) or our choice.
-    "paper": Recipe("paper", engine="pdnet", configuration="pdnet", samples="paper"),
-    # From random numbers and little data: another optimiser, a mean of the weights, batch
-    # statistics that learn, and made-up clips. Without ImageNet there is no frozen network worth
-    # resembling, so the semantic term is off. Small people are to count as much as large ones.
-    # AdamW moves a scalar by its rate a step at most: at the rate of matrices, a short training
-    # would be over before guidance has any weight.
-    "quick": Recipe(
-        "quick",
-        engine="pdnet",
-        configuration="pdnet-small",
-        samples="quick",
-        size=320,
-        batch_size=16,
-        image_steps=0,
-        video_steps=1,
-        optimiser="adamw",
-        backbone_rate=1e-3,
-        rate=1e-3,
-        scalar_rate=2e-2,
-        weight_decay=0.05,
-        decay=1.0,
-        imagenet=False,
-        freeze_statistics=False,
-        average=0.999,
-        losses=LossWeights(semantic=0.0, jaccard=1.0),
-    ),
-    # Pictures that are made to move first, then clips, as in the paper of GAM, section 4.2; with
-    # the optimiser of "quick", for its fixed rate of 1e-5 is for weights that know ImageNet and
-    # COCO. Here the backbones begin as that of the weights that come with the project.
-    "gam": Recipe(
-        "gam",
-        engine="gam",
-        configuration="gam-small",
-        samples="runs",
-        size=256,
-        batch_size=4,
-        image_steps=0,
-        video_steps=1,
-        optimiser="adamw",
-        backbone_rate=1e-4,
-        rate=5e-4,
-        weight_decay=0.05,
-        decay=1.0,
-        imagenet=False,
-        body_of="pdnet-small",
-        freeze_statistics=True,
-        average=0.999,
-        losses=LossWeights(jaccard=1.0),
-    ),
-}
+    losses: Any = None
+    network: Mapping[str, Any] = field(default_factory=dict)
+    further: bool = False
 
 
 def learning_rate(maximum: float, progress: float, recipe: Recipe) -> float:

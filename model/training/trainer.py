@@ -93,7 +93,7 @@ class Trainer:
         self.optimisers = {
             kind: _optimiser(recipe, groups) for kind, groups in learner.groups().items()
         }
-        self.log = TrainingLog(folder / "losses.csv")
+        self.log = TrainingLog(folder / "losses.csv", learner.terms)
         self.step = 0
         self.seconds = 0.0
         folder.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ import numpy as np
 from labeler.clip import Frames, Image, frame_name
 from labeler.layouts.mvps import Dataset, open_dataset
 from labeler.mask import Mask, mask_digest
-from labeler.reference import Reference, ReferenceBook
+from labeler.reference import Reference, ReferenceBook, nearest_and_first
 from model.segmenter import Segmentation, verbatim
 from tests.labeler.made_datasets import write_mask, write_picture
 
@@ -56,6 +56,7 @@ class MadeFrames:
     def __init__(self, images: Sequence[Image]) -> None:
         self.images = images
         self.read: list[int] = []
+        self.key_frames = range(0, len(images), 5)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -77,6 +78,7 @@ class Scripted:
     """
 
     model_version = "scripted-1.0.0+00000000"
+    choice = staticmethod(nearest_and_first)
 
     def __init__(
         self,

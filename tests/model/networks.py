@@ -5,12 +5,10 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from model.engines.pdnet.features import (
-    Features,
-    Output,
-    ReferenceFeatures,
-)
-from model.engines.pdnet.network import PDNet, PDNetConfig
+from model.drivers.matcher import ReferenceFeatures
+from model.engines.pdnet.features import Features, Output, unguided
+from model.engines.pdnet.network import PDNet
+from model.engines.pdnet.recipes import PDNetConfig
 
 TINY = PDNetConfig("resnet18", width=32, compressed=16, parts=3)
 HEIGHT, WIDTH = 64, 96
@@ -35,7 +33,7 @@ def make(config: PDNetConfig = TINY) -> PDNet:
             module.momentum = 1.0
     with torch.no_grad():
         features = network.encode(images(4))
-        network.decode(features, ReferenceFeatures.unguided(features, sets=4))
+        network.decode(features, unguided(features, sets=4))
     return network.eval()
 
 

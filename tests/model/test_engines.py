@@ -1,6 +1,7 @@
 import hashlib
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,10 @@ import torch
 
 from labeler.errors import LabelerError
 from model.card import CARD_FILE, WEIGHTS_FILE, ModelCard, read_card
-from model.engines.pdnet.network import CONFIGURATIONS, PDNet
-from model.loading import BUNDLED, find_device, load_segmenter
+from model.engine import bundled_weights
+from model.engines.pdnet.network import PDNet
+from model.engines.pdnet.recipes import CONFIGURATIONS
+from model.loading import find_device, load_segmenter
 from model.weights import halved, load_model, save_model
 
 
@@ -26,15 +29,8 @@ def model(tmp_path: Path, tensors) -> Path:
 
 
 def save(folder: Path, tensors, **changes) -> ModelCard:
-    fields = {
-        "engine": "pdnet",
-        "configuration": "pdnet-small",
-        "version": "1.2.0",
-        "training_data": ["made"],
-        "licence": "Apache-2.0",
-        "scores": {"J": 0.5},
-    }
-    return save_model(folder, tensors, **(fields | changes))
+    card = ModelCard("pdnet", "pdnet-small", ["made"], "Apache-2.0", scores={"J": 0.5})
+    return save_model(folder, tensors, replace(card, **changes), "1.2.0")
 
 
 def refusal(model: Path) -> str:
@@ -68,7 +64,7 @@ def test_what_half_precision_cannot_hold_stays_whole():
     assert halved(torch.tensor([1.5, -60_000.0])).dtype == torch.float16
     assert halved(torch.tensor([1.5, 70_000.0])).tolist() == [1.5, 70_000.0]
     assert halved(torch.tensor(70_000)).dtype == torch.int64
-    for folder in BUNDLED.glob("*-small"):
+    for folder in bundled_weights().values():
         if not read_card(folder).parts:
             _, weights = load_model(folder)
             assert all(bool(tensor.isfinite().all()) for tensor in weights.values())

@@ -12,7 +12,7 @@ import pytest
 from labeler.layouts.mvps import SMALL, mask_tree, picture_tree
 from labeler.mask import encode_mask
 from model.card import read_card
-from model.loading import BUNDLED
+from model.engine import bundled_weights
 from model.weights import load_model
 from tests.model.made_sources import made_stills
 
@@ -58,7 +58,10 @@ def test_train_evaluate_and_effort(clips, tmp_path):
     assert card.model_version in done.stdout
     assert card.training_data == ["discs"]
     assert (card.training["steps"], card.training["recipe"]) == (3, "quick")
-    assert (card.training["size"], card.input_size, card.close_up_size) == (64, 96, 64)
+    assert (card.training["size"], card.input_size, card.options) == (
+        *(64, 96),
+        {"close_up_size": 64},
+    )
     assert set(card.scores) == {
         f"clips, {given}: {measure}"
         for given in ("unguided", "first mask given")
@@ -70,10 +73,10 @@ def test_train_evaluate_and_effort(clips, tmp_path):
     assert (weights / "losses.csv").read_text().count("\n") == 4
 
     further = tmp_path / "further"
-    again = (*options[:7], 1, "--start", weights, "--device", "cpu", "--close-up-size", 0)
+    again = (*options[:7], 1, "--start", weights, "--device", "cpu", "--option", "close-up-size=0")
     network("train", "--portraits", clips, "--out", further, *again)
     assert read_card(further).training["start"] == card.model_version
-    assert read_card(further).close_up_size == 0
+    assert read_card(further).options == {"close_up_size": 0}
     before, after = (load_model(folder)[1] for folder in (weights, further))
     moved = [
         (after[name].float() - before[name].float()).abs().max()
@@ -122,7 +125,14 @@ def test_what_is_missing_is_named_before_training(clips, tmp_path):
     assert str(tmp_path) in done.stderr
     done = network("train", "--portraits", clips, "--recipe", "slow", expect=1)
     assert "there are: paper, quick" in done.stderr
-    options = ("--recipe", "paper", "--start", BUNDLED / "pdnet-small", "--out", tmp_path / "out")
+    options = (
+        "--recipe",
+        "paper",
+        "--start",
+        bundled_weights()["pdnet-small"],
+        "--out",
+        tmp_path / "out",
+    )
     done = network("train", "--portraits", clips, *options, expect=1)
     assert "weights of 'pdnet-small', but the recipe 'paper' trains 'pdnet'" in done.stderr
     done = network("train", "--portraits", clips, "--size", 100, expect=1)

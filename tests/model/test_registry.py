@@ -8,7 +8,7 @@ import torch
 from labeler.errors import LabelerError
 from labeler.files import write_atomically
 from model import registry as registry_module
-from model.card import CARD_FILE, WEIGHTS_FILE
+from model.card import CARD_FILE, WEIGHTS_FILE, ModelCard
 from model.registry import CHAMPION_FILE, ModelRegistry
 from model.weights import load_model, save_model
 
@@ -25,11 +25,8 @@ def weights(tmp_path):
         save_model(
             folder,
             {"w": torch.tensor([float(version[0])])},
-            engine="pdnet",
-            configuration="pdnet-small",
-            version=version,
-            training_data=["made"],
-            licence="none",
+            ModelCard("pdnet", "pdnet-small", ["made"], "none"),
+            version,
         )
         (folder / "checkpoint.safetensors").write_bytes(b"large")
         return folder

@@ -10,7 +10,7 @@ from labeler.metrics import region_similarity
 from labeler.revision import Provenance
 from labeler.workspace.workspace import Workspace
 from model.card import read_card
-from model.loading import BUNDLED
+from model.engine import bundled_weights
 from tests.studio.annotator import Annotator
 from tests.studio.real_clips import real_clip, true_masks
 
@@ -21,7 +21,7 @@ def test_a_correction_is_carried_by_both_networks(shared_data: Path, tmp_path: P
     workspace = Workspace(tmp_path / "workspace")
     clip = real_clip(workspace, shared_data / "video", NAME)
     truth = true_masks(shared_data / "video", clip)
-    version = read_card(BUNDLED / "pair-small").model_version
+    version = read_card(bundled_weights()["pair-small"]).model_version
     with running(Settings(workspace=workspace.root), ["--model", "pair-small"], print) as stack:
         ann = Annotator(stack, workspace)
         ann.wait_until_quiet(240)

@@ -1,7 +1,6 @@
 """Engines that have learnt nothing: what a network has to beat to be worth running."""
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import groupby
 
@@ -10,13 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from labeler.clip import Frames
+from labeler.clip import Frames, Image
 from labeler.mask import Mask
-from labeler.reference import Reference, ReferenceBook
-from model.segmenter import Segmentation, Segmenter, verbatim
-
-Probability = NDArray[np.float32]
-"""H x W, 0 to 1."""
+from labeler.reference import Reference, ReferenceBook, nearest_and_first
+from model.drivers.cache import LastUsed
+from model.segmenter import Probability, Segmentation, Segmenter, clip_and_book, given, verbatim
 
 Carry = Callable[[Frames, list[int], Reference | None, Reference | None], Iterable[Probability]]
 """From the corrected frame before and the one after to the frames between, in their order."""
@@ -29,24 +26,28 @@ class NothingPropagated:
         engine: whose predictions; None for empty masks, which is annotation from scratch.
     """
 
+    choice = staticmethod(nearest_and_first)
+
     def __init__(self, engine: Segmenter | None = None) -> None:
         self._engine = engine
         name = "empty-1.0.0+00000000" if engine is None else engine.model_version
         self.model_version = f"nothing-{name}"
 
     def segment(
-        self, frames: Frames, targets: Sequence[int], references: ReferenceBook
+        self,
+        frames: Frames | Sequence[Image],
+        targets: Sequence[int],
+        references: ReferenceBook | Mapping[int, Mask],
     ) -> Iterator[Segmentation]:
         """Yield one segmentation for each target frame; see `Segmenter.segment`."""
-        rest = [target for target in targets if references.corrected(target) is None]
+        frames, book = clip_and_book(frames, references)
+        rest = [target for target in targets if book.corrected(target) is None]
         if self._engine is None:
             predicted: Iterator[Segmentation] = (_empty(frames, target) for target in rest)
         else:
             predicted = self._engine.segment(frames, rest, ReferenceBook())
         for target in targets:
-            corrected = references.corrected(target)
-            mask = None if corrected is None else corrected.mask
-            yield next(predicted) if mask is None else verbatim(target, mask)
+            yield given(book, target) or next(predicted)
 
 
 class NearestCopy:
@@ -57,13 +58,18 @@ class NearestCopy:
     """
 
     model_version = "copy-1.0.0+00000000"
+    choice = staticmethod(nearest_and_first)
 
     def segment(
-        self, frames: Frames, targets: Sequence[int], references: ReferenceBook
+        self,
+        frames: Frames | Sequence[Image],
+        targets: Sequence[int],
+        references: ReferenceBook | Mapping[int, Mask],
     ) -> Iterator[Segmentation]:
         """Yield one segmentation for each target frame; see `Segmenter.segment`."""
+        frames, book = clip_and_book(frames, references)
         for target in targets:
-            masked = [r for r in references.references_for(target) if r.load is not None]
+            masked = [r for r in book.references_for(target) if r.load is not None]
             nearest = min(masked, key=lambda r: abs(r.frame - target), default=None)
             mask = None if nearest is None else nearest.mask
             if nearest is None or mask is None:
@@ -86,12 +92,17 @@ class SignedDistance:
     """
 
     model_version = "distance-1.0.0+00000000"
+    choice = staticmethod(nearest_and_first)
 
     def segment(
-        self, frames: Frames, targets: Sequence[int], references: ReferenceBook
+        self,
+        frames: Frames | Sequence[Image],
+        targets: Sequence[int],
+        references: ReferenceBook | Mapping[int, Mask],
     ) -> Iterator[Segmentation]:
         """Yield one segmentation for each target frame; see `Segmenter.segment`."""
-        return _carried(frames, targets, references, self._carry)
+        frames, book = clip_and_book(frames, references)
+        return _carried(frames, targets, book, self._carry)
 
     def _carry(
         self,
@@ -129,19 +140,22 @@ class FlowWarp:
     """
 
     model_version = "flow-1.0.0+00000000"
+    choice = staticmethod(nearest_and_first)
 
     def __init__(self, cache_bytes: int = 1 << 30) -> None:
         preset = cv2.DISOPTICAL_FLOW_PRESET_MEDIUM
         self._method = cv2.DISOpticalFlow.create(preset)
-        self._cache_bytes = cache_bytes
-        self._kept: OrderedDict[tuple[str, int, int], NDArray[np.float16]] = OrderedDict()
-        self._kept_bytes = 0
+        self._kept: LastUsed[NDArray[np.float16]] = LastUsed(cache_bytes, lambda flow: flow.nbytes)
 
     def segment(
-        self, frames: Frames, targets: Sequence[int], references: ReferenceBook
+        self,
+        frames: Frames | Sequence[Image],
+        targets: Sequence[int],
+        references: ReferenceBook | Mapping[int, Mask],
     ) -> Iterator[Segmentation]:
         """Yield one segmentation for each target frame; see `Segmenter.segment`."""
-        return _carried(frames, targets, references, self._carry)
+        frames, book = clip_and_book(frames, references)
+        return _carried(frames, targets, book, self._carry)
 
     def _carry(
         self,
@@ -175,29 +189,16 @@ class FlowWarp:
 
     def _flow(self, frames: Frames, start: int, end: int) -> NDArray[np.float16]:
         """Where each pixel of frame `start` is in frame `end`: H x W x 2, x and y in pixels."""
-        key = (frames.key, start, end)
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return self._kept[key]
+        return self._kept.or_make(
+            (frames.key, start, end), partial(self._new_flow, frames, start, end)
+        )
+
+    def _new_flow(self, frames: Frames, start: int, end: int) -> NDArray[np.float16]:
         grey = [cv2.cvtColor(frames[index], cv2.COLOR_BGR2GRAY) for index in (start, end)]
         if min(grey[0].shape) < 16:  # DIS of OpenCV 4.12 crashes the process on smaller pictures
-            flow = np.zeros((*grey[0].shape, 2), np.float16)
-        else:
-            flow = self._method.calc(*grey, None).astype(np.float16)  # type: ignore[call-overload]
-        self._kept[key] = flow
-        self._kept_bytes += flow.nbytes
-        while self._kept_bytes > self._cache_bytes:
-            self._kept_bytes -= self._kept.popitem(last=False)[1].nbytes
-        return flow
-
-
-BASELINES: dict[str, Callable[[], Segmenter]] = {
-    "nothing": NothingPropagated,
-    "copy": NearestCopy,
-    "distance": SignedDistance,
-    "flow": FlowWarp,
-}
-"""Every baseline by name; none of them needs weights."""
+            return np.zeros((*grey[0].shape, 2), np.float16)
+        flow = self._method.calc(*grey, None)  # type: ignore[call-overload]
+        return np.asarray(flow, np.float16)
 
 
 def _carried(

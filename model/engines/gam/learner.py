@@ -4,13 +4,13 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from model.engines.gam.network import EARLIER, GAM, MASK_STRIDE
-from model.engines.pdnet.features import cell_average, to_input
-from model.engines.pdnet.losses import Losses, jaccard_loss, segmentation_loss
+from model.engines.gam.network import EARLIER, GAM, MASK_STRIDE, Memory
+from model.nn.pictures import cell_average, to_input
 from model.nn.precision import precision
 from model.nn.resnet import ResNet
 from model.samples.sample import Batch
 from model.training.learner import Groups, parameter_groups, without
+from model.training.losses import Losses, jaccard_loss, segmentation_loss
 from model.training.recipe import Recipe
 
 
@@ -24,6 +24,8 @@ class GAMLearner:
         network: with its first weights.
         recipe: with which losses, and how fast.
     """
+
+    terms = ("final", "jaccard")
 
     def __init__(self, network: GAM, recipe: Recipe) -> None:
         self.network, self.recipe = network, recipe
@@ -57,19 +59,19 @@ class GAMLearner:
             given = batch.guides[:, 0].float()
             coarse = cell_average(given[None], _fine(features.fine.shape))[0]
             earlier = coarse.expand(-1, EARLIER, -1, -1)
-            total = network.remember(features[:runs], given)
-            final = jaccard = total.new_zeros(())
+            memory = Memory(network.remember(features[:runs], given), 1.0)
+            final = jaccard = memory.total.new_zeros(())
             for number in range(1, length):
                 frames = features[number * runs : (number + 1) * runs]
-                logits = network.recall(frames, total / number, earlier)
+                logits = network.recall(frames, memory, earlier)
                 full = F.interpolate(logits, scale_factor=float(MASK_STRIDE), mode="bilinear")
                 truth = truths[:, number - 1]
                 final = final + segmentation_loss(full, truth, weights.l1) / (length - 1)
                 jaccard = jaccard + jaccard_loss(full, truth) / (length - 1)
                 if number < length - 1:
                     earlier = torch.cat([logits.sigmoid(), earlier[:, :-1]], dim=1)
-                    total = total + network.remember(frames, full.sigmoid())
-        return Losses(final + weights.jaccard * jaccard, final, jaccard=jaccard)
+                    memory = network.update(memory, network.remember(frames, full.sigmoid()))
+        return Losses(final + weights.jaccard * jaccard, {"final": final, "jaccard": jaccard})
 
 
 def _fine(shape: torch.Size) -> tuple[int, int]:

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from model.engines.gam.recipes import GAMConfig
+from model.nn.pictures import cell_average
 from model.nn.resnet import ResNet
 
 EARLIER = 3
@@ -27,34 +29,8 @@ STRIDE = 16
 MASK_STRIDE = 4
 """Of logits, and of the earlier masks that go in."""
 
-
-@dataclass(frozen=True)
-class GAMConfig:
-    """What a GAM is made of.
-
-    Attributes:
-        backbone: of the frame encoder, "resnet18" or "resnet50"; masks have a ResNet-18.
-        keys: C_N, over how many channels positions are told apart.
-        values: C_M, channels of what is stored.
-        width: channels of the decoder.
-        fine: channels of its last stage, at a quarter of the input's size.
-        channel_attention: whether there is CAM (table 1).
-        mask_embedding: whether there is MEM (table 2).
-    """
-
-    backbone: str
-    keys: int = 128
-    values: int = 512
-    width: int = 256
-    fine: int = 256
-    channel_attention: bool = True
-    mask_embedding: bool = True
-
-
-CONFIGURATIONS = {
-    "gam": GAMConfig("resnet50"),
-    "gam-small": GAMConfig("resnet18", values=256, width=128, fine=64),
-}
+CORRECTED = 4.0
+"""How much a frame that a person masked counts in memory; others count 1."""
 
 
 @dataclass(frozen=True)
@@ -176,8 +152,27 @@ class Refine(nn.Module):
         return refined
 
 
+@dataclass(frozen=True)
+class Memory:
+    """What is remembered of all frames so far: G is `total / weight` (eq 2).
+
+    `total` is the sum of what `GAM.remember` returns, each times how much it counts, B x C_N x
+    C_M, and `weight` the sum of that; so memory does not grow with the clip.
+    """
+
+    total: Tensor
+    weight: float
+
+    @property
+    def mean(self) -> Tensor:
+        """G, B x C_N x C_M."""
+        return self.total / self.weight
+
+
 class GAM(nn.Module):
     """GAM: `encode` a frame, `recall` its mask from a memory, `remember` it with its mask."""
+
+    mask_stride, earlier = MASK_STRIDE, EARLIER
 
     def __init__(self, config: GAMConfig) -> None:
         super().__init__()
@@ -207,6 +202,27 @@ class GAM(nn.Module):
         """The backbones: of frames, and of frames with masks."""
         return self.body, self.masks.body
 
+    def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
+        """Carry the first frame's mask through a run; logits, T - 1 x 1 x H x W float32.
+
+        Args:
+            frames: T x 3 x H x W, in order, see `to_input`; H and W multiples of 16, else
+                ValueError.
+            mask: of the first one, 1 x 1 x H x W, bool or in [0, 1].
+        """
+        features, given = self.encode(frames), mask.float()
+        height, width = (n // MASK_STRIDE for n in frames.shape[-2:])
+        earlier = cell_average(given[None], (height, width))[0].expand(-1, EARLIER, -1, -1)
+        memory = self.begin([self.remember(features[:1], given)])
+        found = []
+        for number in range(1, len(frames)):
+            logits = self.recall(features[number : number + 1], memory, earlier)
+            found.append(F.interpolate(logits, scale_factor=float(MASK_STRIDE), mode="bilinear"))
+            earlier = torch.cat([logits.sigmoid(), earlier[:, :-1]], dim=1)
+            kept = self.remember(features[number : number + 1], found[-1].sigmoid())
+            memory = self.update(memory, kept)
+        return torch.cat(found)
+
     def encode(self, images: Tensor) -> FrameFeatures:
         """Say what can be said of each frame by itself.
 
@@ -233,16 +249,24 @@ class GAM(nn.Module):
         summed: Tensor = (keys @ values.mT).float()
         return summed
 
-    def recall(self, frames: FrameFeatures, memory: Tensor, earlier: Tensor) -> Tensor:
+    def begin(self, given: Sequence[Tensor]) -> Memory:
+        """The memory of frames that a person masked, each B x C_N x C_M."""
+        return Memory(CORRECTED * torch.stack([*given]).sum(dim=0), CORRECTED * len(given))
+
+    def update(self, memory: Memory, kept: Tensor) -> Memory:
+        """The memory once another frame was found, of which that, B x C_N x C_M, is kept."""
+        return Memory(memory.total + kept, memory.weight + 1)
+
+    def recall(self, frames: FrameFeatures, memory: Memory, earlier: Tensor) -> Tensor:
         """Find in B frames what a memory holds; logits, B x 1 x H/4 x W/4 float32.
 
         Args:
             frames: where to look.
-            memory: G, B x C_N x C_M, a mean of what `remember` returns (eq 2).
+            memory: what is remembered of other frames.
             earlier: the masks of the last three frames before, the last one first, as they would
                 be in this frame's view: B x 3 x H/4 x W/4 in [0, 1].
         """
-        read = self._read(frames, memory).unflatten(2, frames.coarse.shape[-2:])  # type: ignore[no-untyped-call]
+        read = self._read(frames, memory.mean).unflatten(2, frames.coarse.shape[-2:])  # type: ignore[no-untyped-call]
         found = torch.cat([read, frames.values], dim=1)
         found = self.channels(found)
         if self.config.mask_embedding:

@@ -1,1 +1,53 @@
-"""PDNet, the part-decoupling network."""
+"""PDNet, the part-decoupling network: finds people, and follows masks that are given.
+
+Yu, Xia and Li 2024, "Towards imbalanced motion: part-decoupling network for video portrait
+segmentation".
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from labeler.reference import nearest_and_first
+from model.drivers.options import MatcherOptions
+from model.engine import Engine, Use
+from model.engines.pdnet.recipes import CONFIGURATIONS, RECIPES
+
+if TYPE_CHECKING:
+    from model.segmenter import Segmenter
+
+
+def _network(config: Any) -> Any:
+    from model.engines.pdnet.network import PDNet
+
+    return PDNet(config)
+
+
+def _segmenter(network: Any, use: Use) -> "Segmenter":
+    from model.drivers.matcher import Matcher
+
+    return Matcher(network, use, choice=nearest_and_first)
+
+
+def _learner(network: Any, recipe: Any) -> Any:
+    from model.engines.pdnet.learner import PDNetLearner
+
+    return PDNetLearner(network, recipe)
+
+
+ENGINES = (
+    Engine(
+        "pdnet",
+        CONFIGURATIONS,
+        _network,
+        _segmenter,
+        _learner,
+        RECIPES,
+        MatcherOptions,
+        # The second look is as large as the close-ups were that it learnt from.
+        lambda recipe: {"close_up_size": recipe.size if recipe.samples.close else 0},
+        finds=True,
+        weights=Path(__file__).parent / "weights",
+        default="pdnet-small",
+        first_choice=True,  # and not a pair: see docs/results.md, on how few frames need a person
+    ),
+)

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+from model.drivers.matcher import ReferenceFeatures
 
 
 @dataclass(frozen=True)
@@ -60,33 +59,6 @@ class Features:
 
 
 @dataclass(frozen=True)
-class ReferenceFeatures:
-    """M references for each of B targets, or one set of M that all targets share.
-
-    With R = B, or R = 1 for a shared set:
-
-    Attributes:
-        features: of R * M frames, reference m of set r at r * M + m; appearance is not used.
-        masks: g, R x M x 1 x h x w in [0, 1], human masks averaged over the cells of the features
-            (`cell_average`); zeros where there is none.
-        given: v, R x M, float, 1 where there is a mask and 0 where there is none.
-        distance: B x M, float, |t - r| / T: how far a reference is, as a share of the clip.
-    """
-
-    features: Features
-    masks: Tensor
-    given: Tensor
-    distance: Tensor
-
-    @staticmethod
-    def unguided(features: Features, sets: int = 1) -> "ReferenceFeatures":
-        """Make references without masks and without distance of `sets` times M frames."""
-        masks = torch.zeros_like(features.saliency).reshape(sets, -1, *features.saliency.shape[1:])
-        none = masks.new_zeros(masks.shape[:2])
-        return ReferenceFeatures(features, masks, none, none)
-
-
-@dataclass(frozen=True)
 class Output:
     """What the decoder says of B targets.
 
@@ -106,17 +78,11 @@ class Output:
     part_masks: Tensor
 
 
-def to_input(images: Tensor) -> Tensor:
-    """Turn B x H x W x 3 uint8 BGR images into B x 3 x H x W float32, RGB as ImageNet has it."""
-    mean = torch.tensor(IMAGENET_MEAN, device=images.device) * 255
-    deviation = torch.tensor(IMAGENET_STD, device=images.device) * 255
-    return ((images.flip(-1) - mean) / deviation).permute(0, 3, 1, 2)
-
-
-def cell_average(masks: Tensor, size: tuple[int, int]) -> Tensor:
-    """Average masks, R x M x 1 x H x W bool or number, over h x w cells: R x M x 1 x h x w."""
-    averages = F.adaptive_avg_pool2d(masks.flatten(0, 1).float(), size)
-    return averages.reshape(*masks.shape[:3], *size)
+def unguided(features: Features, sets: int = 1) -> ReferenceFeatures[Features]:
+    """Make references without masks and without distance of `sets` times M frames."""
+    masks = torch.zeros_like(features.saliency).reshape(sets, -1, *features.saliency.shape[1:])
+    none = masks.new_zeros(masks.shape[:2])
+    return ReferenceFeatures(features, masks, none, none)
 
 
 def known(saliency: Tensor, masks: Tensor, given: Tensor) -> Tensor:

@@ -2,13 +2,15 @@
 
 import torch
 
-from model.engines.pdnet.features import ReferenceFeatures, cell_average, to_input
-from model.engines.pdnet.losses import Labelled, Losses, PDNetLoss
+from model.drivers.matcher import ReferenceFeatures
+from model.engines.pdnet.losses import TERMS, Labelled, PDNetLoss
 from model.engines.pdnet.network import PDNet
+from model.nn.pictures import cell_average, to_input
 from model.nn.precision import precision
 from model.nn.resnet import ResNet
 from model.samples.sample import Batch
 from model.training.learner import Groups, parameter_groups, without
+from model.training.losses import Losses
 from model.training.recipe import Recipe
 
 BASIS_RATE = 1e-2
@@ -22,6 +24,8 @@ class PDNetLearner:
         network: with its first weights.
         recipe: with which losses, and how fast.
     """
+
+    terms = TERMS
 
     def __init__(self, network: PDNet, recipe: Recipe) -> None:
         self.network, self.recipe = network, recipe

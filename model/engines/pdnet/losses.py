@@ -13,8 +13,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model.engines.pdnet.features import Features, Output, cell_average, part_masks
+from model.engines.pdnet.features import Features, Output, part_masks
+from model.engines.pdnet.recipes import LossWeights
+from model.nn.pictures import cell_average
 from model.nn.resnet import ResNet
+from model.training.losses import Losses, jaccard_loss, precise, segmentation_loss
+
+TERMS = (
+    *("final", "saliency_target", "saliency_reference", "auxiliary"),
+    *("geometric", "semantic", "area", "readout", "jaccard"),
+)
+"""`auxiliary` is added up over side outputs and both streams, and `geometric`, `semantic` and
+`area` over both streams (eq 6). `readout` is 0 where no target has a reference with a mask.
+`jaccard` is added up over the mask and the saliency of both streams."""
 
 EPSILON = 1e-6  # cells; keeps divisions by a mass finite
 LEAST_PORTRAIT = 0.5  # cells; what covers fewer is no portrait and has no parts to be judged
@@ -22,29 +33,10 @@ LEAST_DOUBT = 1e-3  # how far from 0 and from 1 a readout is taken to be at leas
 
 
 @dataclass(frozen=True)
-class LossWeights:
-    """What each term counts for.
-
-    `l1` (0.8 as in COSNet, Lu et al. 2019) is within every segmentation loss, `orthonormality`
-    within the semantic term. Eq 7 has 1 for the terms of parts; the others are our choice.
-    `jaccard` is not the paper's, whose losses count a portrait the less the smaller it is.
-    """
-
-    l1: float = 0.8
-    auxiliary: float = 0.4
-    geometric: float = 1.0
-    semantic: float = 1.0
-    area: float = 1.0
-    readout: float = 0.5
-    orthonormality: float = 0.1
-    jaccard: float = 0.0
-
-
-@dataclass(frozen=True)
 class Labelled:
     """B frames as the encoder had them, what it says of them, and what is true.
 
-    `images` are B x 3 x H x W (`model.engines.pdnet.features.to_input`), `features` encoded with
+    `images` are B x 3 x H x W (see `to_input`), `features` encoded with
     `auxiliary=True`. `truth`, G, is B x 1 x H x W bool or number in [0, 1]: the portrait as it is,
     also where a reference comes with a mask that training has damaged on purpose. `portrait`, B
     bool, is False where the truth is something else than a portrait, a thing to be carried from
@@ -71,74 +63,6 @@ class Labelled:
         return cell_average(self.truth[None], (height, width))[0]
 
 
-@dataclass(frozen=True)
-class Losses:
-    """A batch's loss and what it is made of, scalars; a term that does not apply is None.
-
-    `total` is what to minimise. The terms are as they were before their weights and the ramp:
-    `auxiliary` is added up over side outputs and both streams, and `geometric`, `semantic` and
-    `area` over both streams (eq 6). `readout` is 0 where no target has a reference with a mask.
-    `jaccard` is added up over the mask and the saliency of both streams.
-    """
-
-    total: Tensor
-    final: Tensor | None = None
-    saliency_target: Tensor | None = None
-    saliency_reference: Tensor | None = None
-    auxiliary: Tensor | None = None
-    geometric: Tensor | None = None
-    semantic: Tensor | None = None
-    area: Tensor | None = None
-    readout: Tensor | None = None
-    jaccard: Tensor | None = None
-
-    def numbers(self) -> dict[str, float]:
-        """Return total and terms by name, for a log; waits for the device, once."""
-        found = {name: value for name, value in vars(self).items() if value is not None}
-        return dict(zip(found, torch.stack(list(found.values())).tolist(), strict=True))
-
-
-def segmentation_loss(logits: Tensor, target: Tensor, l1_weight: float = 0.8) -> Tensor:
-    """Compute class-balanced cross-entropy plus L1, a scalar, the mean over samples.
-
-    With eta the share of a sample that is portrait, -mean[(1 - eta) y log s + eta (1 - y)
-    log(1 - s)] + l1_weight mean|s - y| (Yu et al., section 4.4). Each class counts by the other's
-    share; weights of 1 / eta would make rare portraits count for more than common ones instead.
-
-    Args:
-        logits: of s, B x 1 x H x W.
-        target: y, B x 1 x H x W bool or number in [0, 1], so it may be an average over cells.
-        l1_weight: of the L1 distance.
-
-    Raises:
-        ValueError: the shapes differ.
-    """
-    if logits.shape != target.shape:  # broadcasting would hide it
-        raise ValueError(f"logits are {list(logits.shape)}, the target is {list(target.shape)}")
-    logits, target = _precise(logits), _precise(target)
-    # Unclamped, an empty or a full mask would not be learnt by cross-entropy at all.
-    share = target.mean(dim=(1, 2, 3), keepdim=True).clamp(0.05, 0.95)
-    portrait = (1 - share) * target * F.logsigmoid(logits)
-    background = share * (1 - target) * F.logsigmoid(-logits)
-    loss = l1_weight * (logits.sigmoid() - target).abs() - portrait - background
-    return loss.sum() / max(loss.numel(), 1)  # 0 of no samples: a batch may have no portrait
-
-
-def jaccard_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """Compute 1 - sum(s y) / sum(s + y - s y), a scalar, the mean over samples: 1 less a soft J.
-
-    A portrait counts the same however small it is. `logits` of s are B x 1 x H x W, `target`, y,
-    likewise, bool or number in [0, 1]. One pixel is added above and below, so that an empty mask
-    can be learnt too. (Rahman and Wang 2016, "Optimizing intersection-over-union in deep neural
-    networks for image segmentation", eq 3-5.)
-    """
-    s, y = _precise(logits).sigmoid(), _precise(target)
-    both = (s * y).sum(dim=(1, 2, 3))
-    either = (s + y).sum(dim=(1, 2, 3)) - both
-    loss = 1 - (both + 1) / (either + 1)
-    return loss.sum() / max(len(loss), 1)
-
-
 def geometric_loss(parts: Tensor) -> Tensor:
     """Compute how far parts spread about their centres, a scalar, 0 for points (SCOPS; eq 7).
 
@@ -146,7 +70,7 @@ def geometric_loss(parts: Tensor) -> Tensor:
     and axes. Positions are -1 to 1 from edge to edge of the map, whatever its size and shape. The
     mean over the samples with a portrait; 0 where there is none.
     """
-    parts = _precise(parts)
+    parts = precise(parts)
     mass = parts.sum(dim=(2, 3))[..., None] + EPSILON
     spread = _variance(parts.sum(dim=2) / mass) + _variance(parts.sum(dim=3) / mass)
     return _mean(spread.sum(dim=1), _has_portrait(parts))
@@ -158,7 +82,7 @@ def area_loss(parts: Tensor) -> Tensor:
     For X, B x p x h x w in [0, 1]. The population's variance: 0 for equal parts, 1/p - 1/p^2
     where one has everything. The mean over the samples with a portrait; 0 where there is none.
     """
-    parts = _precise(parts)
+    parts = precise(parts)
     areas = F.normalize(parts.sum(dim=(2, 3)), dim=1, eps=EPSILON)
     return _mean(areas.var(dim=1, correction=0), _has_portrait(parts))
 
@@ -202,7 +126,7 @@ class SemanticLoss(nn.Module):
         penalty, W's rows have length 1. V (`features`) is B x C x h x w, X (`parts`) B x p x h x
         w in [0, 1], Y (`portrait`) B x 1 x h x w in [0, 1].
         """
-        features, parts, portrait = _precise(features), _precise(parts), _precise(portrait)
+        features, parts, portrait = precise(features), precise(parts), precise(portrait)
         with torch.autocast(features.device.type, enabled=False):
             W = self.basis.to(features.dtype).relu()
             unit = F.normalize(W, dim=1)
@@ -222,12 +146,12 @@ def part_loss(frames: Labelled, semantic: SemanticLoss | None) -> Tensor:
     Each is the mean of two: of true parts, G D with Y = G (eq 5), and of predicted ones, S D with
     Y = S (eq 1). There S is without gradient: else a smaller portrait would make better parts.
     """
-    assignment = _precise(frames.features.assignment)
+    assignment = precise(frames.features.assignment)
     if not len(assignment):
         return assignment.new_zeros(3)
     size = assignment.shape[-2:]
     V = None if semantic is None else semantic.features(frames.images, size)
-    S = _precise(frames.features.saliency).sigmoid().detach()
+    S = precise(frames.features.saliency).sigmoid().detach()
     terms = []
     for Y in (frames.truth_of_cells, S):
         X = part_masks(Y, assignment)
@@ -244,7 +168,7 @@ def readout_loss(readout: Tensor, target: Tensor, given: Tensor) -> Tensor:
     """
     # Squeezed, so that what is surely wrong keeps its gradient; a clamp would take that. The
     # clamp is for what rounding put beyond 0 and 1.
-    readout = LEAST_DOUBT + (1 - 2 * LEAST_DOUBT) * _precise(readout).clamp(0, 1)
+    readout = LEAST_DOUBT + (1 - 2 * LEAST_DOUBT) * precise(readout).clamp(0, 1)
     entropy = -(target * readout.log() + (1 - target) * (1 - readout).log())
     return _mean(entropy.mean(dim=(1, 2, 3)), (given > 0).any(dim=1).expand(len(entropy)))
 
@@ -273,7 +197,7 @@ class PDNetLoss(nn.Module):
     def forward(
         self, targets: Labelled, references: Labelled, output: Output, given: Tensor, ramp: float
     ) -> Losses:
-        """Compute the losses of B targets and of their R * M references.
+        """Compute the losses of B targets and of their R * M references; terms are of `TERMS`.
 
         `output` is what the decoder says of the targets; `given`, R x M, is which references came
         with a mask (v of `ReferenceFeatures`). The terms of parts count by `ramp`, 0 to 1.
@@ -287,26 +211,29 @@ class PDNetLoss(nn.Module):
         sides = [_auxiliary_loss(f.features, f.truth, l1) for f in streams]
         auxiliary = sides[0] + sides[1]
         total = final + S[0] + S[1] + weights.auxiliary * auxiliary
-        geometric = semantic = area = readout = jaccard = None
+        terms = {
+            "final": final,
+            "saliency_target": S[0],
+            "saliency_reference": S[1],
+            "auxiliary": auxiliary,
+        }
         if weights.jaccard:
             jaccard = jaccard_loss(output.logits, targets.truth)
-            jaccard = jaccard + sum(
+            terms["jaccard"] = jaccard + sum(
                 jaccard_loss(f.features.saliency, f.truth_of_cells) for f in streams
             )
-            total = total + weights.jaccard * jaccard
+            total = total + weights.jaccard * terms["jaccard"]
         if self.parts > 1:
             of_targets, of_references = (part_loss(f, self.semantic) for f in streams)
-            geometric, semantic, area = of_targets + of_references
-            parts = weights.geometric * geometric + weights.semantic * semantic
-            total = total + ramp * (parts + weights.area * area)
-            if self.semantic is None:
-                semantic = None  # not measured
+            terms["geometric"], semantic, terms["area"] = of_targets + of_references
+            parts = weights.geometric * terms["geometric"] + weights.semantic * semantic
+            total = total + ramp * (parts + weights.area * terms["area"])
+            if self.semantic is not None:
+                terms["semantic"] = semantic
         if self.parts:
-            readout = readout_loss(output.readout, targets.truth_of_cells, given)
-            total = total + weights.readout * readout
-        return Losses(
-            total, final, S[0], S[1], auxiliary, geometric, semantic, area, readout, jaccard
-        )
+            terms["readout"] = readout_loss(output.readout, targets.truth_of_cells, given)
+            total = total + weights.readout * terms["readout"]
+        return Losses(total, terms)
 
     def image_loss(self, features: Features, truth: Tensor) -> Losses:
         """Compute the loss of single images, which train only the encoder and its side outputs.
@@ -314,7 +241,7 @@ class PDNetLoss(nn.Module):
         `features` are encoded with `auxiliary=True`; `truth` is B x 1 x H x W in [0, 1] or bool.
         """
         auxiliary = _auxiliary_loss(features, truth, self.weights.l1)
-        return Losses(self.weights.auxiliary * auxiliary, auxiliary=auxiliary)
+        return Losses(self.weights.auxiliary * auxiliary, {"auxiliary": auxiliary})
 
 
 def _auxiliary_loss(features: Features, truth: Tensor, l1_weight: float) -> Tensor:
@@ -322,10 +249,6 @@ def _auxiliary_loss(features: Features, truth: Tensor, l1_weight: float) -> Tens
         raise ValueError("there are no side outputs; use encode(images, auxiliary=True)")
     sides = [side[:, None] for side in features.auxiliary.unbind(dim=1)]
     return torch.stack([segmentation_loss(side, truth, l1_weight) for side in sides]).sum()
-
-
-def _precise(tensor: Tensor) -> Tensor:
-    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
 def _variance(density: Tensor) -> Tensor:

@@ -9,42 +9,18 @@ distance acts between several references without masks too.)
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model.engines.pdnet.features import Features, Output, ReferenceFeatures, known, part_masks
+from model.drivers.matcher import ReferenceFeatures
+from model.engines.pdnet.features import Features, Output, known, part_masks, unguided
+from model.engines.pdnet.recipes import PDNetConfig
+from model.nn.pictures import cell_average
 from model.nn.resnet import ResNet
-
-
-@dataclass(frozen=True)
-class PDNetConfig:
-    """What a PDNet is made of.
-
-    Attributes:
-        backbone: "resnet18" or "resnet50".
-        width: channels of the pyramid and of the fusion.
-        compressed: channels in which parts are found and matched.
-        parts: how many; 5 in the paper. 0 leaves out attention and fusion (table 3, first row),
-            but keeps the saliency predictor, whose supervision then still trains the encoder.
-        merge: "concat" attends to the tokens of all references in one softmax; "mean" averages
-            one summary of each, where the bias of a reference has no effect.
-    """
-
-    backbone: str
-    width: int
-    compressed: int = 64
-    parts: int = 5
-    merge: Literal["concat", "mean"] = "concat"
-
-
-CONFIGURATIONS = {
-    "pdnet": PDNetConfig("resnet50", 256),
-    "pdnet-small": PDNetConfig("resnet18", 128),
-}
 
 
 class Pyramid(nn.Module):
@@ -110,7 +86,9 @@ class PartAttention(nn.Module):
         self.nearness = nn.Parameter(torch.zeros(()))
         self.drift = nn.Parameter(torch.zeros(()))
 
-    def forward(self, targets: Tensor, references: ReferenceFeatures) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, targets: Tensor, references: ReferenceFeatures[Features]
+    ) -> tuple[Tensor, Tensor]:
         """Look up the targets' parts (P, B x p x c x h x w) in the references.
 
         Returns their motion features Q, B x p x c x h x w, and the label found for each part:
@@ -144,7 +122,7 @@ class PartAttention(nn.Module):
         return summary[:, :, :channels], summary[:, :, channels].float()
 
     def _biases(
-        self, references: ReferenceFeatures, height: int, width: int
+        self, references: ReferenceFeatures[Features], height: int, width: int
     ) -> tuple[Tensor, Tensor]:
         """What is added to likeness, as a product of 4M channels of queries and of keys.
 
@@ -188,7 +166,12 @@ class Fusion(nn.Module):
 
 
 class PDNet(nn.Module):
-    """PDNet: `encode` each frame once, then `decode` targets by their references."""
+    """PDNet: `encode` each frame once, then `decode` targets by their references.
+
+    Its parts are found, and a reference's mask is taken, on cells of `mask_stride` pixels.
+    """
+
+    mask_stride = 8
 
     def __init__(self, config: PDNetConfig) -> None:
         super().__init__()
@@ -204,6 +187,25 @@ class PDNet(nn.Module):
             self.hint = _conv(1, config.width, 1)
             nn.init.zeros_(self.hint.weight)
         self.head = _predictor(config.width, config.compressed)
+
+    def forward(
+        self, frames: Tensor, references: Tensor | None = None, masks: Tensor | None = None
+    ) -> Tensor:
+        """Segment frames by references that all of them share; logits, B x 1 x H x W float32.
+
+        Args:
+            frames: B x 3 x H x W, see `to_input`; H and W multiples of 32, else ValueError.
+            references: M x 3 x H x W; if not given, the first of the frames, as in the paper
+                (section 4.1).
+            masks: of the references, M x 1 x H x W, bool or in [0, 1]; if not given, none has one.
+        """
+        features = self.encode(frames)
+        found = features[:1] if references is None else self.encode(references)
+        known = unguided(found)
+        if masks is not None:
+            guides = cell_average(masks[None], (found.saliency.shape[-2], found.saliency.shape[-1]))
+            known = replace(known, masks=guides, given=torch.ones_like(known.given))
+        return self.decode(features, known).logits
 
     def encode(self, images: Tensor, auxiliary: bool = False) -> Features:
         """Say what can be said of each frame by itself; targets and references alike.
@@ -225,7 +227,7 @@ class PDNet(nn.Module):
         parts, saliency, assignment = self.decoupler(levels[0])
         return Features(levels[0], parts, saliency, assignment, torch.cat(sides, dim=1))
 
-    def decode(self, targets: Features, references: ReferenceFeatures) -> Output:
+    def decode(self, targets: Features, references: ReferenceFeatures[Features]) -> Output:
         """Segment B targets by their references; without parts, by nothing but themselves.
 
         There must be one set of references for each target, or one for all, else ValueError.

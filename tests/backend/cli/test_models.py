@@ -12,6 +12,7 @@ from backend.work.champion import Champion
 from backend.work.training_runs import Phase, Retrainer, Retraining, RetrainingState, only_one
 from labeler.errors import LabelerError
 from labeler.publish.snapshot import Snapshot
+from model.card import ModelCard
 from model.registry import ModelRegistry
 from model.weights import save_model
 from tests.backend.callers import basic
@@ -26,12 +27,11 @@ def registry(workspace):
         save_model(
             folder,
             {"w": torch.tensor([float(number)])},
-            engine="pdnet",
-            configuration="pdnet-small",
-            version=f"{number}.0.0",
-            training_data=["made"],
-            licence="none",
-            scores={"locked clips: J&F": 0.5 + number / 10},
+            ModelCard(
+                *("pdnet", "pdnet-small", ["made"], "none"),
+                scores={"locked clips: J&F": 0.5 + number / 10},
+            ),
+            f"{number}.0.0",
         )
         found.keep(folder)
     return found

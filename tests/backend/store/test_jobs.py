@@ -229,3 +229,13 @@ def test_a_redis_without_its_package_is_explained_without_its_password(tmp_path,
     with pytest.raises(LabelerError, match=r"mvps-labeler\[redis\]") as raised:
         JobQueue(tmp_path, "redis://:secret@queue")
     assert "secret" not in str(raised.value)
+
+
+def test_jobs_that_an_older_version_left_are_still_jobs(workspace):
+    """It filed them under another module."""
+    queue = JobQueue(workspace.root)
+    queue.ask(Job(JobKind.MASK, "hike", 40))
+    (data,) = queue._huey.storage.enqueued_items()
+    message = queue._huey.serializer.deserialize(data)
+    assert message.name == "backend.jobs.job"
+    assert JobQueue(workspace.root).waiting() == [Job(JobKind.MASK, "hike", 40)]

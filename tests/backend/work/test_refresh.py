@@ -11,6 +11,7 @@ import pytest
 from backend.work.correction import record_correction
 from backend.work.preannotate import refresh
 from labeler.errors import LabelerError
+from labeler.reference import nearest_and_first
 from labeler.revision import Provenance
 from labeler.workspace.integrity import faults, open_workspace
 from model.engines.baselines.baselines import NearestCopy
@@ -27,6 +28,8 @@ class Scripted:
         self.model_version = model_version
         self.before = before
         self.asked: list[int] = []
+
+    choice = staticmethod(nearest_and_first)
 
     def segment(self, frames, targets, references):
         for target in targets:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from labeler.clip import Image
 from labeler.mask import Mask
 from labeler.metrics import region_similarity
-from labeler.reference import ReferenceBook
+from labeler.reference import ReferenceBook, nearest_and_first
 from model.drivers.colours import (
     BINS,
     LARGEST,
@@ -127,6 +127,8 @@ class Coarse:
 
     def __init__(self, truths: list[Mask]) -> None:
         self.truths = truths
+
+    choice = staticmethod(nearest_and_first)
 
     def segment(self, frames, targets, references):
         for target in targets:

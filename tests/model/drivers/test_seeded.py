@@ -4,11 +4,12 @@ import torch
 
 from labeler.errors import LabelerError
 from labeler.metrics import region_similarity
-from labeler.reference import ReferenceBook
-from model.card import CARD_FILE, WEIGHTS_FILE, part_folders, read_card
+from labeler.reference import ReferenceBook, nearest_and_first
+from model.card import CARD_FILE, WEIGHTS_FILE, ModelCard, part_folders, read_card
 from model.drivers.colours import sharpened
 from model.drivers.seeds import CERTAIN, LEAST_OVERLAP, SeededSegmenter, certain
-from model.engines.gam.network import CONFIGURATIONS, GAM
+from model.engines.gam.network import GAM
+from model.engines.gam.recipes import CONFIGURATIONS
 from model.loading import load_segmenter
 from model.registry import ModelRegistry
 from model.segmenter import Segmentation, verbatim
@@ -29,6 +30,8 @@ class Finder:
         self.doubts, self.radii = doubts or {10: 0.1}, radii or {}
         self.asked: list[int] = []
 
+    choice = staticmethod(nearest_and_first)
+
     def segment(self, frames, targets, references):
         for target in targets:
             self.asked.append(target)
@@ -47,6 +50,8 @@ class Finder:
 
 class Carrier(Finder):
     """Carries a mask, less certain of it than the finder."""
+
+    choice = staticmethod(nearest_and_first)
 
     def segment(self, frames, targets, references):
         for each in super().segment(frames, targets, references):
@@ -137,6 +142,8 @@ def test_another_engine_carries_the_seed_and_is_believed_where_it_meets_somebody
     class Elsewhere:
         model_version = "elsewhere"
 
+        choice = staticmethod(nearest_and_first)
+
         def segment(self, frames, targets, references):
             for target in targets:
                 corner = np.zeros(frames.size, np.float32)
@@ -173,6 +180,8 @@ def test_of_a_seed_only_what_is_certain_is_carried():
     class WithStatue(Finder):
         """Is sure of a disc in frame 10, and not so sure of a strip beside it."""
 
+        choice = staticmethod(nearest_and_first)
+
         def segment(self, frames, targets, references):
             for each in super().segment(frames, targets, references):
                 if each.frame == 10 and references.empty:
@@ -197,6 +206,8 @@ def test_who_is_certain_of_nobody_is_no_seed():
 
 def test_a_clip_without_anybody_stays_empty():
     class Nobody(Finder):
+        choice = staticmethod(nearest_and_first)
+
         def segment(self, frames, targets, references):
             for target in targets:
                 yield Segmentation(target, np.zeros(frames.size, np.float32), 0.0)
@@ -215,12 +226,8 @@ def weights(tmp_path_factory):
     save_model(
         folder / "gam",
         GAM(CONFIGURATIONS["gam-small"]).half().state_dict(),
-        engine="gam",
-        configuration="gam-small",
-        version="0.0.1",
-        training_data=["made"],
-        licence="none",
-        input_size=64,
+        ModelCard("gam", "gam-small", ["made"], "none", input_size=64),
+        "0.0.1",
     )
     (folder / "foreign").mkdir()
     (folder / "foreign" / CARD_FILE).write_text("{")  # whatever else lies there
@@ -238,7 +245,7 @@ def test_weights_used_together_are_loaded_together(weights):
     assert card.model_version.startswith("pair-small-1.0.0+")
     assert card.parts == [read_card(weights / name).model_version for name in ("pdnet", "gam")]
     assert "made" in card.training_data
-    assert segmenter.finder.input_size == segmenter.carrier.input_size == 64
+    assert segmenter.finder.input_size == segmenter.carrier.carrying.input_size == 64
     found = probabilities(segmenter, [0, 5], ReferenceBook(), MadeFrames(8))
     assert found.shape == (2, 75, 131)
 
@@ -271,14 +278,12 @@ def test_a_part_that_is_missing_or_another_is_named(weights, tmp_path):
 def test_both_parts_are_trained_further_and_stay_together(weights, tmp_path):
     steps = []
     sources = made_sources(tmp_path / "data")
-    budget = Budget(steps=4, size=64, batch_size=2, rate=1e-4)
+    budget = Budget(steps=4, size=64, batch_size=2, rate=1e-4, seed=1)
     card = train_further(
         sources,
         weights / "pair",
         tmp_path / "run" / "weights",
         budget,
-        device=torch.device("cpu"),
-        seed=1,
         version="1.0.1",
         data="more",
         progress=lambda where: steps.append((where.step, where.steps)),
@@ -303,5 +308,5 @@ def test_an_engine_that_is_not_known_is_named(weights, tmp_path):
     registry = ModelRegistry(tmp_path / "models")
     card = registry.keep(weights / "pair")
     write_card(registry.path(card.model_version), replace(card, engine="gam+pdnet"))
-    with pytest.raises(LabelerError, match=r"gam\+pdnet.*it has pdnet, gam, pdnet\+gam"):
+    with pytest.raises(LabelerError, match=r"gam\+pdnet.*there are: .*gam, pdnet\+gam, pdnet"):
         load_segmenter(card.model_version, models=registry.folder)

@@ -11,7 +11,8 @@ from labeler.errors import LabelerError
 from labeler.layouts.mvps import open_dataset
 from labeler.mask import Mask
 from labeler.metrics import boundary, boundary_measure, region_similarity
-from model.engines.baselines.baselines import BASELINES, NothingPropagated
+from model.engine import baselines
+from model.engines.baselines.baselines import NothingPropagated
 from model.measure.effort import Order, clip_effort, measure_effort
 from model.measure.effort_curve import EARLY, SHARES, area, curve_of
 from model.measure.effort_report import effort_tables, to_json, write_effort
@@ -233,7 +234,7 @@ def measured(dataset):
     engines = {
         "nothing": NothingPropagated(),
         "scripted": Scripted(resting, by_distance),
-        "copy": BASELINES["copy"](),
+        "copy": baselines()["copy"].segmenter(),
     }
     found = measure_effort(
         dataset, engines, qualities=(0.94, 0.96), progress=lambda *done: seen.append(done)
@@ -312,7 +313,7 @@ def test_the_files_hold_the_numbers(measured, tmp_path):
 
 
 def test_one_engine_is_compared_with_none(dataset):
-    alone = measure_effort(dataset, {"copy": BASELINES["copy"]()}, clips=["short"])
+    alone = measure_effort(dataset, {"copy": baselines()["copy"].segmenter()}, clips=["short"])
     assert len(effort_tables(alone)) == 3
     assert to_json(alone)["comparisons"] == []
     assert "Difference" not in as_text(*effort_tables(alone))
@@ -331,7 +332,7 @@ def test_without_matplotlib_the_numbers_are_written_all_the_same(
 def test_flow_leaves_less_to_do_than_a_copy_on_a_real_clip(shared_data):
     dataset = open_dataset(shared_data / "video")
     effort = {
-        name: clip_effort(load_truth(dataset, "hike", stride=10), BASELINES[name]())
+        name: clip_effort(load_truth(dataset, "hike", stride=10), baselines()[name].segmenter())
         for name in ("copy", "flow")
     }
     areas = {

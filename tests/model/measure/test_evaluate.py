@@ -17,6 +17,7 @@ from labeler.errors import LabelerError
 from labeler.layouts.mvps import open_dataset
 from labeler.mask import Mask
 from labeler.metrics import boundary_measure, statistics
+from labeler.reference import nearest_and_first
 from model.data.folders import stills_from
 from model.engines.baselines.baselines import NearestCopy
 from model.measure.evaluate import (
@@ -73,6 +74,8 @@ def test_every_fifth_frame_is_scored_and_the_first_given(dataset):
 
 class Reddest(NearestCopy):
     """Takes whatever is red for a person."""
+
+    choice = staticmethod(nearest_and_first)
 
     def segment(self, frames, targets, references):
         for target in targets:
@@ -182,6 +185,8 @@ def test_what_cannot_be_measured_is_refused(dataset, tmp_path):
 class Skipping(NearestCopy):
     """Answers for other frames than it was asked for."""
 
+    choice = staticmethod(nearest_and_first)
+
     def segment(self, frames, targets, references):
         return super().segment(frames, [t + 1 for t in targets], references)
 
@@ -195,6 +200,8 @@ def test_an_engine_that_answers_for_other_frames_is_not_scored(dataset):
 
 class Lazy(NearestCopy):
     """Answers for nothing."""
+
+    choice = staticmethod(nearest_and_first)
 
     def segment(self, frames, targets, references):
         return iter(())

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from labeler.publish.snapshot import take_snapshot
+from labeler.reference import nearest_and_first
 from model.data.snapshot import held_out_takes
 from model.measure.judge import ClipScores, JudgedClip, Outcome, judge, verdict_of
 from model.measure.judge_page import judge_page
@@ -96,6 +97,8 @@ class Shifted:
 
     def __init__(self, version, seeds, off):
         self.model_version, self.seeds, self.off = version, seeds, off
+
+    choice = staticmethod(nearest_and_first)
 
     def segment(self, frames, targets, references):
         for target in targets:

@@ -17,7 +17,7 @@ from model.samples.catalogue import StoredTake, in_turn
 from model.samples.sample import collate
 from model.samples.sample_recipe import PAPER, QUICK, SourceKind
 from model.samples.scene import clip_shots
-from model.samples.training_data import SAMPLING, TrainingData, one_thread
+from model.samples.training_data import TrainingData, one_thread
 from tests.model.made_sources import made_sources, made_takes
 
 # Without light the squares keep their colours, so that masks can be told from the pixels.
@@ -350,7 +350,6 @@ def test_recipes_that_cannot_be_are_refused():
         replace(PAPER, size=100)
     with pytest.raises(ValueError, match="40 %"):
         replace(QUICK, guided=0.7)
-    assert set(SAMPLING) == {"paper", "quick", "runs"}
 
 
 def test_real_data_is_read_and_made_samples_of(shared_data):

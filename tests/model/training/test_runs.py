@@ -9,13 +9,13 @@ import torch
 
 from model.data.folders import clips_from
 from model.data.sources import Sources
-from model.loading import BUNDLED
+from model.engine import bundled_weights, trainable_engine
 from model.samples.catalogue import StoredTake
 from model.samples.sample_recipe import RUNS, SourceKind
 from model.samples.scene import clip_run
 from model.samples.training_data import TrainingData
 from model.training import run as training_run
-from model.training.recipe import RECIPES
+from model.training.run import CardDraft, TrainingSettings
 from tests.model.made_sources import made_sources, made_takes
 
 
@@ -91,7 +91,7 @@ def test_a_close_run_is_seen_from_one_place(tmp_path):
     assert moved > 20
 
 
-@pytest.mark.parametrize("start", [None, BUNDLED / "gam-small"])
+@pytest.mark.parametrize("start", [None, bundled_weights()["gam-small"]])
 def test_weights_that_are_gone_on_with_begin_with_the_hard_runs(
     sources, tmp_path, monkeypatch, start
 ):
@@ -105,13 +105,10 @@ def test_weights_that_are_gone_on_with_begin_with_the_hard_runs(
     monkeypatch.setattr(training_run, "TrainingData", Seen)
     training_run.train(
         sources,
-        replace(RECIPES["gam"], size=32, batch_size=1),
+        replace(trainable_engine("gam").recipe(), size=32, batch_size=1),
         tmp_path,
-        device=torch.device("cpu"),
-        steps=4,
-        start=start,
-        training_data=["squares"],
-        licence="ours",
+        TrainingSettings(torch.device("cpu"), steps=4, start=start),
+        CardDraft(["squares"], "ours"),
     )
     assert made[0].length == (4 if start is None else None)
     assert (made[0]._gap(0) == 1) == (start is None)

@@ -11,18 +11,21 @@ import pytest
 import torch
 
 from labeler.errors import LabelerError
-from model.engines.pdnet.features import ReferenceFeatures, to_input
+from model.engines.pdnet.features import unguided
 from model.engines.pdnet.learner import PDNetLearner
-from model.engines.pdnet.losses import LossWeights
-from model.engines.pdnet.network import PDNet, PDNetConfig
+from model.engines.pdnet.network import PDNet
+from model.engines.pdnet.recipes import RECIPES as LISTED
+from model.engines.pdnet.recipes import LossWeights, PDNetConfig
+from model.nn.pictures import to_input
 from model.training.checkpoint import CHECKPOINT_FILE
 from model.training.log import plot_losses
 from model.training.processes import Processes
-from model.training.recipe import RECIPES, Recipe, learning_rate
+from model.training.recipe import Recipe, learning_rate
 from model.training.trainer import Schedule, Trainer
 from tests.model.made_batches import MadeBatches
 
 ROOT = Path(__file__).parents[3]
+RECIPES = {recipe.name: recipe for recipe in LISTED}
 TINY = PDNetConfig("resnet18", 16, compressed=8, parts=2)
 QUICK = replace(RECIPES["quick"], rate=3e-3, backbone_rate=3e-3, ramp_epochs=1.0, average=0.9)
 PAPER = replace(RECIPES["paper"], ramp_epochs=1.0, losses=LossWeights(), freeze_statistics=True)
@@ -63,7 +66,7 @@ def test_a_network_learns_what_is_bright(tmp_path):
     network = run.result.eval()
     with torch.no_grad():
         features = network.encode(to_input(batch.images))
-        own = ReferenceFeatures.unguided(features, sets=len(features))
+        own = unguided(features, sets=len(features))
         found = network.decode(features, own).logits > 0
     overlap = (found & batch.masks).sum() / (found | batch.masks).sum()
     assert overlap > 0.8

@@ -7,8 +7,8 @@ from labeler.clip import Image
 from labeler.mask import Mask
 from labeler.metrics import region_similarity
 from labeler.reference import ReferenceBook
+from model.engine import baselines
 from model.engines.baselines.baselines import (
-    BASELINES,
     FlowWarp,
     NearestCopy,
     NothingPropagated,
@@ -42,11 +42,11 @@ def one(engine: Segmenter, frames: MadeFrames, target: int, book: ReferenceBook)
     return segmentation
 
 
-@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize("name", baselines())
 def test_a_corrected_frame_comes_back_to_the_pixel_and_the_others_in_the_order_asked(name):
     book = ReferenceBook([reference(0, square(5)), reference(10, square(60))])
     targets = [15, 10, 4, 6, 0, 20]
-    found = list(BASELINES[name]().segment(still(), targets, book))
+    found = list(baselines()[name].segmenter().segment(still(), targets, book))
     assert [each.frame for each in found] == targets
     assert np.array_equal(found[1].mask, square(60))
     assert np.array_equal(found[4].mask, square(5))
@@ -58,9 +58,9 @@ def test_a_corrected_frame_comes_back_to_the_pixel_and_the_others_in_the_order_a
         assert 0 <= each.uncertainty <= 1
 
 
-@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize("name", baselines())
 def test_without_a_correction_every_frame_is_empty_and_wholly_uncertain(name):
-    for each in BASELINES[name]().segment(still(), [0, 5], ReferenceBook()):
+    for each in baselines()[name].segmenter().segment(still(), [0, 5], ReferenceBook()):
         assert not each.mask.any()
         assert each.uncertainty == 1
 
@@ -69,9 +69,9 @@ def test_without_a_correction_every_frame_is_empty_and_wholly_uncertain(name):
 def test_a_frame_alone_is_masked_as_it_is_among_others(name):
     book = ReferenceBook([reference(5, square(25)), reference(15, square(55))])
     frames = moving()
-    together = BASELINES[name]().segment(frames, range(0, 21, 5), book)
+    together = baselines()[name].segmenter().segment(frames, range(0, 21, 5), book)
     for each in together:
-        alone = one(BASELINES[name](), frames, each.frame, book)
+        alone = one(baselines()[name].segmenter(), frames, each.frame, book)
         assert np.array_equal(alone.probability, each.probability)
         assert alone.uncertainty == each.uncertainty
 
@@ -79,7 +79,7 @@ def test_a_frame_alone_is_masked_as_it_is_among_others(name):
 @pytest.mark.parametrize("name", ["copy", "distance", "flow"])
 def test_uncertainty_is_the_distance_to_the_nearest_correction(name):
     book = ReferenceBook([reference(5, square(25)), reference(15, square(55))])
-    found = BASELINES[name]().segment(still(20), [0, 5, 10, 14, 19], book)
+    found = baselines()[name].segmenter().segment(still(20), [0, 5, 10, 14, 19], book)
     assert [each.uncertainty for each in found] == [0.25, 0, 0.25, 0.05, 0.2]
 
 

@@ -3,15 +3,8 @@ import torch
 from torch.nn import functional as F
 
 from model.engines.gam.learner import GAMLearner
-from model.engines.gam.network import (
-    CONFIGURATIONS,
-    EARLIER,
-    GAM,
-    ChannelAttention,
-    GAMConfig,
-    MaskEmbedding,
-)
-from model.training.recipe import RECIPES
+from model.engines.gam.network import EARLIER, GAM, ChannelAttention, MaskEmbedding, Memory
+from model.engines.gam.recipes import CONFIGURATIONS, RECIPES, GAMConfig
 from tests.model.made_batches import MadeBatches
 
 TINY = GAMConfig("resnet18", keys=16, values=24, width=16, fine=8)
@@ -44,7 +37,7 @@ def test_shapes(name):
         network = make(CONFIGURATIONS[name])
         features = network.encode(images(2))
         summary = network.remember(features, masks(2))
-        logits = network.recall(features, summary, earlier(2))
+        logits = network.recall(features, Memory(summary, 1), earlier(2))
     config = CONFIGURATIONS[name]
     assert summary.shape == (2, config.keys, config.values)
     assert features.coarse.shape[-2:] == (4, 6)
@@ -96,9 +89,11 @@ def test_frames_of_a_batch_do_not_know_each_other():
     with torch.no_grad():
         features = network.encode(images(3))
         summary = network.remember(features, masks(3))
-        together = network.recall(features, summary, earlier(3))
-        alone = network.recall(features[1:2], summary[1:2], earlier(3)[1:2])
-        swapped = network.recall(features[[2, 1, 0]], summary.flip(0), earlier(3).flip(0))
+        together = network.recall(features, Memory(summary, 1), earlier(3))
+        alone = network.recall(features[1:2], Memory(summary[1:2], 1), earlier(3)[1:2])
+        swapped = network.recall(
+            features[[2, 1, 0]], Memory(summary.flip(0), 1), earlier(3).flip(0)
+        )
     torch.testing.assert_close(together[1:2], alone, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(together.flip(0), swapped, rtol=1e-4, atol=1e-4)
 
@@ -121,9 +116,11 @@ def test_the_memory_the_masks_before_and_their_order_all_count():
         summary = network.remember(features, masks(1))
         before = earlier(1).clone()
         before[:, 0] = 0
-        found = network.recall(features, summary, before)
-        assert not torch.allclose(found, network.recall(features, 2 * summary, before))
-        assert not torch.allclose(found, network.recall(features, summary, before.flip(1)))
+        found = network.recall(features, Memory(summary, 1), before)
+        assert not torch.allclose(found, network.recall(features, Memory(2 * summary, 1), before))
+        assert not torch.allclose(
+            found, network.recall(features, Memory(summary, 1), before.flip(1))
+        )
 
 
 def test_channel_attention_changes_nothing_at_first_and_mixes_what_is_alike():
@@ -160,7 +157,21 @@ def test_modules_can_be_left_out(missing, less):
     with torch.no_grad():
         features = network.encode(images(1))
         summary = network.remember(features, masks(1))
-        assert network.recall(features, summary, earlier(1)).shape == (1, 1, 16, 24)
+        assert network.recall(features, Memory(summary, 1), earlier(1)).shape == (1, 1, 16, 24)
+
+
+def test_a_run_carried_in_one_call_is_the_run_carried_step_by_step():
+    network = make()
+    with torch.no_grad():
+        frames, given = images(4), masks(1)
+        together = network(frames, given)
+        features = network.encode(frames)
+        memory = network.begin([network.remember(features[:1], given)])
+        before = F.avg_pool2d(given, 4).expand(-1, EARLIER, -1, -1)
+        first = network.recall(features[1:2], memory, before)
+    assert together.shape == (3, 1, *SIZE)
+    enlarged = F.interpolate(first, scale_factor=4.0, mode="bilinear")
+    torch.testing.assert_close(together[:1], enlarged, rtol=1e-4, atol=1e-4)
 
 
 def runs(length: int = 4) -> MadeBatches:
@@ -178,7 +189,7 @@ def runs(length: int = 4) -> MadeBatches:
 
 
 def test_a_loss_moves_every_parameter_through_the_whole_run():
-    learner = GAMLearner(make().train(), RECIPES["gam"])
+    learner = GAMLearner(make().train(), RECIPES[0])
     learner.network.channels.share.data.fill_(0.1)
     batch = runs()[0]
     losses = learner.losses(batch, 1.0)
@@ -187,18 +198,18 @@ def test_a_loss_moves_every_parameter_through_the_whole_run():
     assert not still
     moved = {id(p) for g in learner.groups()["video"] for p in g["params"]}
     assert moved == {id(p) for p in learner.network.parameters()}
-    assert torch.allclose(losses.total, losses.final + losses.jaccard)
+    assert torch.allclose(losses.total, losses.terms["final"] + losses.terms["jaccard"])
 
 
 def test_the_mean_of_the_losses_is_that_of_every_frame_but_the_first():
     """Against a plain walk over one run of a batch."""
-    from model.engines.pdnet.features import to_input
-    from model.engines.pdnet.losses import jaccard_loss
+    from model.nn.pictures import to_input
+    from model.training.losses import jaccard_loss
 
-    learner = GAMLearner(make(), RECIPES["gam"])
+    learner = GAMLearner(make(), RECIPES[0])
     network, batch = learner.network, runs()[1]
     with torch.no_grad():
-        found = learner.losses(batch, 1.0).jaccard
+        found = learner.losses(batch, 1.0).terms["jaccard"]
         plain = []
         for run in range(len(batch)):
             frames = torch.cat([batch.reference_images[run], batch.images[run][None]])
@@ -208,7 +219,7 @@ def test_the_mean_of_the_losses_is_that_of_every_frame_but_the_first():
             before = [F.avg_pool2d(given, 4)] * EARLIER
             for number in range(1, 4):
                 features = network.encode(to_input(frames[number : number + 1]))
-                memory = torch.stack(known).mean(0)
+                memory = Memory(torch.stack(known).sum(0), len(known))
                 logits = network.recall(features, memory, torch.cat(before[:EARLIER], dim=1))
                 full = F.interpolate(logits, scale_factor=4.0, mode="bilinear")
                 plain.append(jaccard_loss(full, truth[number : number + 1]))

@@ -3,16 +3,17 @@ import pytest
 import torch
 
 from labeler.reference import ReferenceBook
+from model.drivers.carrier import Carrier
+from model.drivers.windows import Looked, WindowCarrying
 from model.engines.gam.network import GAM
-from model.engines.gam.segmenter import GAMSegmenter, Looked
 from model.window import Window
 from tests.model.engines.gam.test_gam import TINY
 from tests.model.engines.pdnet.test_segmenter import MadeFrames, book, disk, probabilities
 
 
-def gam(**options) -> GAMSegmenter:
+def gam(input_size: int = 64) -> Carrier:
     torch.manual_seed(2)
-    return GAMSegmenter(GAM(TINY), "tiny", torch.device("cpu"), **({"input_size": 64} | options))
+    return Carrier(WindowCarrying(GAM(TINY), torch.device("cpu"), input_size=input_size), "tiny")
 
 
 def test_nobody_is_found_where_nobody_was_masked():
@@ -61,7 +62,7 @@ def test_between_two_corrections_both_are_asked_the_nearer_one_more():
     frames = MadeFrames(21)
     for target in (5, 10, 15):
         walks = [
-            engine._walk(frames, references.corrected(frame), both.references_for(target))
+            engine.walk(frames, references.corrected(frame), both.references_for(target))
             for frame, references in ((0, before), (20, after))
         ]
         with torch.inference_mode():
@@ -74,34 +75,35 @@ def test_between_two_corrections_both_are_asked_the_nearer_one_more():
 @pytest.mark.parametrize("count", [50, 2000])
 def test_memory_and_work_do_not_grow_with_the_clip(count):
     engine, looks = gam(), []
-    engine.look = lambda *arguments, look=engine.look: (looks.append(1), look(*arguments))[1]
+    once = engine.carrying._look
+    engine.carrying._look = lambda *arguments: (looks.append(1), once(*arguments))[1]
     last = 5 * (count // 5) - 5
     frames = MadeFrames(count, (40, 60))
     start = book(**{f"f{last - 45}": disk(20, (40, 60))})
     probabilities(engine, [last], start, frames)
-    (walk,) = engine._walks.values()
-    steps = walk._steps[1]
-    sizes = {step.total.numel() for step in steps}
+    (walk,) = engine.walks._things.values()
+    steps = [place.state.memory for place in walk.places[1]]
+    sizes = {memory.total.numel() for memory in steps}
     assert sizes == {TINY.keys * TINY.values}
     assert len(looks) <= 2 * (len(steps) - 1) == 18
-    assert engine.encoder.kept_bytes <= 1 << 28
+    assert engine.carrying.encoder.kept_bytes <= 1 << 28
     assert [step.weight for step in steps] == [4 + n for n in range(10)]
 
 
 def test_a_walk_goes_over_its_own_frames():
     engine = gam()
     probabilities(engine, [8, 13], book(f7=disk(30)))
-    (walk,) = engine._walks.values()
-    assert [step.frame for step in walk._steps[1]] == [7, 10]
+    (walk,) = engine.walks._things.values()
+    assert [place.frame for place in walk.places[1]] == [7, 10]
     probabilities(engine, [1], book(f7=disk(30)))
-    assert [step.frame for step in walk._steps[-1]] == [7, 5]
+    assert [place.frame for place in walk.places[-1]] == [7, 5]
 
 
 def test_walks_that_nobody_asks_for_are_forgotten():
     engine = gam()
     for row in range(20, 50):
         probabilities(engine, [6], book(f5=disk(row)))
-    assert len(engine._walks) <= 16
+    assert len(engine.walks) <= 16
 
 
 def test_what_is_known_is_the_same_through_any_window():

@@ -1,10 +1,7 @@
 import torch
 
-from model.engines.pdnet.features import (
-    Features,
-    cell_average,
-    to_input,
-)
+from model.engines.pdnet.features import Features
+from model.nn.pictures import cell_average, to_input
 from tests.model.networks import CELLS, images, make
 
 

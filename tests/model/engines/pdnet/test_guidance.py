@@ -6,13 +6,8 @@ import pytest
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from model.engines.pdnet.features import (
-    Features,
-    Output,
-    ReferenceFeatures,
-    known,
-    part_masks,
-)
+from model.drivers.matcher import ReferenceFeatures
+from model.engines.pdnet.features import Features, Output, known, part_masks, unguided
 from tests.model.networks import (
     CELLS,
     GUIDANCE,
@@ -40,7 +35,7 @@ def test_guidance_does_nothing_at_initialisation() -> None:
     with torch.no_grad():
         features = network.encode(images(3, seed=1))
         with_masks = network.decode(features[:1], guided(features[1:], sets=1))
-        without = network.decode(features[:1], ReferenceFeatures.unguided(features[1:]))
+        without = network.decode(features[:1], unguided(features[1:]))
     assert torch.equal(with_masks.logits, without.logits)
     assert torch.equal(with_masks.guided_saliency, without.guided_saliency)
     assert not torch.equal(with_masks.readout, without.readout)  # has no parameters to be zero

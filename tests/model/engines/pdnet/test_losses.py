@@ -6,17 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from model.engines.pdnet.features import ReferenceFeatures
-from model.engines.pdnet.losses import (
-    Labelled,
-    Losses,
-    LossWeights,
-    PDNetLoss,
-    SemanticLoss,
-    part_loss,
-    segmentation_loss,
-)
-from model.engines.pdnet.network import PDNet, PDNetConfig
+from model.drivers.matcher import ReferenceFeatures
+from model.engines.pdnet.losses import Labelled, PDNetLoss, SemanticLoss, part_loss
+from model.engines.pdnet.network import PDNet
+from model.engines.pdnet.recipes import LossWeights, PDNetConfig
+from model.training.losses import Losses, segmentation_loss
 from tests.model.plain_losses import (
     CELLS,
     HEIGHT,
@@ -182,7 +176,7 @@ def test_every_weight_weighs_its_own_term(body):
 def test_saliency_gets_no_gradient_from_the_terms_of_parts(body):
     batch, loss = Batch(), PDNetLoss(3, body)
     losses = batch.losses(loss)
-    of_parts = losses.geometric + losses.semantic + losses.area
+    of_parts = losses.terms["geometric"] + losses.terms["semantic"] + losses.terms["area"]
     for frames in (batch.targets, batch.references):
         saliency, assignment = frames.features.saliency, frames.features.assignment
         none, some = torch.autograd.grad(
@@ -191,14 +185,14 @@ def test_saliency_gets_no_gradient_from_the_terms_of_parts(body):
         assert none is None
         assert some.abs().sum() > 0
     saliency = batch.targets.features.saliency
-    assert torch.autograd.grad(losses.saliency_target, saliency)[0].abs().sum() > 0
+    assert torch.autograd.grad(losses.terms["saliency_target"], saliency)[0].abs().sum() > 0
 
 
 def test_the_terms_of_parts_come_in_by_the_ramp_alone(body):
     batch, loss = Batch(), PDNetLoss(3, body)
     start, end = (batch.losses(loss, ramp) for ramp in (0.0, 1.0))
-    torch.testing.assert_close(end.geometric, start.geometric)
-    of_parts = end.geometric + end.semantic + end.area
+    torch.testing.assert_close(end.terms["geometric"], start.terms["geometric"])
+    of_parts = end.terms["geometric"] + end.terms["semantic"] + end.terms["area"]
     torch.testing.assert_close(end.total - start.total, of_parts)
 
 
@@ -216,9 +210,11 @@ def test_without_weight_the_semantic_term_is_not_computed(body):
     batch = Batch()
     found = batch.losses(PDNetLoss(3, weights=LossWeights(semantic=0.0)))
     full = batch.losses(PDNetLoss(3, body))
-    assert found.semantic is None
-    assert torch.equal(found.geometric, full.geometric)
-    assert found.total.item() == pytest.approx((full.total - full.semantic).item(), rel=1e-5)
+    assert "semantic" not in found.terms
+    assert torch.equal(found.terms["geometric"], full.terms["geometric"])
+    assert found.total.item() == pytest.approx(
+        (full.total - full.terms["semantic"]).item(), rel=1e-5
+    )
 
 
 def test_several_parts_need_a_body():
@@ -234,7 +230,8 @@ def test_every_parameter_gets_a_finite_gradient(body, truth, autocast):
         batch = Batch(truth=truth)
         losses = batch.losses(loss)
     assert losses.total.isfinite()
-    assert {value.dtype for value in vars(losses).values()} == {torch.float32}
+    found = [losses.total, *losses.terms.values()]
+    assert {value.dtype for value in found} == {torch.float32}
     losses.total.backward()
     for name, parameter in (*batch.network.named_parameters(), *loss.named_parameters()):
         assert parameter.grad is not None, name
@@ -247,9 +244,10 @@ def test_autocast_changes_no_loss(body):
     exact = batch.losses(loss)
     with torch.autocast("cpu", torch.bfloat16):
         cast = batch.losses(loss)
-    for name, value in vars(exact).items():
-        tolerance = 2e-3 if name in ("semantic", "total") else 0
-        torch.testing.assert_close(getattr(cast, name), value, rtol=tolerance, atol=0)
+    assert cast.numbers()["total"] == pytest.approx(exact.numbers()["total"], rel=2e-3)
+    for name, value in exact.terms.items():
+        tolerance = 2e-3 if name == "semantic" else 0
+        torch.testing.assert_close(cast.terms[name], value, rtol=tolerance, atol=0)
     with torch.autocast("cpu", torch.bfloat16):
         assert loss.semantic.features(batch.targets.images, CELLS).dtype == torch.float32
     parts, portrait = random_parts()
@@ -273,8 +271,8 @@ def test_images_train_only_the_encoder_and_its_side_outputs(body):
     batch, loss = Batch(), PDNetLoss(3, body)
     losses = loss.image_loss(batch.targets.features, batch.targets.truth)
     assert set(losses.numbers()) == {"total", "auxiliary"}
-    assert losses.auxiliary.item() == pytest.approx(plain_sides(batch.targets), rel=1e-5)
-    assert losses.total.item() == pytest.approx(0.4 * losses.auxiliary.item(), rel=1e-6)
+    assert losses.terms["auxiliary"].item() == pytest.approx(plain_sides(batch.targets), rel=1e-5)
+    assert losses.total.item() == pytest.approx(0.4 * losses.terms["auxiliary"].item(), rel=1e-6)
     losses.total.backward()
     for name, parameter in batch.network.named_parameters():
         trained = name.startswith(("body.", "pyramid.", "sides."))
@@ -292,9 +290,9 @@ def test_the_final_loss_reaches_saliency_and_the_readout_reaches_attention(body)
     batch, loss = Batch(), PDNetLoss(3, body)
     losses = batch.losses(loss)
     query = batch.network.attention.query.weight
-    assert torch.autograd.grad(losses.readout, query, retain_graph=True)[0].abs().sum() > 0
+    assert torch.autograd.grad(losses.terms["readout"], query, retain_graph=True)[0].abs().sum() > 0
     saliency = batch.targets.features.saliency
-    assert torch.autograd.grad(losses.final, saliency)[0].abs().sum() > 0
+    assert torch.autograd.grad(losses.terms["final"], saliency)[0].abs().sum() > 0
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")

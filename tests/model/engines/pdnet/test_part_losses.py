@@ -5,12 +5,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from model.engines.pdnet.losses import (
-    PDNetLoss,
-    SemanticLoss,
-    area_loss,
-    geometric_loss,
-)
+from model.engines.pdnet.losses import PDNetLoss, SemanticLoss, area_loss, geometric_loss
 from model.nn.resnet import ResNet
 from tests.model.plain_losses import (
     CELLS,

@@ -7,11 +7,9 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from model.engines.pdnet.features import (
-    Features,
-    ReferenceFeatures,
-)
-from model.engines.pdnet.network import CONFIGURATIONS, PDNet
+from model.engines.pdnet.features import Features, unguided
+from model.engines.pdnet.network import PDNet
+from model.engines.pdnet.recipes import CONFIGURATIONS
 from model.nn.resnet import ResNet
 from tests.model.networks import (
     CELLS,
@@ -35,7 +33,7 @@ def test_output_shapes(name: str) -> None:
     with torch.device("meta"):
         network = PDNet(CONFIGURATIONS[name])
         features = network.encode(torch.empty(6, 3, 96, 128), auxiliary=True)
-        output = network.decode(features[:2], ReferenceFeatures.unguided(features[2:], sets=2))
+        output = network.decode(features[:2], unguided(features[2:], sets=2))
     width = CONFIGURATIONS[name].width
     assert {key: tuple(value.shape) for key, value in vars(features).items()} == {
         "appearance": (6, width, 24, 32),
@@ -64,7 +62,7 @@ def test_size_and_cost(name: str, parameters: float, uncached: float, cached: fl
         with FlopCounterMode(display=False) as encoding:
             features = network.encode(torch.empty(1, 3, 480, 480))
         with FlopCounterMode(display=False) as decoding:
-            network.decode(features, ReferenceFeatures.unguided(features))
+            network.decode(features, unguided(features))
     encode, decode = encoding.get_total_flops(), decoding.get_total_flops()
     assert sum(p.numel() for p in network.parameters()) == pytest.approx(parameters, rel=0.05)
     assert 2 * encode + decode == pytest.approx(uncached, rel=0.05)
@@ -77,9 +75,9 @@ def test_targets_sharing_references_project_them_once() -> None:
         features = network.encode(torch.empty(3, 3, 96, 96))
         attention = network.attention
         with FlopCounterMode(display=False) as shared:
-            attention(features.parts, ReferenceFeatures.unguided(features[:1]))
+            attention(features.parts, unguided(features[:1]))
         with FlopCounterMode(display=False) as apart:
-            attention(features.parts, ReferenceFeatures.unguided(features, sets=3))
+            attention(features.parts, unguided(features, sets=3))
     # Key, value and label of two references: 144 cells x 3 parts x 16 outputs x (16 + 16 + 3).
     saved = 2 * 2 * 144 * 3 * 16 * (16 + 16 + 3)
     assert apart.get_total_flops() - shared.get_total_flops() == saved
@@ -131,8 +129,8 @@ def test_motion_is_nothing_where_there_is_no_portrait() -> None:
     with torch.no_grad():
         features = network.encode(images(3, seed=1))
         empty = replace(features[:1], saliency=torch.full((1, 1, *CELLS), -100.0))
-        one = network.decode(empty, ReferenceFeatures.unguided(features[1:2]))
-        other = network.decode(empty, ReferenceFeatures.unguided(features[2:]))
+        one = network.decode(empty, unguided(features[1:2]))
+        other = network.decode(empty, unguided(features[2:]))
     assert torch.equal(one.logits, other.logits)
 
 

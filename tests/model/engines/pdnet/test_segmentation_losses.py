@@ -6,11 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from model.engines.pdnet.losses import (
-    jaccard_loss,
-    readout_loss,
-    segmentation_loss,
-)
+from model.engines.pdnet.losses import readout_loss
+from model.training.losses import jaccard_loss, segmentation_loss
 from tests.model.plain_losses import (
     doubles,
     plain_jaccard,

@@ -11,12 +11,17 @@ from hypothesis.extra.numpy import arrays
 from labeler.clip import Image
 from labeler.mask import Mask
 from labeler.reference import Reference, ReferenceBook
-from model.engines.baselines.baselines import BASELINES, NearestCopy
-from model.engines.pdnet.features import ReferenceFeatures, to_input
-from model.engines.pdnet.network import PDNet, PDNetConfig
-from model.engines.pdnet.segmenter import INPUT_SIZE, PDNetSegmenter
-from model.loading import ENGINES, load_segmenter
+from model.card import ModelCard
+from model.drivers.matcher import Matcher, ReferenceFeatures
+from model.drivers.options import MatcherOptions
+from model.engine import Use, baselines, trainable_engines
+from model.engines.baselines.baselines import NearestCopy
+from model.engines.pdnet.features import unguided
+from model.engines.pdnet.network import PDNet
+from model.engines.pdnet.recipes import PDNetConfig
+from model.loading import load_segmenter
 from model.nn.fold import fold_norms
+from model.nn.pictures import to_input
 from model.segmenter import Segmentation, uncertainty_of, verbatim
 from tests.model.networks import assert_same, trained
 
@@ -30,6 +35,7 @@ class MadeFrames:
 
     def __init__(self, count: int = 20, size: tuple[int, int] = (75, 131)) -> None:
         self.count, self.size = count, size
+        self.key_frames = range(0, count, 5)
 
     def __len__(self) -> int:
         return self.count
@@ -68,10 +74,14 @@ def book(**masks: Mask) -> ReferenceBook:
     )
 
 
-def pdnet(**options) -> tuple[CountingPDNet, PDNetSegmenter]:
+def matcher(network, *, input_size=480, batch_size=8, cache_bytes=1 << 30, **options) -> Matcher:
+    use = Use("tiny", torch.device("cpu"), input_size, MatcherOptions(**options), batch_size)
+    return Matcher(network, use, cache_bytes=cache_bytes)
+
+
+def pdnet(**options) -> tuple[CountingPDNet, Matcher]:
     network = CountingPDNet()
-    options = {"input_size": 96} | options  # small, to be quick
-    return network, PDNetSegmenter(network, "tiny", torch.device("cpu"), **options)
+    return network, matcher(network, **({"input_size": 96} | options))  # small, to be quick
 
 
 def probabilities(segmenter, targets, references, frames=None) -> np.ndarray:
@@ -98,9 +108,9 @@ def test_every_engine_keeps_the_protocol(engine):
 
 
 def test_the_table_names_the_engines():
-    assert set(ENGINES) == {"pdnet", "gam"}
+    assert {"pdnet", "gam"} <= set(trainable_engines())
     assert isinstance(load_segmenter("copy")[0], NearestCopy)
-    for name in BASELINES:
+    for name in baselines():
         segmenter, card = load_segmenter(name)
         assert card.model_version == segmenter.model_version
 
@@ -118,9 +128,9 @@ def test_each_frame_is_encoded_once():
 
 def test_frames_are_squashed_to_the_papers_size():
     network = CountingPDNet()
-    segmenter = PDNetSegmenter(network, "tiny", torch.device("cpu"))
+    segmenter = matcher(network)
     probabilities(segmenter, [5], ReferenceBook())
-    assert INPUT_SIZE == 480
+    assert ModelCard("made", "made", [], "").input_size == 480
     assert network.shapes == {(3, 480, 480)}
 
 
@@ -222,10 +232,10 @@ def test_folding_changes_only_the_speed():
     images = to_input(torch.randint(0, 256, (2, 96, 64, 3), dtype=torch.uint8))
     with torch.no_grad():
         before = network.encode(images)
-        expected = network.decode(before, ReferenceFeatures.unguided(before, sets=2))
+        expected = network.decode(before, unguided(before, sets=2))
         fold_norms(network)
         after = network.encode(images)
-        found = network.decode(after, ReferenceFeatures.unguided(after, sets=2))
+        found = network.decode(after, unguided(after, sets=2))
     assert not [m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     assert_same(found, expected, rtol=1e-3, atol=1e-3)
 
@@ -233,7 +243,7 @@ def test_folding_changes_only_the_speed():
 class Bright:
     """A dark clip with somebody bright, who moves; a stray light is far away."""
 
-    key = "bright"
+    key, key_frames = "bright", range(0, 20, 5)
 
     def __len__(self) -> int:
         return 20
@@ -268,9 +278,7 @@ class Lamp(PDNet):
 
 def test_the_second_look_is_at_whoever_the_first_one_found():
     network = Lamp()
-    segmenter = PDNetSegmenter(
-        network, "lamp", torch.device("cpu"), input_size=160, close_up_size=96
-    )
+    segmenter = matcher(network, input_size=160, close_up_size=96)
     human = np.asarray(Bright()[10][..., 0] > 200)
     human[5:15, 385:395] = False
     references = ReferenceBook([Reference(10, "digest", lambda: human)])

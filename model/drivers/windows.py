@@ -1,0 +1,220 @@
+"""Carries masks by a network that looks closely at whomever it follows, window by window."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from labeler.clip import Frames
+from labeler.reference import Reference
+from model.drivers.cache import LastUsed
+from model.drivers.encoder import Batched, Encoder, View
+from model.nn.fold import for_inference
+from model.nn.precision import precision
+from model.segmenter import THRESHOLD, Probability
+from model.window import Window, close_up_of
+
+FIRST_ROOM = 1.8
+"""How much larger than whoever was in the last frame the first look at the next one is."""
+
+GIVEN_KEPT = 256
+
+LEAST = 1e-4
+"""What a mask is squeezed by, to have logits."""
+
+B = TypeVar("B", bound=Batched)
+M = TypeVar("M")
+S = TypeVar("S")
+
+
+class CarrierNetwork(Protocol[B, M, S]):
+    """A network that finds in a frame whom it remembers from others.
+
+    Masks are 1 x 1 x H x W in [0, 1]. M is what it keeps of one frame and its mask, S what it
+    knows of all that came before; neither is changed once it is made.
+    """
+
+    mask_stride: int
+    """The side of a cell of its logits, in pixels of the input."""
+
+    earlier: int
+    """How many earlier masks it looks at."""
+
+    def encode(self, images: Tensor, /) -> B:
+        """Say what can be said of each of B x 3 x S x S images by itself."""
+
+    def remember(self, frames: B, masks: Tensor, /) -> M:
+        """What is to be kept of a frame and its mask."""
+
+    def begin(self, given: Sequence[M], /) -> S:
+        """The memory of frames that a person masked."""
+
+    def recall(self, frames: B, memory: S, earlier: Tensor, /) -> Tensor:
+        """Find in a frame what a memory holds: logits at `mask_stride`, float32.
+
+        `earlier` are the masks of the last frames before, the last one first, as they would be in
+        this frame's view, at `mask_stride`.
+        """
+
+    def update(self, memory: S, kept: M, /) -> S:
+        """The memory once another frame was found."""
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What is known of a frame: in a window of it, and nobody is beyond.
+
+    `logits` are h x w float32, spread evenly over the window; `size` is (height, width) of the
+    frame.
+    """
+
+    logits: NDArray[np.float32]
+    window: Window
+    size: tuple[int, int]
+
+    @property
+    def probability(self) -> Probability:
+        """Of the whole frame, H x W."""
+        found = np.zeros(self.size, np.float32)
+        place = found[self.window.pixels]
+        place[:] = _sigmoid(cv2.resize(self.logits, place.shape[::-1]))
+        return found
+
+    def through(self, window: Window, side: int) -> Probability:
+        """The same as it would be in another window, side x side."""
+        own, (height, width) = self.window, self.logits.shape
+        x, y = width / own.width, height / own.height  # cells a pixel
+        scale = (window.width / side, window.height / side)  # pixels a cell of the other
+        matrix = np.array(
+            [
+                [scale[0] * x, 0, (window.left - own.left + 0.5 * scale[0]) * x - 0.5],
+                [0, scale[1] * y, (window.top - own.top + 0.5 * scale[1]) * y - 0.5],
+            ]
+        )
+        way = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        return np.asarray(
+            cv2.warpAffine(_sigmoid(self.logits), matrix, (side, side), flags=way), np.float32
+        )
+
+
+@dataclass(frozen=True)
+class Followed(Generic[S]):
+    """What a network knows where it has come to: its memory, and the last frames, latest first."""
+
+    memory: S
+    last: tuple[Looked, ...]
+
+
+class WindowCarrying(Generic[B, M, S]):
+    """A network as a way to carry masks, see `Carrying`; each step looks twice.
+
+    First with much room around whoever was in the last frame, then closely at what was found.
+    Earlier masks are carried from window to window.
+
+    Args:
+        network: with its weights; it becomes this engine's own: it is moved to `device`, and
+            cannot be trained any more (see `for_inference`).
+        device: where to compute.
+        input_size: the side, in pixels, that what is looked at is squashed to.
+        cache_bytes: how much of the features of frames already seen to keep.
+    """
+
+    def __init__(
+        self,
+        network: Any,  # an nn.Module that is a CarrierNetwork; Python cannot say "both"
+        device: torch.device,
+        *,
+        input_size: int,
+        cache_bytes: int = 1 << 28,
+    ) -> None:
+        self.device, self.input_size = device, input_size
+        self.network: CarrierNetwork[B, M, S] = for_inference(network, device)
+        self.encoder: Encoder[B] = Encoder(self.network.encode, device, cache_bytes)
+        self._given: LastUsed[tuple[Looked, M]] = LastUsed(GIVEN_KEPT)
+
+    def begin(self, frames: Frames, start: Reference, known: Sequence[Reference]) -> Followed[S]:
+        """The state at a frame that a person masked; see `Carrying.begin`."""
+        kept = [self._looked_at(frames, reference)[1] for reference in known]
+        last, _ = self._looked_at(frames, start)
+        return Followed(self.network.begin(kept), (last,) * self.network.earlier)
+
+    def step(self, frames: Frames, state: Followed[S], frame: int) -> tuple[Looked, Followed[S]]:
+        """Look at the next frame, and remember it; see `Carrying.step`."""
+        looked, features, mask = self._look_twice(frames, state, frame)
+        memory = self.network.update(state.memory, self._remember(features, mask))
+        return looked, Followed(memory, (looked, *state.last[:-1]))
+
+    def look(self, frames: Frames, state: Followed[S], frame: int) -> Looked:
+        """Look at a frame near that of a state; see `Carrying.look`."""
+        return self._look_twice(frames, state, frame)[0]
+
+    def _look_twice(
+        self, frames: Frames, state: Followed[S], frame: int
+    ) -> tuple[Looked, B, Tensor]:
+        window = close_up_of(state.last[0].probability >= THRESHOLD, FIRST_ROOM)
+        if window is None:
+            window = _whole(state.last[0].size)
+        found = self._look(frames, frame, window, state)
+        closer = close_up_of(found[0].probability >= THRESHOLD)
+        return found if closer is None else self._look(frames, frame, closer, state)
+
+    def _look(
+        self, frames: Frames, frame: int, window: Window, state: Followed[S]
+    ) -> tuple[Looked, B, Tensor]:
+        """Look for whoever was in the last frames in a window of another one.
+
+        Returns:
+            What was found, the frame's features, and the probabilities, 1 x 1 x S x S.
+        """
+        side, stride = self.input_size, self.network.mask_stride
+        (encoded,) = self.encoder.encode(frames, [View(frame, side, window)])
+        earlier = np.stack([each.through(window, side // stride) for each in state.last])
+        with precision(self.device):
+            logits = self.network.recall(
+                encoded.features,
+                state.memory,
+                torch.from_numpy(earlier)[None].to(self.device),
+            )
+        fine = F.interpolate(logits, scale_factor=float(stride), mode="bilinear")
+        looked = Looked(logits.cpu().numpy()[0, 0], window, state.last[0].size)
+        return looked, encoded.features, fine.sigmoid()
+
+    def _looked_at(self, frames: Frames, reference: Reference) -> tuple[Looked, M]:
+        """A frame that a person masked: what is known of it, and what to remember of it."""
+
+        def look() -> tuple[Looked, M]:
+            mask = reference.mask
+            assert mask is not None
+            window = close_up_of(mask) or _whole(mask.shape)
+            seen = mask[window.pixels].astype(np.float32)
+            side, cells = self.input_size, self.input_size // self.network.mask_stride
+            fine = cv2.resize(seen, (side, side), interpolation=cv2.INTER_AREA)
+            coarse = cv2.resize(seen, (cells, cells), interpolation=cv2.INTER_AREA)
+            (encoded,) = self.encoder.encode(frames, [View(reference.frame, side, window)])
+            kept = self._remember(encoded.features, torch.from_numpy(fine)[None, None])
+            return Looked(_logit(coarse), window, (mask.shape[0], mask.shape[1])), kept
+
+        return self._given.or_make((frames.key, reference.frame, reference.digest), look)
+
+    def _remember(self, features: B, mask: Tensor) -> M:
+        with precision(self.device):
+            return self.network.remember(features, mask.to(self.device))
+
+
+def _whole(shape: tuple[int, ...]) -> Window:
+    return Window(0.0, 0.0, float(shape[1]), float(shape[0]))
+
+
+def _sigmoid(logits: NDArray[Any]) -> NDArray[np.float32]:
+    return np.asarray(1 / (1 + np.exp(-logits)), np.float32)
+
+
+def _logit(probability: NDArray[Any]) -> NDArray[np.float32]:
+    squeezed = LEAST + (1 - 2 * LEAST) * probability
+    return np.asarray(np.log(squeezed / (1 - squeezed)), np.float32)

@@ -1,0 +1,71 @@
+"""How GAM is made and trained: its sizes, what its losses count for, its recipe."""
+
+from dataclasses import dataclass
+
+from model.samples.sample_recipe import RUNS
+from model.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class GAMConfig:
+    """What a GAM is made of.
+
+    Attributes:
+        backbone: of the frame encoder, "resnet18" or "resnet50"; masks have a ResNet-18.
+        keys: C_N, over how many channels positions are told apart.
+        values: C_M, channels of what is stored.
+        width: channels of the decoder.
+        fine: channels of its last stage, at a quarter of the input's size.
+        channel_attention: whether there is CAM (table 1).
+        mask_embedding: whether there is MEM (table 2).
+    """
+
+    backbone: str
+    keys: int = 128
+    values: int = 512
+    width: int = 256
+    fine: int = 256
+    channel_attention: bool = True
+    mask_embedding: bool = True
+
+
+CONFIGURATIONS = {
+    "gam": GAMConfig("resnet50"),
+    "gam-small": GAMConfig("resnet18", values=256, width=128, fine=64),
+}
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """What each term counts for: `l1` within the segmentation loss, and `jaccard` beside it."""
+
+    l1: float = 0.8
+    jaccard: float = 1.0
+
+
+RECIPES = (
+    # Pictures that are made to move first, then clips, as in the paper of GAM, section 4.2; with
+    # another optimiser, for its fixed rate of 1e-5 is for weights that know ImageNet and COCO.
+    # Here the backbones begin as that of weights that come with the project.
+    Recipe(
+        "gam",
+        engine="gam",
+        configuration="gam-small",
+        samples=RUNS,
+        size=256,
+        batch_size=4,
+        image_steps=0,
+        video_steps=1,
+        optimiser="adamw",
+        backbone_rate=1e-4,
+        rate=5e-4,
+        weight_decay=0.05,
+        decay=1.0,
+        imagenet=False,
+        body_of="pdnet-small",
+        freeze_statistics=True,
+        average=0.999,
+        losses=LossWeights(),
+        further=True,
+    ),
+)
