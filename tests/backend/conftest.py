@@ -14,6 +14,7 @@ from backend.store.jobs import JobLog, JobQueue
 from backend.work.submissions import Submissions
 from backend.work.worker import Worker
 from labeler.clip import Clip
+from labeler.revision import Draft
 from labeler.workspace.workspace import Workspace
 from model.segmenter import Segmenter
 from tests.backend.callers import HOOK, basic, made_app, predict
@@ -88,5 +89,5 @@ def half_done(workspace: Workspace) -> Clip:
     clip = make_clip(workspace)
     for frame in (0, 5):
         predict(workspace, clip, frame)
-    workspace.record(clip, 15, square(15), author="ann")
+    workspace.record(clip, 15, square(15), Draft("ann"))
     return clip

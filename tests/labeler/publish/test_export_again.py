@@ -15,7 +15,7 @@ from labeler.publish.ledger import state_of
 from labeler.publish.manifest import read_manifest
 from labeler.publish.split import Split, read_split, write_split
 from labeler.publish.validate import Rule, validate
-from labeler.revision import Provenance
+from labeler.revision import Draft, Provenance
 from labeler.workspace.workspace import Workspace
 from tests.workspaces import file_bytes, make_clip, square
 
@@ -29,7 +29,7 @@ def accept(workspace: Workspace, name: str, size: tuple[int, int] = SIZE) -> Non
     clip = make_clip(workspace, name, frame_count=11, size=size)
     for index in clip.key_frames:
         mask = square(index, size)
-        workspace.record(clip, index, mask, author="ann", provenance=ACCEPTED)
+        workspace.record(clip, index, mask, Draft("ann", ACCEPTED))
 
 
 @pytest.fixture(scope="module")
@@ -86,8 +86,8 @@ def test_an_unchanged_workspace_writes_nothing(workspace: Workspace, target: Pat
 
 def test_only_what_is_new_is_written(workspace: Workspace, target: Path, tmp_path: Path) -> None:
     clip = workspace.clip("lying")
-    workspace.record(clip, 5, square(9, SIZE), author="bob", provenance=ACCEPTED)
-    workspace.record(clip, 10, square(9, SIZE), author="bob")  # accepted no more
+    workspace.record(clip, 5, square(9, SIZE), Draft("bob", ACCEPTED))
+    workspace.record(clip, 10, square(9, SIZE), Draft("bob"))  # accepted no more
     accept(workspace, "new", (60, 80))
     before = inodes(target)
     report = export_mvps(workspace, target)
@@ -208,7 +208,7 @@ def test_whatever_becomes_of_the_ledger_the_export_is_right(
     (ledger,) = (workspace.root / "exports").glob("*/files.tsv")
     kept = ledger.read_bytes()
     clip = workspace.clip("lying")
-    workspace.record(clip, 5, square(9, SIZE), author="bob", provenance=ACCEPTED)
+    workspace.record(clip, 5, square(9, SIZE), Draft("bob", ACCEPTED))
     export_mvps(workspace, target)
     ledger.write_bytes(kept)
     fate(workspace)
