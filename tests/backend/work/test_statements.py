@@ -3,11 +3,15 @@
 from collections import Counter
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from backend.store import tables
 from backend.studio.projects import Role, keep_project
+from backend.studio.sync import LabelingSync
 from backend.work.preannotate import refresh
+from labeler.likeness import write_thumbnails
 from labeler.revision import Provenance, Shown
 from model.engines.baselines.baselines import NearestCopy
 from tests.backend.callers import predict
@@ -106,3 +110,44 @@ def test_masking_after_it_reads_the_clip_before_and_after(workspace, clip, cost)
         done = refresh(workspace, clip, NearestCopy(), limit=8)
     assert len(done.segmented) == 8
     assert found == {("SELECT", "revisions"): 2 + 8, ("INSERT", "revisions"): 8}
+
+
+class Wall:
+    """A Label Studio that keeps nothing."""
+
+    def tasks(self, project, since=None):
+        return []
+
+    def add_tasks(self, project, data):
+        return [1000 + each["frame"] for each in data]
+
+    def replace_predictions(self, project, predictions, model): ...
+
+    def set_field(self, project, tasks, name, value): ...
+
+
+def test_what_label_studio_was_told_is_kept_at_once(workspace, clip, inbox, cost):
+    looks = workspace.root / "looks" / "walk.npy"
+    looks.parent.mkdir()
+    write_thumbnails(looks, np.ones((len(clip.key_frames), 4), np.float32))
+    sync = LabelingSync(workspace, inbox, Wall(), PROJECT, "", "net-1.0.0+1")
+    assert sync.add_missing_tasks() == len(clip.key_frames)
+    assert sync.publish(clip) == len(clip.key_frames)
+    cost(submission(square(2)))
+    refresh(workspace, clip, NearestCopy())
+    with counted() as found:
+        assert sync.publish(clip) == len(clip.key_frames) - 1  # in Label Studio that one is seen
+    assert found == {
+        ("SELECT", "tasks"): 2 + 2,
+        ("UPDATE", "tasks"): 2,
+        ("SELECT", "revisions"): 2,
+    }
+    with counted() as found:
+        assert sync.publish(clip) == 0
+    assert found == {("SELECT", "tasks"): 2, ("SELECT", "revisions"): 2}
+    with workspace.database.reading() as connection:
+        rows = connection.execute(sa.select(tables.tasks).order_by(tables.tasks.c.frame)).all()
+    last = {frame: each[-1].number for frame, each in workspace.revisions_by_frame(clip).items()}
+    assert [(row.frame, row.task) for row in rows] == [(n, 1000 + n) for n in clip.key_frames]
+    assert {row.frame: row.shown for row in rows} == last | {5: 1}
+    assert rows[1].fields == {"provenance": "corrected", "uncertainty": 0.0, "priority": 0.0}
