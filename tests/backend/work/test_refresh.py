@@ -102,7 +102,7 @@ def test_a_mask_that_arrives_in_the_middle_wins_and_is_taken_up(workspace):
 
     engine = Scripted(before=submit)
     refresh(workspace, clip, engine)
-    assert workspace.current(clip)[10] == arrived[0]
+    assert workspace.current(clip)[10] == arrived[0].revision
     book = workspace.references(clip)
     for frame in predicted(workspace, clip):
         assert workspace.current(clip)[frame].references == book.digest_for(frame)
