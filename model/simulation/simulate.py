@@ -19,7 +19,15 @@ from labeler.reference import ReferenceBook
 from labeler.review.priority import priorities
 from model.data.sources import Sources, Take
 from model.loading import load_segmenter
-from model.measure.judge import QUALITY, ClipScores, JudgedClip, Outcome, judged_clips, verdict_of
+from model.measure.judge import (
+    QUALITY,
+    ClipScores,
+    Criteria,
+    JudgedClip,
+    Outcome,
+    judged_clips,
+    verdict_of,
+)
 from model.measure.truth import TruthClip, segment_in_order, truth_of_take
 from model.segmenter import Segmenter
 from model.training.further import Budget, train_further
@@ -226,7 +234,7 @@ def _is_better(
         JudgedClip(truth.name, "", *pair)
         for truth, *pair in zip(measured, before, after, strict=True)
     ]
-    verdict = verdict_of(champion.model_version, candidate.model_version, clips, fewest=1)
+    verdict = verdict_of(champion.model_version, candidate.model_version, clips, Criteria(fewest=1))
     return verdict.outcome is Outcome.BETTER
 
 
