@@ -66,19 +66,11 @@ def log(workspace: Workspace) -> JobLog:
 
 
 @pytest.fixture
-def make_worker(service: Service, submissions: Submissions, log: JobLog) -> Callable[..., Worker]:
+def make_worker(service: Service, submissions: Submissions) -> Callable[..., Worker]:
     """Make a worker with an engine, and with what brings masks to Label Studio."""
 
     def made(engine: Segmenter, find_sync: Callable[[], Any] = lambda: None) -> Worker:
-        return Worker(
-            service.workspace,
-            lambda: engine,
-            service.queue,
-            log,
-            submissions,
-            service.facts,
-            find_sync,
-        )
+        return Worker(service.workspace, lambda: engine, service.queue, submissions, find_sync)
 
     return made
 
