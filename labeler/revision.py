@@ -43,6 +43,26 @@ class Shown(StrEnum):
 
 
 @dataclass(frozen=True)
+class Draft:
+    """What is to be recorded with a mask of a key frame; the fields mean what a Revision's do.
+
+    A person's has an `author`, and a network's `model_version`, `references` and `uncertainty`.
+    `submitted` is when it was submitted or predicted; None is now.
+    """
+
+    author: str = ""
+    provenance: Provenance = Provenance.CORRECTED
+    annotation: str = ""
+    submitted: datetime | None = None
+    look: Shown = Shown.LABEL
+    judges: tuple[int, ...] = ()
+    reason: str = ""
+    model_version: str = ""
+    references: str = ""
+    uncertainty: float | None = None
+
+
+@dataclass(frozen=True)
 class Revision:
     """One recorded mask of one frame; never changed, only followed by the next.
 
@@ -151,24 +171,25 @@ def last_prediction(revisions: Sequence[Revision]) -> Revision | None:
     return predicted[-1] if predicted else None
 
 
-def recorded(
-    draft: Revision, earlier: Sequence[Revision], latest: Revision | None
-) -> Revision | None:
-    """The revision that a person's mask has already, if it has one.
+def already_recorded(news: Revision, earlier: Sequence[Revision]) -> Revision | None:
+    """The revision that stands in the place of a mask which is not to be recorded, if one does.
+
+    That is a person's mask where `news` is a prediction, and where it is a person's, the same
+    state of the same annotation, or without one the same mask with nothing else said of it.
 
     Args:
-        draft: the mask, not yet numbered.
+        news: the mask, not yet numbered.
         earlier: the revisions of its frame, in order of number.
-        latest: the one of them that counts.
     """
-    if not draft.provenance.human:
-        return None
-    if draft.annotation:
-        state = (draft.annotation, draft.created)
+    latest = counting(earlier)
+    if not news.provenance.human:
+        return latest if latest is not None and latest.provenance.human else None
+    if news.annotation:
+        state = (news.annotation, news.created)
         return next((r for r in earlier if (r.annotation, r.created) == state), None)
-    if draft.provenance is Provenance.CHECKED:  # which never counts by itself
-        latest = next((r for r in reversed(earlier) if r.look is draft.look), None)
-    return None if latest is None or _said(latest) != _said(draft) else latest
+    if news.provenance is Provenance.CHECKED:  # which never counts by itself
+        latest = next((r for r in reversed(earlier) if r.look is news.look), None)
+    return None if latest is None or _said(latest) != _said(news) else latest
 
 
 def _said(revision: Revision) -> tuple[object, ...]:

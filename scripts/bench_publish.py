@@ -26,7 +26,7 @@ from labeler.layouts.mvps import FULL, SMALL, mask_tree, picture_tree
 from labeler.mask import Mask, encode_mask
 from labeler.publish.export import export_mvps
 from labeler.publish.resize import resize_dataset, resize_image, size_480p
-from labeler.revision import Provenance
+from labeler.revision import Draft, Provenance
 from labeler.threads import THREADS, call_all
 from labeler.workspace.workspace import Workspace
 
@@ -215,7 +215,7 @@ def made_workspace(
         workspace.add_clip(clip, folder)
     for index in clip.key_frames:
         mask = person(index % 100, width, height)
-        workspace.record(clip, index, mask, author="bench", provenance=Provenance.ACCEPTED)
+        workspace.record(clip, index, mask, Draft("bench", Provenance.ACCEPTED))
     return workspace
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from labeler.clip import Clip, Image, Scenario, frame_name
 from labeler.mask import Mask
-from labeler.revision import Provenance
+from labeler.revision import Draft, Provenance
 from labeler.workspace.workspace import Workspace
 
 SIZE = (96, 128)
@@ -55,5 +55,5 @@ def accepted_clip(
     for frame in clip.key_frames if masked else ():
         truth = figure(first + frame, seed) ^ wrong
         mask = cv2.resize(truth.astype(np.uint8), (width, height)) > 0
-        workspace.record(clip, frame, mask, author="ann", provenance=Provenance.ACCEPTED)
+        workspace.record(clip, frame, mask, Draft("ann", Provenance.ACCEPTED))
     return clip

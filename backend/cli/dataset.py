@@ -5,7 +5,7 @@ from dataclasses import asdict
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -16,7 +16,7 @@ from labeler.console import note, progress, say, say_json
 from labeler.layouts.foreign import ForeignDataset
 from labeler.layouts.layout import Layout
 from labeler.layouts.reading import find_dataset
-from labeler.publish.export import export_mvps
+from labeler.publish.export import ListPlan, export_mvps
 from labeler.publish.lists import split_dataset
 from labeler.publish.other_layouts import export_as
 from labeler.publish.resize import resize_dataset
@@ -71,11 +71,7 @@ def export(
             layout,
             clips=names,
             include_unreviewed=include_unreviewed,
-            test_share=test_share,
-            seed=seed,
-            stratified=stratified,
-            lists=lists,
-            new_lists=new_lists,
+            lists=ListPlan(test_share, seed, stratified, keep=lists, anew=new_lists),
         )
 
 
@@ -128,11 +124,24 @@ def resize(folder: Annotated[Path, typer.Argument(metavar="DIR")]) -> None:
 
 
 def export_dataset(
-    workspace: Workspace, folder: Path, layout: Layout = Layout.MVPS, **options: Any
+    workspace: Workspace,
+    folder: Path,
+    layout: Layout = Layout.MVPS,
+    *,
+    clips: Sequence[str] | None = None,
+    include_unreviewed: bool = False,
+    lists: ListPlan | None = None,
 ) -> None:
     """Write the dataset by `export_mvps`, with a progress bar; say what is in it and what not."""
     with progress(f"writing {folder}") as update:
-        export = partial(export_mvps, workspace, progress=update, **options)
+        export = partial(
+            export_mvps,
+            workspace,
+            clips=clips,
+            include_unreviewed=include_unreviewed,
+            lists=lists,
+            progress=update,
+        )
         report = export_as(layout, folder, export, update)
     for name, reason in report.left_out:
         note(f"{name} was left out: {reason}")

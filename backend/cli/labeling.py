@@ -20,14 +20,14 @@ from backend.cli.options import (
     tell_worker,
     waiting_jobs,
 )
-from backend.work.correction import record_correction
 from backend.work.preannotate import Refresh, refresh
 from labeler.console import note, out, progress, say, say_json, table
 from labeler.inspect.overview import overview
 from labeler.inspect.preview import write_preview
 from labeler.mask import read_mask
+from labeler.review.correction import record_correction
 from labeler.review.priority import next_frames
-from labeler.revision import Provenance
+from labeler.revision import Draft, Provenance
 from model.registry import ModelRegistry
 
 
@@ -72,10 +72,9 @@ def correct(
     with opened(context) as workspace:
         clip = workspace.clip(clip_name)
         mask = read_mask(mask_file, (clip.height, clip.width))
-        revision = record_correction(
-            workspace, clip, frame, mask, by or getuser(), allow_empty=allow_empty
-        )
-        say(f"{clip.name} frame {frame}: recorded as revision {revision.number}")
+        draft = Draft(by or getuser())
+        recorded = record_correction(workspace, clip, frame, mask, draft, allow_empty=allow_empty)
+        say(f"{clip.name} frame {frame}: recorded as revision {recorded.revision.number}")
         segmenter = load(context, workspace, model, device)
         with progress(f"masking {clip.name}") as update:
             done = refresh(workspace, clip, segmenter, keep_other_weights=True, progress=update)

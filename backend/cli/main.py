@@ -45,13 +45,14 @@ for command in (
     dataset_commands.resize,
     measure_commands.quality,
     measure_commands.stats,
-    models_commands.train,
+    network_commands.train,
     network_commands.evaluate,
     network_commands.effort,
     simulate_command.simulate,
     start_commands.doctor,
 ):
-    app.command(command.__name__.rstrip("_"))(command)
+    kind = models_commands.TrainCommand if command is network_commands.train else None
+    app.command(command.__name__.rstrip("_"), cls=kind)(command)
 app.add_typer(models_commands.models, name="models")
 app.add_typer(review_commands.review, name="review")
 app.add_typer(studio_commands.studio, name="studio")

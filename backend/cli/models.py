@@ -1,20 +1,18 @@
 """The commands of a workspace's weights: which there are, which masks, and retraining it."""
 
-import inspect
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import asdict
-from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from backend.cli.options import Json, ask_worker, opened
 from backend.settings import Settings
 from labeler.console import note, progress, say, say_json
 from labeler.errors import LabelerError
 from labeler.workspace.workspace import Workspace
-from model import commands as network_commands
 from model.card import CARD_FILE, read_card
 from model.registry import ModelRegistry
 
@@ -113,48 +111,38 @@ def rollback(context: typer.Context) -> None:
         _reconcile(context)
 
 
-def with_workspace(train: Callable[..., None]) -> Callable[..., None]:
-    """The command `train` with the option --from-workspace, which takes the place of its data."""
-    signature = inspect.signature(train, eval_str=True)
-    options = dict(signature.parameters)
-    context = inspect.Parameter(
-        "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
-    )
-    flag = typer.Option("--from-workspace", help="Train on, judge and promote by the workspace.")
-    from_workspace = inspect.Parameter(
-        "from_workspace",
-        inspect.Parameter.KEYWORD_ONLY,
-        default=False,
-        annotation=Annotated[bool, flag],
-    )
-
-    @wraps(train)
-    def either(context: typer.Context, from_workspace: bool = False, **given: Any) -> None:
-        if from_workspace:
-            _retrain(context, given)
-        else:
-            train(**given)
-
-    either.__signature__ = signature.replace(  # type: ignore[attr-defined]
-        parameters=[
-            context,
-            from_workspace,
-            *(o.replace(kind=inspect.Parameter.KEYWORD_ONLY) for o in options.values()),
-        ]
-    )
-    either.__annotations__ = {
-        "context": context.annotation,
-        "from_workspace": from_workspace.annotation,
-        **{name: each.annotation for name, each in options.items()},
-        "return": None,
-    }
-    return either
+_flag = typer.Typer(add_completion=False)
 
 
-train = with_workspace(network_commands.train)
+@_flag.command()
+def _from_workspace(
+    from_workspace: Annotated[
+        bool,
+        typer.Option("--from-workspace", help="Train on, judge and promote by the workspace."),
+    ] = False,
+) -> None:
+    """Only its option is used."""
 
 
-def _retrain(context: typer.Context, given: dict[str, Any]) -> None:
+class TrainCommand(TyperCommand):
+    """The network's command `train`, and with --from-workspace the workspace's retraining.
+
+    The one option more takes the place of the data. A bare GPU machine, which has no workspace,
+    has the same command without it: `python -m model train`.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.params = [*typer.main.get_command(_flag).params, *self.params]
+
+    def invoke(self, context: Any) -> Any:
+        """Retrain if the option is given, else train."""
+        if context.params.pop("from_workspace"):
+            return _retrain(context, context.params)
+        return super().invoke(context)
+
+
+def _retrain(context: typer.Context, given: Mapping[str, Any]) -> None:
     from backend.work.retrain import retrain
 
     settings: Settings = context.obj

@@ -16,7 +16,7 @@ from labeler.review.crosscheck import Preferred, record_check
 from labeler.review.crosscheck import decide as record_decision
 from labeler.review.report import ReviewReport, Tally, review_report
 from labeler.review.standing import Stage, Standing
-from labeler.revision import Shown
+from labeler.revision import Draft, Shown
 
 review = typer.Typer(help="The cross-check: what waits, and the third look.", no_args_is_help=True)
 
@@ -60,16 +60,8 @@ def check(
                     f"Give the mask you made of {clip.name} frame {frame}, as MASK.png."
                 )
             mask = workspace.read(counts)
-        now = record_check(
-            workspace,
-            clip,
-            frame,
-            mask,
-            by or getuser(),
-            look=look,
-            reason=reject,
-            thresholds=settings.thresholds,
-        )
+        draft = Draft(by or getuser(), look=look, reason=reject)
+        now = record_check(workspace, clip, frame, mask, draft, settings.thresholds)
         say(f"{clip.name} frame {frame}: {_said(now, look)}")
         tell_worker(context, clip)
 

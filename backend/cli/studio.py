@@ -59,7 +59,7 @@ def worker(context: typer.Context, model: Model = None, device: Device = None) -
     """Do the work: record what is submitted, mask frames, bring masks to Label Studio."""
     from backend.store.facts import WORKER_ALIVE, Facts
     from backend.store.inbox import Inbox
-    from backend.store.jobs import JobLog, JobQueue
+    from backend.store.jobs import JobQueue
     from backend.work.champion import Champion
     from backend.work.submissions import Submissions
     from backend.work.training_runs import Retrainer
@@ -85,7 +85,7 @@ def worker(context: typer.Context, model: Model = None, device: Device = None) -
                 ended.wait(HEARTBEAT)
 
         threading.Thread(target=beat, name="heartbeat", daemon=True).start()
-        queue, log = JobQueue(workspace.root, settings.queue_url), JobLog(workspace.database)
+        queue = JobQueue(workspace.root, settings.queue_url)
 
         def find_sync() -> "StudioSync | None":
             version = champion().model_version
@@ -95,8 +95,7 @@ def worker(context: typer.Context, model: Model = None, device: Device = None) -
         say(f"worker: {champion().model_version}, {where}")
         try:
             retrainer = Retrainer(workspace, settings)
-            common = queue, log, submissions, facts, find_sync, retrainer
-            Worker(workspace, champion, *common).run()
+            Worker(workspace, champion, queue, submissions, find_sync, retrainer).run()
         finally:
             ended.set()
 

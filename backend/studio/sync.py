@@ -117,8 +117,7 @@ class LabelingSync(ProjectTasks):
                 for each in changed
             ]
             self._studio.replace_predictions(self.project, predictions, model)
-            for each in changed:
-                self._note(clip.name, each.frame, shown=each.number)
+            self._note(clip.name, {each.frame: {"shown": each.number} for each in changed})
         return sum(map(len, news.values()))
 
     def publish(self, clip: Clip) -> int:
@@ -149,4 +148,5 @@ class LabelingSync(ProjectTasks):
             if task.id in known or clip is None or not isinstance(frame, int):
                 continue
             if frame in clip.key_frames:
-                self._note(clip.name, frame, task=task.id, fields={}, shown=0, seen=None)
+                values = {"task": task.id, "fields": {}, "shown": 0, "seen": None}
+                self._note(clip.name, {frame: values})

@@ -49,7 +49,7 @@ class ProjectTasks:
                 found += self._fetch_task(task) if task.annotations else 0
             elif row.seen is None or row.seen < task.updated:
                 found += self._fetch_task(task)
-                self._note(row.clip, row.frame, seen=task.updated)
+                self._note(row.clip, {row.frame: {"seen": task.updated}})
         return found
 
     def _fetch_task(self, task: StudioTask) -> int:
@@ -74,9 +74,11 @@ class ProjectTasks:
     def _add_tasks(self, clip: str, data: Sequence[Mapping[str, Any]], fields: set[str]) -> None:
         """Add tasks of a clip's key frames; what may change of their data is kept."""
         numbers = self._studio.add_tasks(self.project, data)
+        notes = {}
         for each, number in zip(data, numbers, strict=True):
             told = {name: each[name] for name in sorted(fields)}
-            self._note(clip, each["frame"], task=number, fields=told, shown=0, seen=None)
+            notes[each["frame"]] = {"task": number, "fields": told, "shown": 0, "seen": None}
+        self._note(clip, notes)
 
     def _set_fields(
         self,
@@ -92,9 +94,8 @@ class ProjectTasks:
                     news[name, value].append(row.task)
         for (name, value), tasks in news.items():
             self._studio.set_field(self.project, tasks, name, value)
-        for frame, row in rows.items():
-            if row.fields != wanted[frame]:
-                self._note(clip, frame, fields=dict(wanted[frame]))
+        changed = [frame for frame, row in rows.items() if row.fields != wanted[frame]]
+        self._note(clip, {frame: {"fields": dict(wanted[frame])} for frame in changed})
 
     def _known(self) -> dict[int, sa.Row[Any]]:
         """What is known of the project's tasks, by their numbers."""
@@ -114,11 +115,31 @@ class ProjectTasks:
             )
             return {row.frame: row for row in rows}
 
-    def _note(self, clip: str, frame: int, **values: object) -> None:
-        """Keep what Label Studio was told of a task, or what it told."""
+    def _note(self, clip: str, notes: Mapping[int, Mapping[str, object]]) -> None:
+        """Keep what Label Studio was told of a clip's tasks, or what it told, all at once.
+
+        Args:
+            clip: the name of the clip.
+            notes: by frame the values of its row; the same columns for each frame.
+        """
+        if not notes:
+            return
         table = tables.tasks
-        key = {"project": self.project, "clip": clip, "frame": frame}
+        ours = (table.c.project == self.project) & (table.c.clip == clip)
+        columns = [table.c[name] for name in next(iter(notes.values()))]
         with self._workspace.database.writing() as connection:
-            done = connection.execute(sa.update(table).filter_by(**key).values(**values))
-            if not done.rowcount:
-                connection.execute(sa.insert(table).values(**key, **values))
+            known = set(connection.execute(sa.select(table.c.frame).where(ours)).scalars())
+            old = [{"at": n} | _news(values) for n, values in notes.items() if n in known]
+            new = [{"frame": n} | dict(values) for n, values in notes.items() if n not in known]
+            if old:
+                news = {each: sa.bindparam(f"new_{each.name}", type_=each.type) for each in columns}
+                here = ours & (table.c.frame == sa.bindparam("at"))
+                connection.execute(sa.update(table).where(here).values(news), old)
+            if new:
+                key = {"project": self.project, "clip": clip}
+                connection.execute(sa.insert(table), [key | values for values in new])
+
+
+def _news(values: Mapping[str, object]) -> dict[str, object]:
+    """Values under names that an UPDATE does not give to the columns themselves."""
+    return {f"new_{name}": value for name, value in values.items()}

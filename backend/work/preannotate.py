@@ -72,9 +72,9 @@ def refresh(
     restored: list[int] = []
     emptied: list[int] = []
     while True:
-        book = workspace.references(clip).chosen_by(segmenter.choice)
         revisions = workspace.revisions_by_frame(clip)
         before = {f: latest for f, each in revisions.items() if (latest := counting(each))}
+        book = workspace.references(clip, before).chosen_by(segmenter.choice)
         stale = [
             frame
             for frame in clip.key_frames

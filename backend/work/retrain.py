@@ -36,7 +36,7 @@ from model.data.layouts import portraits_from
 from model.data.snapshot import held_out_takes, sources_of
 from model.data.sources import Sources, Take
 from model.loading import default_model, find_device, load_segmenter, weights_folder
-from model.measure.judge import Outcome, Verdict, judge
+from model.measure.judge import Criteria, Outcome, Verdict, judge
 from model.measure.judge_page import judge_page
 from model.registry import ModelRegistry
 from model.training.checkpoint import CHECKPOINT_FILE
@@ -244,8 +244,10 @@ def _compare(
         takes,
         [snapshot.clip(take.name).scenario for take in takes],
         *(segmenter for segmenter, _ in loaded),
-        fewest=settings.judge_clips,
-        by_effort=len({card.engine for _, card in loaded}) > 1,
+        criteria=Criteria(
+            fewest=settings.judge_clips,
+            by_effort=len({card.engine for _, card in loaded}) > 1,
+        ),
         progress=progress,
     )
     write_atomically(report, judge_page(verdict, worst).encode())

@@ -1,7 +1,7 @@
 """From an event of Label Studio to a mask in the workspace."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,14 +11,14 @@ from backend.store import tables
 from backend.store.inbox import DELETED, Event, EventState, Inbox
 from backend.studio.annotation import AnnotatedMask, from_result, opinion_of
 from backend.studio.projects import Role, roles
-from backend.work.correction import EmptyMaskError, record_correction
 from labeler.clip import Clip
 from labeler.errors import LabelerError
 from labeler.mask import Mask
 from labeler.metrics import region_similarity
+from labeler.review.correction import EmptyMaskError, record_correction
 from labeler.review.crosscheck import accept_all_agreed, accept_if_agreed, record_check
 from labeler.review.standing import STRICT, Thresholds
-from labeler.revision import Shown, last_prediction
+from labeler.revision import Draft, Revision, Shown, last_prediction
 from labeler.workspace.workspace import Workspace
 
 logger = logging.getLogger(__name__)
@@ -92,22 +92,20 @@ class Submissions:
             return self._record_opinion(event, annotation, clip, name, submitted)
         found = from_result(annotation.get("result"), clip.height, clip.width)
         withdrawn = self._is_deleted(event, name, clip, submitted)
-        quality = self._prelabel_quality(clip, event.frame, found.mask)
-        record_correction(
+        revisions = record_correction(
             self._workspace,
             clip,
             event.frame,
             found.mask,
-            self._author_of(_user(annotation)),
+            Draft(self._author_of(_user(annotation)), annotation=name, submitted=submitted),
             allow_empty=withdrawn or event.state is EventState.CONFIRMED,
-            annotation=name,
-            submitted=submitted,
-        )
+        ).revisions
+        quality = self._prelabel_quality(revisions, found.mask)
         if withdrawn:
             self._workspace.withdraw(clip, event.frame, name)
-        accept_if_agreed(
-            self._workspace, clip, event.frame, self._thresholds
-        )  # one unseen may be there
+            revisions = self._workspace.revisions(clip, event.frame)
+        # A second person who was shown no mask may have been there first.
+        accept_if_agreed(self._workspace, clip, event.frame, self._thresholds, revisions)
         self._inbox.settle(event, EventState.DONE, _ignored(found), quality)
         return {clip.name}
 
@@ -118,19 +116,16 @@ class Submissions:
         opinion = opinion_of(annotation.get("result"), clip.height, clip.width)
         look, judges = _shown(event)
         withdrawn = self._is_deleted(event, name, clip, submitted)
-        record_check(
-            self._workspace,
-            clip,
-            event.frame,
-            opinion.found.mask,
+        draft = Draft(
             self._author_of(_user(annotation)),
+            annotation=name,
+            submitted=submitted,
             look=look,
             judges=judges,
             reason=opinion.reason,
-            thresholds=self._thresholds,
-            annotation=name,
-            submitted=submitted,
         )
+        mask = opinion.found.mask
+        record_check(self._workspace, clip, event.frame, mask, draft, self._thresholds)
         if withdrawn:
             self._workspace.withdraw(clip, event.frame, name)
         self._inbox.settle(event, EventState.DONE, _ignored(opinion.found))
@@ -175,9 +170,9 @@ class Submissions:
             connection.execute(sa.update(table).filter_by(**key).values(**values))
         return row.deleted is not None and "deleted" not in values
 
-    def _prelabel_quality(self, clip: Clip, frame: int, mask: Mask) -> float | None:
+    def _prelabel_quality(self, revisions: Sequence[Revision], mask: Mask) -> float | None:
         """J of the prediction that the annotator was shown, with what they made of it."""
-        predicted = last_prediction(self._workspace.revisions(clip, frame))
+        predicted = last_prediction(revisions)
         if predicted is None:
             return None
         try:

@@ -39,9 +39,7 @@ class Worker:
         workspace: the clips and masks.
         find_segmenter: the engine to mask with now; another one after a promotion.
         queue: where to ask for what follows.
-        log: where progress is noted.
         submissions: takes up what annotators submit.
-        facts: where it is told how Label Studio is.
         find_sync: what brings clips to Label Studio; None as long as there is no project.
         retrainer: what starts to retrain the network; None for a worker that never does.
     """
@@ -51,16 +49,14 @@ class Worker:
         workspace: Workspace,
         find_segmenter: Callable[[], Segmenter],
         queue: JobQueue,
-        log: JobLog,
         submissions: Submissions,
-        facts: Facts,
         find_sync: Callable[[], StudioSync | None],
         retrainer: Retrainer | None = None,
     ) -> None:
         self._workspace, self._find_segmenter = workspace, find_segmenter
         self._masking_with = ""
-        self._queue, self._log = queue, log
-        self._submissions, self._facts = submissions, facts
+        self._queue, self._submissions = queue, submissions
+        self._log, self._facts = JobLog(workspace.database), Facts(workspace.database)
         self._find_sync, self._retrainer = find_sync, retrainer
         self._sync: StudioSync | None = None
         self._fetched = False

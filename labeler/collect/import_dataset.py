@@ -97,7 +97,7 @@ def _take(workspace: Workspace, dataset: ForeignDataset, name: str, wanted: Want
     places, step = _places(dataset, name, found)
     if not found.masks:
         return Taken(name, remarks=("it has no mask; `mvps add` is for what is to be labeled",))
-    draft = Revision(
+    shared = Revision(
         clip=new_name,
         frame=0,
         number=1,
@@ -113,7 +113,7 @@ def _take(workspace: Workspace, dataset: ForeignDataset, name: str, wanted: Want
     digest = pictures_digest(found.pictures.values())
     for known in workspace.known(new_name, digest):
         if known.sha256 == digest or pictures_digest(_frames(workspace, known)) == digest:
-            seen = read_masks(found, places, (known.width, known.height), draft)
+            seen = read_masks(found, places, (known.width, known.height), shared)
             as_other = () if known.name == new_name else (f"it is in as clip {known.name!r}",)
             return Taken(name, known, remarks=as_other + _left_alone(workspace, known, seen))
         raise LabelerError(
@@ -126,7 +126,7 @@ def _take(workspace: Workspace, dataset: ForeignDataset, name: str, wanted: Want
         raise AssertionError("import_dataset has seen to it that somebody says the scenario")
     with workspace.scratch() as folder:
         width, height = take_pictures(found, folder / "frames")
-        seen = read_masks(found, places, (width, height), draft, folder / "masks")
+        seen = read_masks(found, places, (width, height), shared, folder / "masks")
         stride = wanted.stride or _stride(dataset.layout, seen)
         kept = [each for each in seen if not each.missing and each.frame % stride == 0]
         if not kept:

@@ -77,7 +77,7 @@ def read_masks(
     found: ForeignClip,
     places: Mapping[int, int],
     size: tuple[int, int],
-    draft: Revision,
+    shared: Revision,
     folder: Path | None = None,
 ) -> list[SeenMask]:
     """Read a clip's masks, and write them below a folder where one is given.
@@ -86,7 +86,7 @@ def read_masks(
         found: the clip.
         places: the place in the clip of each number.
         size: (width, height) of its pictures, in pixels.
-        draft: what is the same in all of them.
+        shared: what is the same in all of them.
         folder: to be the clip's `masks`.
 
     Raises:
@@ -94,7 +94,7 @@ def read_masks(
     """
     return list(
         call_all(
-            partial(_read_mask, found, number, replace(draft, frame=places[number]), size, folder)
+            partial(_read_mask, found, number, replace(shared, frame=places[number]), size, folder)
             for number in found.masks
         )
     )
@@ -125,7 +125,7 @@ def _take_picture(source: Path, target: Path) -> tuple[int, int]:
 
 
 def _read_mask(
-    found: ForeignClip, number: int, draft: Revision, size: tuple[int, int], folder: Path | None
+    found: ForeignClip, number: int, shared: Revision, size: tuple[int, int], folder: Path | None
 ) -> SeenMask:
     read = found.masks[number]()
     height, width = read.mask.shape
@@ -134,7 +134,7 @@ def _read_mask(
             f"The mask of {found.pictures[number]} is {width}x{height}, but the clip's pictures "
             f"are {size[0]}x{size[1]}; a mask has the size of its picture."
         )
-    revision = replace(draft, digest=mask_digest(read.mask), area=int(read.mask.sum()))
+    revision = replace(shared, digest=mask_digest(read.mask), area=int(read.mask.sum()))
     if folder is not None:
         path = folder / frame_name(revision.frame) / f"{revision.number}.png"
         path.parent.mkdir(parents=True)

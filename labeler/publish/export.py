@@ -51,17 +51,30 @@ class ExportReport:
     parted: tuple[tuple[str, ...], ...] = ()
 
 
+@dataclass(frozen=True)
+class ListPlan:
+    """How an export divides its clips into the lists of train and test.
+
+    `test_share` is the share of the clips to test on, `seed` that of the split, and `stratified`
+    whether each scenario gets its share of test clips (see `split_clips`). `keep` is a dataset
+    whose lists are kept, of the clips they have; the one that is replaced when None. With `anew`
+    no lists are kept but all are drawn.
+    """
+
+    test_share: float = TEST_SHARE
+    seed: int = 0
+    stratified: bool = False
+    keep: Path | None = None
+    anew: bool = False
+
+
 def export_mvps(
     workspace: Workspace,
     target: Path,
     *,
-    include_unreviewed: bool = False,
     clips: Sequence[str] | None = None,
-    test_share: float = TEST_SHARE,
-    seed: int = 0,
-    stratified: bool = False,
-    lists: Path | None = None,
-    new_lists: bool = False,
+    include_unreviewed: bool = False,
+    lists: ListPlan | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ExportReport:
     """Write a dataset in the MVPS layout; what `target` held is replaced only by a whole one.
@@ -74,15 +87,10 @@ def export_mvps(
     Args:
         workspace: where the clips and masks are.
         target: the dataset's folder: a new one, an empty one, or that of an earlier export.
+        clips: the names of the clips to export; all of them when None.
         include_unreviewed: export the mask that counts for each key frame even where it is not
             accepted, or is a mere prediction.
-        clips: the names of the clips to export; all of them when None.
-        test_share: the share of the clips to test on (see `split_clips`).
-        seed: the seed of the split.
-        stratified: give each scenario its share of test clips.
-        lists: a dataset whose lists are kept, of the clips they have; the one that is replaced
-            when None.
-        new_lists: keep no lists but draw them anew.
+        lists: how the clips are divided into train and test; as a `ListPlan()` says when None.
         progress: called with (pictures and masks written, pictures and masks to write).
 
     Returns:
@@ -104,8 +112,9 @@ def export_mvps(
     memory = _memory(workspace, target.resolve())
     earlier = Ledger.read(memory / "files.tsv") if target.exists() else Ledger()
     rows = [_row(part) for part in parts]
-    kept = Split() if new_lists else _kept_lists(target, memory, lists)
-    split = split_clips(rows, test_share, seed, stratified=stratified, keep=kept)
+    plan = lists or ListPlan()
+    kept = Split() if plan.anew else _kept_lists(target, memory, plan.keep)
+    split = split_clips(rows, plan.test_share, plan.seed, stratified=plan.stratified, keep=kept)
     frames = sum(part.clip.frame_count for part in parts)
     masks = sum(len(part.revisions) for part in parts)
     made: dict[str, Made] = {}
@@ -156,7 +165,7 @@ def _forget_the_gone(memories: Path) -> None:
             shutil.rmtree(folder.parent, ignore_errors=True)
 
 
-def _kept_lists(target: Path, memory: Path, lists: Path | None) -> Split:
+def _kept_lists(target: Path, memory: Path, dataset: Path | None) -> Split:
     """The lists to be extended: those named, or those of the export that is to be replaced.
 
     The latter also with the clips that were in an export before and are not now: one whose masks
@@ -165,11 +174,11 @@ def _kept_lists(target: Path, memory: Path, lists: Path | None) -> Split:
     Raises:
         LabelerError: there are none where they were named, or a clip is in both.
     """
-    if lists is not None:
-        named = read_split(lists)
+    if dataset is not None:
+        named = read_split(dataset)
         if named is None:
             raise LabelerError(
-                f"{lists} has no ImageSets/train.txt or test.txt; name the folder of a dataset."
+                f"{dataset} has no ImageSets/train.txt or test.txt; name the folder of a dataset."
             )
         return named
     there = read_split(target)

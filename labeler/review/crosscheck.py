@@ -1,6 +1,7 @@
 """What a second and a third person say of masks is recorded, and comes to a verdict."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 
 import sqlalchemy as sa
@@ -17,9 +18,9 @@ from labeler.review.standing import (
     labeled_by,
     standing,
 )
-from labeler.revision import Provenance, Revision, Shown
+from labeler.revision import Draft, Provenance, Revision, Shown
 from labeler.workspace import tables
-from labeler.workspace.workspace import Workspace
+from labeler.workspace.workspace import Recorded, Workspace
 
 
 class Preferred(StrEnum):
@@ -34,14 +35,8 @@ def record_check(
     clip: Clip,
     frame: int,
     mask: Mask,
-    person: str,
-    *,
-    look: Shown = Shown.CONFIRM,
-    judges: tuple[int, ...] | None = None,
-    reason: str = "",
+    draft: Draft,
     thresholds: Thresholds = STRICT,
-    annotation: str = "",
-    submitted: datetime | None = None,
 ) -> Standing:
     """Record what a second person says of a key frame; where the two agree, the mask is accepted.
 
@@ -50,13 +45,11 @@ def record_check(
         clip: the clip.
         frame: the key frame.
         mask: theirs: the first one's as it was, or repaired; or one made without sight of it.
-        person: who they are.
-        look: what they were shown: CONFIRM, BLIND or AUDIT. The last only measures.
-        judges: the numbers of the masks they were shown; None is the one that counts now.
-        reason: why they reject the mask; then a third person has to look.
+        draft: who they are, with which annotation and when they said it. Its `look` is what they
+            were shown: CONFIRM, BLIND or AUDIT, of which the last only measures; `judges` are the
+            numbers of the masks that they were shown, with CONFIRM by default the one that counts
+            now; with a `reason` they reject the mask, and a third person has to look.
         thresholds: from which agreement on the mask is accepted.
-        annotation: the annotation it came with, if any.
-        submitted: when; now, where nothing is said.
 
     Returns:
         Where the frame stands now.
@@ -65,48 +58,53 @@ def record_check(
         LabelerError: that person has masked the frame, there is no person's mask to confirm, or
             the frame or the mask's size is wrong.
     """
+    if draft.look not in (Shown.CONFIRM, Shown.BLIND, Shown.AUDIT):
+        raise ValueError(f"a check is of another look than {draft.look.name}")
     revisions = workspace.revisions(clip, frame)
-    if labeled_by(revisions) == person:
+    if labeled_by(revisions) == draft.author:
         raise LabelerError(
-            f"{person} has masked {clip.name} frame {frame}; a check needs another person."
+            f"{draft.author} has masked {clip.name} frame {frame}; a check needs another person."
         )
-    if look is Shown.CONFIRM and judges is None:
+    judges = draft.judges
+    if draft.look is Shown.CONFIRM and not judges:
         judges = (_on_trial(clip, frame, standing(revisions)).number,)
-    workspace.record(
-        clip,
-        frame,
-        mask,
-        author=person,
-        provenance=Provenance.CHECKED,
-        annotation=annotation,
-        submitted=submitted,
-        look=look,
-        judges=judges or (),
-        reason=reason,
-    )
-    return accept_if_agreed(workspace, clip, frame, thresholds)
+    checked = replace(draft, provenance=Provenance.CHECKED, judges=judges)
+    recorded = workspace.append(clip, frame, mask, checked)
+    return accept_if_agreed(workspace, clip, frame, thresholds, recorded.revisions)
 
 
 def accept_if_agreed(
-    workspace: Workspace, clip: Clip, frame: int, thresholds: Thresholds = STRICT
+    workspace: Workspace,
+    clip: Clip,
+    frame: int,
+    thresholds: Thresholds = STRICT,
+    revisions: Sequence[Revision] | None = None,
 ) -> Standing:
     """Accept a key frame's mask if two people agree on it; a second time changes nothing.
 
     Accepted is the second person's mask where they were shown the first one's and repaired it,
     else the first one's.
 
+    Args:
+        workspace: where the clip is.
+        clip: the clip.
+        frame: the key frame.
+        thresholds: from which agreement on the mask is accepted.
+        revisions: those of the frame, where something was just recorded there. Whoever records
+            after it judges by all that there is then, so nothing is missed.
+
     Raises:
         LabelerError: the file of a mask is missing or damaged.
     """
-    found = standing(workspace.revisions(clip, frame))
+    found = standing(workspace.revisions(clip, frame) if revisions is None else revisions)
     first, second = found.first, found.second
     if found.stage is not Stage.CONFLICT or first is None or second is None or second.reason:
         return found
     if not thresholds.met_by(agreement_of(workspace, first, second)):
         return found
-    repaired = second if second.look is Shown.CONFIRM else first
-    _accept(workspace, clip, first, second, repaired, second.author, second.look)
-    return standing(workspace.revisions(clip, frame))
+    mask = workspace.read(second if second.look is Shown.CONFIRM else first)
+    draft = Draft(second.author, look=second.look)
+    return standing(_accept(workspace, clip, (first, second), mask, draft).revisions)
 
 
 def accept_all_agreed(workspace: Workspace, clip: Clip, thresholds: Thresholds = STRICT) -> int:
@@ -114,7 +112,8 @@ def accept_all_agreed(workspace: Workspace, clip: Clip, thresholds: Thresholds =
     agreed = 0
     for frame, revisions in workspace.revisions_by_frame(clip).items():
         if standing(revisions).stage is Stage.CONFLICT:
-            agreed += accept_if_agreed(workspace, clip, frame, thresholds).stage is Stage.ACCEPTED
+            found = accept_if_agreed(workspace, clip, frame, thresholds, revisions)
+            agreed += found.stage is Stage.ACCEPTED
     return agreed
 
 
@@ -153,9 +152,11 @@ def decide(
         raise LabelerError(
             f"{person} has masked or checked {clip.name} frame {frame}; a third person decides."
         )
-    chosen = {Preferred.FIRST: found.first, Preferred.SECOND: found.second}
-    mask = chosen[verdict] if isinstance(verdict, Preferred) else verdict
-    return _accept(workspace, clip, found.first, found.second, mask, person, Shown.DECIDE, reason)
+    pair = found.first, found.second
+    if isinstance(verdict, Preferred):
+        verdict = workspace.read(pair[0] if verdict is Preferred.FIRST else pair[1])
+    draft = Draft(person, look=Shown.DECIDE, reason=reason)
+    return _accept(workspace, clip, pair, verdict, draft).revision
 
 
 def agreement_of(workspace: Workspace, first: Revision, second: Revision) -> Agreement:
@@ -196,22 +197,16 @@ def _on_trial(clip: Clip, frame: int, found: Standing) -> Revision:
 def _accept(
     workspace: Workspace,
     clip: Clip,
-    first: Revision,
-    second: Revision,
-    accepted: Revision | Mask,
-    person: str,
-    look: Shown,
-    reason: str = "",
-) -> Revision:
-    mask = workspace.read(accepted) if isinstance(accepted, Revision) else accepted
-    return workspace.record(
-        clip,
-        first.frame,
-        mask,
-        author=person,
+    pair: tuple[Revision, Revision],
+    mask: Mask,
+    draft: Draft,
+) -> Recorded:
+    """Record the mask that comes of the two that were compared."""
+    first, second = pair
+    accepted = replace(
+        draft,
         provenance=Provenance.ACCEPTED,
         submitted=first.created,  # what was submitted after it is judged anew
-        look=look,
         judges=(first.number, second.number),
-        reason=reason,
     )
+    return workspace.append(clip, first.frame, mask, accepted)

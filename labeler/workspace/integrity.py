@@ -154,27 +154,27 @@ def _not_ours(path: Path) -> str:
 
 def _finish_mask(workspace: Workspace, pending: Path) -> list[str]:
     """Record a pending mask that is whole; say what happened, if anything."""
-    draft = _revision_of(pending)
-    if draft is None:
+    news = _revision_of(pending)
+    if news is None:
         pending.unlink()
         return ["Dropped a mask that a killed process had not finished writing."]
-    name = f"{draft.clip} frame {draft.frame} ({draft.provenance.name.lower()})"
+    name = f"{news.clip} frame {news.frame} ({news.provenance.name.lower()})"
     try:
-        clip = workspace.clip(draft.clip)
+        clip = workspace.clip(news.clip)
     except LabelerError:
         return [f"{pending} is a mask of {name}, a clip that is not here; it was left alone."]
-    numbers = {revision.number for revision in workspace.revisions(clip, draft.frame)}
-    masks = workspace.clip_folder(clip.name) / "masks" / frame_name(draft.frame)
+    numbers = {revision.number for revision in workspace.revisions(clip, news.frame)}
+    masks = workspace.clip_folder(clip.name) / "masks" / frame_name(news.frame)
     for path in masks.glob("*.png"):
         if path.samefile(pending):
             number = int(path.stem)
             if number not in numbers:
                 with workspace.database.writing() as connection:
-                    insert_revision(connection, replace(draft, number=number))
+                    insert_revision(connection, replace(news, number=number))
             break
     else:
         number = 0
-        workspace.adopt_mask(pending, draft)
+        workspace.adopt_mask(pending, news)
     pending.unlink()
     return (
         []

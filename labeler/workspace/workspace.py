@@ -1,27 +1,38 @@
 """One folder and one database: everything the tool knows."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 from uuid import uuid4
 
 import sqlalchemy as sa
 
-from labeler.workspace import tables
 from labeler.clip import Clip, FrameFolder, frame_name
 from labeler.errors import AlreadyInError, LabelerError
 from labeler.files import hold, scratch_folder, sync_folder, write_atomically
 from labeler.mask import Mask, encode_mask, mask_digest, read_mask
 from labeler.reference import Reference, ReferenceBook
-from labeler.revision import Shown, Provenance, Revision, counting, recorded
+from labeler.revision import Draft, Provenance, Revision, already_recorded, counting
+from labeler.workspace import tables
 from labeler.workspace.rows import insert_clip, insert_revision, revisions_of
 
 WITHDRAWN = ".withdrawn"
 """Ends the name of the empty file beside a mask that its maker took back."""
+
+
+class Recorded(NamedTuple):
+    """A mask's revision, and all revisions of its frame at the moment it was recorded, by number.
+
+    The revision is the new one, or the one that stands there in its place.
+    """
+
+    revision: Revision
+    revisions: Sequence[Revision]
 
 
 class Workspace:
@@ -87,11 +98,13 @@ class Workspace:
         Raises:
             LabelerError: there is none; the message lists those there are.
         """
-        clips = self.clips()
-        for clip in clips:
-            if clip.name == name:
-                return clip
-        known = ", ".join(clip.name for clip in clips[:10]) or "none yet"
+        if name.isascii() and name.isprintable():  # a database need not take any other text
+            query = sa.select(tables.clips).where(tables.clips.c.name == name)
+            with self.database.reading() as connection:
+                row = connection.execute(query).first()
+            if row is not None:
+                return Clip(**row._mapping)
+        known = ", ".join(clip.name for clip in self.clips()[:10]) or "none yet"
         raise LabelerError(f"There is no clip {name!r} in {self.root}; there are: {known}.")
 
     def known(self, name: str, sha256: str) -> list[Clip]:
@@ -170,56 +183,12 @@ class Workspace:
 
     # Masks
 
-    def record(
-        self,
-        clip: Clip,
-        frame: int,
-        mask: Mask,
-        *,
-        author: str,
-        provenance: Provenance = Provenance.CORRECTED,
-        annotation: str = "",
-        submitted: datetime | None = None,
-        look: Shown = Shown.LABEL,
-        judges: tuple[int, ...] = (),
-        reason: str = "",
-    ) -> Revision:
-        """Append a person's mask to a key frame's revisions; nothing that was there is changed.
+    def record(self, clip: Clip, frame: int, mask: Mask, draft: Draft) -> Revision:
+        """Append a person's mask to a key frame's revisions, and return its revision.
 
-        Args:
-            clip: the clip.
-            frame: the key frame.
-            mask: the mask.
-            author: who made it.
-            provenance: how far it has come.
-            annotation: the annotation it came with, if any.
-            submitted: when that was submitted; now, where nothing is said.
-            look: what that person was shown.
-            judges: the numbers of the frame's masks that it is about.
-            reason: what that person says of them.
-
-        Returns:
-            The new revision; or the one that is there already, if it is of the same state of the
-            same annotation, or, without one, the same mask by the same person of the same look.
-
-        Raises:
-            LabelerError: the frame is no key frame of the clip, or the mask has another size.
+        See `append`, which also gives the others of the frame.
         """
-        revision = self._append(
-            clip,
-            frame,
-            mask,
-            author=author,
-            provenance=provenance,
-            annotation=annotation,
-            created=submitted,
-            look=look,
-            judges=judges,
-            reason=reason,
-        )
-        if revision is None:
-            raise AssertionError("only a prediction can come too late")
-        return revision
+        return self.append(clip, frame, mask, draft).revision
 
     def record_prediction(
         self,
@@ -239,33 +208,32 @@ class Workspace:
         Raises:
             LabelerError: the frame is no key frame of the clip, or the mask has another size.
         """
-        return self._append(
-            clip,
-            frame,
-            mask,
+        draft = Draft(
             provenance=Provenance.PREDICTED,
             model_version=model_version,
             references=references,
             uncertainty=uncertainty,
         )
+        revision = self.append(clip, frame, mask, draft).revision
+        return None if revision.provenance.human else revision
 
-    def _append(
-        self,
-        clip: Clip,
-        frame: int,
-        mask: Mask,
-        *,
-        provenance: Provenance,
-        author: str = "",
-        model_version: str = "",
-        references: str = "",
-        uncertainty: float | None = None,
-        annotation: str = "",
-        created: datetime | None = None,
-        look: Shown = Shown.LABEL,
-        judges: tuple[int, ...] = (),
-        reason: str = "",
-    ) -> Revision | None:
+    def append(self, clip: Clip, frame: int, mask: Mask, draft: Draft) -> Recorded:
+        """Append a mask to a key frame's revisions; nothing that was there is changed.
+
+        Args:
+            clip: the clip.
+            frame: the key frame.
+            mask: the mask, H x W bool.
+            draft: whose it is, and what is said of it.
+
+        Returns:
+            The new revision; or the one that is there already, if it is of the same state of the
+            same annotation, or, without one, the same mask by the same person of the same look;
+            or a person's, which no prediction replaces. With it, all revisions of the frame.
+
+        Raises:
+            LabelerError: the frame is no key frame of the clip, or the mask has another size.
+        """
         if frame not in clip.key_frames:
             raise LabelerError(
                 f"Frame {frame} of {clip.name} is no key frame; key frames are every "
@@ -276,51 +244,48 @@ class Workspace:
                 f"A mask of {mask.shape[1]}x{mask.shape[0]} cannot belong to {clip.name}, whose "
                 f"frames are {clip.width}x{clip.height}."
             )
-        draft = Revision(
+        news = Revision(
             clip=clip.name,
             frame=frame,
             number=0,
-            provenance=provenance,
-            author=author,
-            model_version=model_version,
-            references=references,
-            uncertainty=uncertainty,
+            provenance=draft.provenance,
+            author=draft.author,
+            model_version=draft.model_version,
+            references=draft.references,
+            uncertainty=draft.uncertainty,
             digest=mask_digest(mask),
             area=int(mask.sum()),
-            created=created or datetime.now(UTC),
-            annotation=annotation,
-            look=look,
-            judges=judges,
-            reason=reason,
+            created=draft.submitted or datetime.now(UTC),
+            annotation=draft.annotation,
+            look=draft.look,
+            judges=draft.judges,
+            reason=draft.reason,
         )
-        with hold(self.pending / f"{uuid4().hex}.png", encode_mask(mask, draft.to_note())) as file:
-            return self.adopt_mask(file, draft)
+        with hold(self.pending / f"{uuid4().hex}.png", encode_mask(mask, news.to_note())) as file:
+            return self.adopt_mask(file, news)
 
-    def adopt_mask(self, file: Path, draft: Revision) -> Revision | None:
+    def adopt_mask(self, file: Path, news: Revision) -> Recorded:
         """Make a pending mask file known under the frame's next number.
 
-        Whether it is news is decided here, inside the transaction: a prediction gives way to a
-        person's mask, and no mask of a person is recorded twice.
+        Whether it is news is decided here, inside the transaction, by what the frame has then: a
+        prediction gives way to a person's mask, and no mask of a person is recorded twice.
         """
         with self.database.writing() as connection:
-            rows = connection.execute(revisions_of(draft.clip, draft.frame)).all()
+            rows = connection.execute(revisions_of(news.clip, news.frame)).all()
             earlier = [Revision(**row._mapping) for row in rows]
-            latest = counting(earlier)
-            if not draft.provenance.human and latest is not None and latest.provenance.human:
-                return None
-            if (known := recorded(draft, earlier, latest)) is not None:
-                return known
+            if (known := already_recorded(news, earlier)) is not None:
+                return Recorded(known, earlier)
             number = earlier[-1].number + 1 if earlier else 1
-            path = self.mask_path(replace(draft, number=number))
+            path = self.mask_path(replace(news, number=number))
             path.parent.mkdir(parents=True, exist_ok=True)
             while path.exists():  # a file without a row is kept; the doctor reports it
                 number += 1
-                path = self.mask_path(replace(draft, number=number))
+                path = self.mask_path(replace(news, number=number))
             path.hardlink_to(file)
             sync_folder(path.parent)
-            revision = replace(draft, number=number)
+            revision = replace(news, number=number)
             insert_revision(connection, revision)
-            return revision
+        return Recorded(revision, [*earlier, revision])
 
     def withdraw(self, clip: Clip, frame: int, annotation: str) -> bool:
         """Let the masks that came with an annotation count no more; they stay where they are.
@@ -381,11 +346,19 @@ class Workspace:
             if (latest := counting(revisions)) is not None
         }
 
-    def references(self, clip: Clip) -> ReferenceBook:
-        """The clip's references: every frame whose mask is a person's."""
+    def references(
+        self, clip: Clip, current: Mapping[int, Revision] | None = None
+    ) -> ReferenceBook:
+        """The clip's references: every frame whose mask is a person's.
+
+        Args:
+            clip: the clip.
+            current: what `current` says of it, where it was just asked.
+        """
+        current = self.current(clip) if current is None else current
         return ReferenceBook(
             Reference(revision.frame, revision.digest, partial(self.read, revision))
-            for revision in self.current(clip).values()
+            for revision in current.values()
             if revision.provenance.human
         )
 

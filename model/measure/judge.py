@@ -31,6 +31,24 @@ WORST_SHOWN = 12
 
 
 @dataclass(frozen=True)
+class Criteria:
+    """What new weights are measured by and have to reach, see `verdict_of`.
+
+    `quality` is the q of FC@q, and `fewest` the number of clips that a verdict without a person
+    takes. By no more than `margin` may J&F of a scenario fall. Across engines (`by_effort`) only
+    FC@q counts.
+    """
+
+    quality: float = QUALITY
+    fewest: int = FEWEST_CLIPS
+    margin: float = SCENARIO_MARGIN
+    by_effort: bool = False
+
+
+USUAL = Criteria()
+
+
+@dataclass(frozen=True)
 class ClipScores:
     """What an engine reached on one clip.
 
@@ -96,10 +114,7 @@ def judge(
     champion: Segmenter,
     candidate: Segmenter,
     *,
-    quality: float = QUALITY,
-    fewest: int = FEWEST_CLIPS,
-    margin: float = SCENARIO_MARGIN,
-    by_effort: bool = False,
+    criteria: Criteria = USUAL,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Verdict, list[SideBySide]]:
     """Let both engines mask the same clips, and let a robot correct both, and compare.
@@ -109,10 +124,7 @@ def judge(
         scenarios: of each of them.
         champion: the engine to be replaced.
         candidate: the engine that may replace it.
-        quality: the q of FC@q.
-        fewest: clips, for a verdict that needs no person.
-        margin: by how much J&F of a scenario may fall.
-        by_effort: they are different engines, see `verdict_of`.
+        criteria: what the candidate has to reach.
         progress: called with (clips done, clips), each clip counting once for each engine.
 
     Returns:
@@ -128,14 +140,14 @@ def judge(
         scores = []
         for engine in (champion, candidate):
             clip, frames = evaluate_clip(truth, engine)
-            scores.append(_scores(clip, truth, engine, quality))
+            scores.append(_scores(clip, truth, engine, criteria.quality))
             if progress is not None:
                 progress(2 * len(judged) + len(scores), 2 * len(takes))
         judged.append(JudgedClip(take.name, scenario, *scores))
         worst += [SideBySide(_masked(truth, each, champion), each) for each in frames]
     worst.sort(key=lambda each: each.candidate.scores.j_and_f)
     names = champion.model_version, candidate.model_version
-    verdict = verdict_of(*names, judged, fewest, margin, by_effort=by_effort)
+    verdict = verdict_of(*names, judged, criteria)
     return verdict, worst[:WORST_SHOWN]
 
 
@@ -145,13 +157,7 @@ def judged_clips(truth: TruthClip, engine: Segmenter, quality: float = QUALITY) 
 
 
 def verdict_of(
-    champion: str,
-    candidate: str,
-    clips: Sequence[JudgedClip],
-    fewest: int = FEWEST_CLIPS,
-    margin: float = SCENARIO_MARGIN,
-    *,
-    by_effort: bool = False,
+    champion: str, candidate: str, clips: Sequence[JudgedClip], criteria: Criteria = USUAL
 ) -> Verdict:
     """Say what follows from the scores of each clip.
 
@@ -170,7 +176,7 @@ def verdict_of(
             [clip.candidate.corrected for clip in clips],
             [clip.champion.corrected for clip in clips],
         )
-    outcome, sentence = _verdict(clips, gain, fewer, fewest, margin, by_effort)
+    outcome, sentence = _verdict(clips, gain, fewer, criteria)
     return Verdict(champion, candidate, tuple(clips), gain, fewer, outcome, sentence)
 
 
@@ -178,24 +184,23 @@ def _verdict(
     clips: Sequence[JudgedClip],
     gain: Difference | None,
     fewer: Difference | None,
-    fewest: int,
-    margin: float,
-    by_effort: bool,
+    criteria: Criteria,
 ) -> tuple[Outcome, str]:
     if gain is None or fewer is None:
         return Outcome.UNSURE, (
             "Not promoted: there is no locked clip to judge on; have masks of more clips accepted."
         )
+    by_effort = criteria.by_effort
     if gain.difference < 0 and not by_effort:
         return Outcome.WORSE, f"Not promoted: J&F is lower by {-100 * gain.difference:.1f}."
     for scenario in sorted({clip.scenario for clip in clips}):
         of_it = [clip for clip in clips if clip.scenario == scenario]
         what = "the share of frames to correct rises" if by_effort else "J&F falls"
         worse = float(np.mean([_loss(clip, by_effort) for clip in of_it]))
-        if worse > margin:
+        if worse > criteria.margin:
             return Outcome.WORSE, (
                 f"Not promoted: in {scenario} {what} by {100 * worse:.1f}, more than "
-                f"{100 * margin:.1f}."
+                f"{100 * criteria.margin:.1f}."
             )
     better = []
     if gain.low > 0 and gain.difference >= SMALLEST_GAIN and not by_effort:
@@ -216,10 +221,10 @@ def _verdict(
             f"Not promoted: neither J&F ({_interval(gain)}) nor {frames} better beyond chance."
         )
     found = " and ".join(better)
-    if len(clips) < fewest:
+    if len(clips) < criteria.fewest:
         return Outcome.UNSURE, (
             f"Not promoted by itself: {found}, but on {len(clips)} locked clips only, and it "
-            f"takes {fewest}; look at it, then `mvps models promote`."
+            f"takes {criteria.fewest}; look at it, then `mvps models promote`."
         )
     return Outcome.BETTER, f"Promoted: {found}."
 

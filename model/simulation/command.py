@@ -55,7 +55,7 @@ def simulate(
     from model.engine import bundled_weights
     from model.loading import default_model, find_device
     from model.simulation.report import simulation_table, write_simulation
-    from model.simulation.simulate import Picking
+    from model.simulation.simulate import Experiment, Picking
     from model.simulation.simulate import simulate as play
     from model.training.further import Budget
 
@@ -81,15 +81,22 @@ def simulate(
         trials = play(
             [takes[name] for name in wanted],
             [takes[name] for name in aside],
-            model or bundled_weights()[default_model()],
+            Experiment(
+                model or bundled_weights()[default_model()],
+                rounds,
+                frames,
+                Budget(
+                    steps=steps,
+                    size=size,
+                    batch_size=batch_size,
+                    rate=rate,
+                    device=find_device(device),
+                ),
+                rehearsed,
+                quality,
+            ),
             pickings=[Picking[name] for name in names],
             seeds=range(seeds),
-            rounds=rounds,
-            frames=frames,
-            budget=Budget(steps=steps, size=size, batch_size=batch_size, rate=rate),
-            rehearsed=rehearsed,
-            device=find_device(device),
-            quality=quality,
             progress=update,
         )
     paths = write_simulation(trials, output)

@@ -11,7 +11,6 @@ from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from labeler.likeness import Thumbnails, thumbnail_of
@@ -19,7 +18,15 @@ from labeler.reference import ReferenceBook
 from labeler.review.priority import priorities
 from model.data.sources import Sources, Take
 from model.loading import load_segmenter
-from model.measure.judge import QUALITY, ClipScores, JudgedClip, Outcome, judged_clips, verdict_of
+from model.measure.judge import (
+    QUALITY,
+    ClipScores,
+    Criteria,
+    JudgedClip,
+    Outcome,
+    judged_clips,
+    verdict_of,
+)
 from model.measure.truth import TruthClip, segment_in_order, truth_of_take
 from model.segmenter import Segmenter
 from model.training.further import Budget, train_further
@@ -61,6 +68,23 @@ class Trial:
     rounds: tuple[Round, ...]
 
 
+@dataclass(frozen=True)
+class Experiment:
+    """What is the same in every trial.
+
+    `start` are the weights to begin with. Of `rounds`, each labels so many `frames`, and trains
+    within the `budget`, on them and on what is `rehearsed` each time. `quality` is the
+    q of FC@q.
+    """
+
+    start: Path
+    rounds: int
+    frames: int
+    budget: Budget
+    rehearsed: Sources = field(default_factory=Sources)
+    quality: float = QUALITY
+
+
 @dataclass
 class _Pool:
     """The clips being labelled: their truth, their thumbnails, and which frames are labelled."""
@@ -100,16 +124,10 @@ class _Pool:
 def simulate(
     pool: Sequence[Take],
     aside: Sequence[Take],
-    start: Path,
+    experiment: Experiment,
     *,
     pickings: Sequence[Picking],
     seeds: Sequence[int],
-    rounds: int,
-    frames: int,
-    budget: Budget,
-    rehearsed: Sources | None = None,
-    device: torch.device,
-    quality: float = QUALITY,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Trial]:
     """Let a robot label, retrain after each round, and measure; then the same without retraining.
@@ -117,15 +135,9 @@ def simulate(
     Args:
         pool: the clips that are labelled.
         aside: the clips that are measured; nothing of them is ever learnt.
-        start: the weights to begin with.
+        experiment: what is the same in every trial.
         pickings: ways to pick the next frames.
         seeds: of the training, and of picking at random.
-        rounds: how many.
-        frames: labelled in each round.
-        budget: of the training of each round.
-        rehearsed: what else to learn from in each round.
-        device: where to compute.
-        quality: the q of FC@q.
         progress: called with (rounds done, rounds).
 
     Raises:
@@ -133,12 +145,12 @@ def simulate(
     """
     clips = _Pool(pool)
     measured = [truth_of_take(take) for take in aside]
-    total = len(pickings) * len(seeds) * rounds * 2
+    total = len(pickings) * len(seeds) * experiment.rounds * 2
     trials: list[Trial] = []
     for seed in seeds:
         for picking in pickings:
             for retrained in (True, False):
-                done = len(trials) * rounds
+                done = len(trials) * experiment.rounds
 
                 def step(number: int, before: int = done) -> None:
                     if progress is not None:
@@ -146,21 +158,8 @@ def simulate(
 
                 clips.forget()
                 with tempfile.TemporaryDirectory() as folder:
-                    found = _trial(
-                        clips,
-                        measured,
-                        start,
-                        Path(folder),
-                        picking,
-                        seed,
-                        rounds=rounds,
-                        frames=frames,
-                        budget=budget if retrained else None,
-                        rehearsed=rehearsed or Sources(),
-                        device=device,
-                        quality=quality,
-                        step=step,
-                    )
+                    where = Path(folder) if retrained else None
+                    found = _trial(clips, measured, experiment, picking, seed, where, step)
                 trials.append(Trial(picking, retrained, seed, tuple(found)))
     return trials
 
@@ -168,43 +167,40 @@ def simulate(
 def _trial(
     pool: _Pool,
     measured: Sequence[TruthClip],
-    start: Path,
-    folder: Path,
+    experiment: Experiment,
     picking: Picking,
     seed: int,
-    *,
-    rounds: int,
-    frames: int,
-    budget: Budget | None,
-    rehearsed: Sources,
-    device: torch.device,
-    quality: float,
+    folder: Path | None,
     step: Callable[[int], None],
 ) -> list[Round]:
+    """Play the rounds of one trial; each retrains into `folder`, or none where that is None."""
     rng = np.random.default_rng(seed)
-    champion, engine = start, load_segmenter(str(start), device=str(device))[0]
-    scores = [judged_clips(truth, engine, quality) for truth in measured]
+    device = str(experiment.budget.device)
+    champion = experiment.start
+    engine = load_segmenter(str(champion), device=device)[0]
+    scores = [judged_clips(truth, engine, experiment.quality) for truth in measured]
     doubts, others, predicted = _mask_pool(pool, engine)
     found = [_round(pool, scores, others)]
-    for number in range(1, rounds + 1):
+    for number in range(1, experiment.rounds + 1):
         known = [each.copy() for each in pool.done]
-        for _ in range(frames):
+        for _ in range(experiment.frames):
             _label(pool, _helps(pool, picking, doubts, predicted, rng))
         promoted = None
-        if budget is not None:
+        if folder is not None:
             new = [now & ~before for now, before in zip(pool.done, known, strict=True)]
-            sources = rehearsed + Sources(clips=pool.sources(known), fresh=pool.sources(new))
+            labelled = Sources(clips=pool.sources(known), fresh=pool.sources(new))
+            sources = experiment.rehearsed + labelled
             where = folder / f"round{number}"
             train_further(
                 sources,
                 champion,
                 where,
-                replace(budget, device=device, seed=1000 * seed + number),
+                replace(experiment.budget, seed=1000 * seed + number),
                 version="0.0.0",  # they are gone when this is over
                 data=f"round {number}",
             )
-            candidate = load_segmenter(str(where), device=str(device))[0]
-            reached = [judged_clips(truth, candidate, quality) for truth in measured]
+            candidate = load_segmenter(str(where), device=device)[0]
+            reached = [judged_clips(truth, candidate, experiment.quality) for truth in measured]
             promoted = _is_better(measured, engine, candidate, scores, reached)
             if promoted:
                 champion, engine, scores = where, candidate, reached
@@ -226,7 +222,7 @@ def _is_better(
         JudgedClip(truth.name, "", *pair)
         for truth, *pair in zip(measured, before, after, strict=True)
     ]
-    verdict = verdict_of(champion.model_version, candidate.model_version, clips, fewest=1)
+    verdict = verdict_of(champion.model_version, candidate.model_version, clips, Criteria(fewest=1))
     return verdict.outcome is Outcome.BETTER
 
 

@@ -14,6 +14,7 @@ from backend.store.jobs import JobLog, JobQueue
 from backend.work.submissions import Submissions
 from backend.work.worker import Worker
 from labeler.clip import Clip
+from labeler.revision import Draft
 from labeler.workspace.workspace import Workspace
 from model.segmenter import Segmenter
 from tests.backend.callers import HOOK, basic, made_app, predict
@@ -65,19 +66,11 @@ def log(workspace: Workspace) -> JobLog:
 
 
 @pytest.fixture
-def make_worker(service: Service, submissions: Submissions, log: JobLog) -> Callable[..., Worker]:
+def make_worker(service: Service, submissions: Submissions) -> Callable[..., Worker]:
     """Make a worker with an engine, and with what brings masks to Label Studio."""
 
     def made(engine: Segmenter, find_sync: Callable[[], Any] = lambda: None) -> Worker:
-        return Worker(
-            service.workspace,
-            lambda: engine,
-            service.queue,
-            log,
-            submissions,
-            service.facts,
-            find_sync,
-        )
+        return Worker(service.workspace, lambda: engine, service.queue, submissions, find_sync)
 
     return made
 
@@ -88,5 +81,5 @@ def half_done(workspace: Workspace) -> Clip:
     clip = make_clip(workspace)
     for frame in (0, 5):
         predict(workspace, clip, frame)
-    workspace.record(clip, 15, square(15), author="ann")
+    workspace.record(clip, 15, square(15), Draft("ann"))
     return clip

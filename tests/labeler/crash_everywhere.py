@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from labeler.revision import Provenance
+from labeler.revision import Draft, Provenance
 from labeler.workspace.integrity import faults, open_workspace
 from labeler.workspace.workspace import Workspace
 from tests.labeler.killed import killed_before
@@ -23,7 +23,7 @@ def main(folder: Path, action: str) -> None:
     base = folder / "base"
     workspace = Workspace(base)
     clip = make_clip(workspace, frame_count=6)
-    workspace.record(clip, 0, square(0), author="ann")
+    workspace.record(clip, 0, square(0), Draft("ann"))
     workspace.close()
     kept = file_bytes(base / "clips")
     survived = False
@@ -44,7 +44,7 @@ def main(folder: Path, action: str) -> None:
 def perform(root: Path, action: str, line: int) -> None:
     workspace, mask = Workspace(root), square(5)
     if action == "record":
-        killed_before(line, lambda: workspace.record(workspace.clip("walk"), 5, mask, author="ann"))
+        killed_before(line, lambda: workspace.record(workspace.clip("walk"), 5, mask, Draft("ann")))
     killed_before(line, lambda: make_clip(workspace, "new", frame_count=2))
 
 

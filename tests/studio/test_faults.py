@@ -16,10 +16,11 @@ import numpy as np
 
 from backend.credentials import SECRET_HEADER
 from backend.studio.annotation import from_result
-from backend.work.correction import record_correction
 from backend.work.preannotate import refresh
 from labeler.clip import Clip
 from labeler.mask import Mask
+from labeler.review.correction import record_correction
+from labeler.revision import Draft
 from labeler.workspace.workspace import Workspace
 from model.engines.baselines.baselines import NearestCopy
 from tests.studio.annotator import Annotator
@@ -71,7 +72,7 @@ def undisturbed(folder: Path, corrections: dict[int, Mask]) -> dict[int, Mask]:
     engine = NearestCopy()
     refresh(workspace, clip, engine)
     for frame, mask in corrections.items():
-        record_correction(workspace, clip, frame, mask, "somebody")
+        record_correction(workspace, clip, frame, mask, Draft("somebody"))
     refresh(workspace, clip, engine)
     found = {f: workspace.read(r) for f, r in workspace.current(clip).items()}
     workspace.close()

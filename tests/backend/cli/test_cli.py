@@ -13,7 +13,7 @@ import pytest
 from labeler.clip import Scenario
 from labeler.layouts.mvps import open_dataset
 from labeler.mask import encode_mask, read_mask
-from labeler.revision import Provenance
+from labeler.revision import Draft, Provenance
 from labeler.workspace.integrity import faults
 from tests.backend.terminal import Terminal
 from tests.labeler.videos import write_video
@@ -209,7 +209,7 @@ def test_two_people_and_a_third_by_command(mvps, tmp_path):
     workspace = mvps.workspace()
     clip = make_clip(workspace)
     for frame in (0, 5):
-        workspace.record(clip, frame, square(frame), author="ann")
+        workspace.record(clip, frame, square(frame), Draft("ann"))
     workspace.close()
     other = tmp_path / "other.png"
     other.write_bytes(encode_mask(square(25)))

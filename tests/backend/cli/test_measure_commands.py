@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from backend.store import tables
 from backend.studio.projects import Role, task_links
+from labeler.revision import Draft
 from labeler.workspace.workspace import Workspace
 from tests.backend.callers import predict
 from tests.backend.cli.test_cli import Terminal
@@ -46,7 +47,7 @@ def test_masks_that_count_are_looked_at_and_lead_to_their_tasks(
 
     pinhole = square(10)
     pinhole[33:35, 30:32] = False
-    revision = workspace.record(clip, 10, pinhole, author="ann")
+    revision = workspace.record(clip, 10, pinhole, Draft("ann"))
     other = make_clip(workspace, "run")
     predict(workspace, other, 0, np.zeros_like(pinhole))
     before = file_bytes(workspace.root / "clips")
@@ -74,7 +75,7 @@ def test_masks_that_count_are_looked_at_and_lead_to_their_tasks(
     assert len(task_links(workspace)) == 4
     assert file_bytes(workspace.root / "clips") == before
 
-    workspace.record(clip, 10, square(10), author="ann")
+    workspace.record(clip, 10, square(10), Draft("ann"))
     assert "nothing found" in mvps.run("quality", "walk")[0]
     _, err = mvps.run("quality", "hike", expect=1)
     assert "There is no clip 'hike'" in err

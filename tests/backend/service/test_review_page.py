@@ -12,7 +12,7 @@ from backend.studio.annotation import REASON, REJECTED, UNSAID, VERDICT, opinion
 from labeler.inspect.preview import BOTH, FIRST, SECOND, WIDTH, conflict_picture
 from labeler.review.crosscheck import record_check
 from labeler.review.standing import Stage, standing
-from labeler.revision import Provenance, Shown
+from labeler.revision import Draft, Provenance, Shown
 from tests.backend.callers import basic
 from tests.backend.webhooks import deletion, region, submission, update
 from tests.workspaces import SIZE, make_clip, square
@@ -140,8 +140,10 @@ def test_an_empty_check_is_a_conflict_and_no_mask_is_lost(tell, now, workspace, 
 
 
 def in_conflict(workspace, clip):
-    workspace.record(clip, 5, square(5), author="ann <b>")
-    record_check(workspace, clip, 5, square(15), "bob", reason="<i>hat</i>")
+    workspace.record(clip, 5, square(5), Draft("ann <b>"))
+    record_check(
+        workspace, clip, 5, square(15), Draft("bob", look=Shown.CONFIRM, reason="<i>hat</i>")
+    )
 
 
 def test_a_conflict_is_shown_and_decided_on_the_page(client, service, workspace, clip, now):
@@ -176,14 +178,14 @@ def test_a_conflict_is_shown_and_decided_on_the_page(client, service, workspace,
 
 
 def test_the_page_tells_who_waits_for_whom_and_who_agrees(client, workspace, clip):
-    workspace.record(clip, 0, square(0), author="ann")
-    workspace.record(clip, 5, square(5), author="ann")
+    workspace.record(clip, 0, square(0), Draft("ann"))
+    workspace.record(clip, 5, square(5), Draft("ann"))
     workspace.record_prediction(
         clip, 10, square(9), model_version="m", references="r", uncertainty=0.1
     )
-    workspace.record(clip, 10, square(10), author="ann")
-    record_check(workspace, clip, 5, square(5), "bob")
-    record_check(workspace, clip, 10, square(8), "cid", look=Shown.AUDIT)
+    workspace.record(clip, 10, square(10), Draft("ann"))
+    record_check(workspace, clip, 5, square(5), Draft("bob", look=Shown.CONFIRM))
+    record_check(workspace, clip, 10, square(8), Draft("cid", look=Shown.AUDIT))
     page = client.get("/", headers=basic()).text
     assert "2 frames wait for somebody else than ann (walk)." in page
     assert "<td>ann</td><td>bob</td>" in page

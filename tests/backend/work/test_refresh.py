@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backend.work.correction import record_correction
 from backend.work.preannotate import refresh
 from labeler.errors import LabelerError
 from labeler.reference import nearest_and_first
-from labeler.revision import Provenance
+from labeler.review.correction import record_correction
+from labeler.revision import Draft, Provenance
 from labeler.workspace.integrity import faults, open_workspace
 from model.engines.baselines.baselines import NearestCopy
 from model.segmenter import Segmentation
@@ -67,13 +67,13 @@ def test_a_correction_refreshes_exactly_what_it_can_help(workspace):
     clip = make_clip(workspace, frame_count=61)
     engine = Scripted()
     refresh(workspace, clip, engine)
-    record_correction(workspace, clip, 20, square(20), "ann")
+    record_correction(workspace, clip, 20, square(20), Draft("ann"))
     refresh(workspace, clip, engine)
-    record_correction(workspace, clip, 40, square(40), "ann")
+    record_correction(workspace, clip, 40, square(40), Draft("ann"))
     refresh(workspace, clip, engine)
     before = file_bytes(workspace.root / "clips")
     engine.asked.clear()
-    record_correction(workspace, clip, 30, square(30), "bob")
+    record_correction(workspace, clip, 30, square(30), Draft("bob"))
     done = refresh(workspace, clip, engine, keep_other_weights=True)
     assert engine.asked == [25, 35]
     assert done.segmented == (25, 35)
@@ -85,7 +85,7 @@ def test_a_correction_refreshes_exactly_what_it_can_help(workspace):
 
 def test_no_refresh_touches_a_persons_mask(workspace):
     clip = make_clip(workspace, frame_count=31)
-    human = record_correction(workspace, clip, 10, square(10), "ann")
+    human = record_correction(workspace, clip, 10, square(10), Draft("ann")).revision
     for version in ("a-1.0.0+1", "b-1.0.0+2"):
         refresh(workspace, clip, Scripted(version))
     assert workspace.revisions(clip, 10) == [human]
@@ -98,17 +98,17 @@ def test_a_mask_that_arrives_in_the_middle_wins_and_is_taken_up(workspace):
 
     def submit(frame):
         if frame == 10 and not arrived:
-            arrived.append(record_correction(workspace, clip, 10, square(10), "ann"))
+            arrived.append(record_correction(workspace, clip, 10, square(10), Draft("ann")))
 
     engine = Scripted(before=submit)
     refresh(workspace, clip, engine)
-    assert workspace.current(clip)[10] == arrived[0]
+    assert workspace.current(clip)[10] == arrived[0].revision
     book = workspace.references(clip)
     for frame in predicted(workspace, clip):
         assert workspace.current(clip)[frame].references == book.digest_for(frame)
     # the same masks as if the correction had been there from the start
     other = make_clip(workspace, "other", frame_count=21)
-    record_correction(workspace, other, 10, square(10), "ann")
+    record_correction(workspace, other, 10, square(10), Draft("ann"))
     refresh(workspace, other, Scripted())
     for frame, revision in workspace.current(other).items():
         assert revision.digest == workspace.current(clip)[frame].digest
@@ -129,9 +129,10 @@ def test_an_empty_mask_never_silently_replaces_another(workspace):
     empty = np.zeros((clip.height, clip.width), bool)
     before = file_bytes(workspace.root / "clips")
     with pytest.raises(LabelerError, match=r"empty but its present one has .* --allow-empty"):
-        record_correction(workspace, clip, 5, empty, "ann")
+        record_correction(workspace, clip, 5, empty, Draft("ann"))
     assert file_bytes(workspace.root / "clips") == before
-    assert record_correction(workspace, clip, 5, empty, "ann", allow_empty=True).area == 0
+    record_correction(workspace, clip, 5, empty, Draft("ann"), allow_empty=True)
+    assert workspace.current(clip)[5].area == 0
     done = refresh(workspace, clip, NearestCopy())
     assert done.emptied == (0, 10, 15)  # and a prediction that becomes empty is told
 
@@ -139,7 +140,7 @@ def test_an_empty_mask_never_silently_replaces_another(workspace):
 def test_an_empty_mask_of_a_frame_without_one_needs_no_permission(workspace):
     clip = make_clip(workspace)
     empty = np.zeros((clip.height, clip.width), bool)
-    assert record_correction(workspace, clip, 5, empty, "ann").area == 0
+    assert record_correction(workspace, clip, 5, empty, Draft("ann")).revision.area == 0
 
 
 KILLED = """
@@ -160,7 +161,7 @@ refresh(workspace, workspace.clip("walk"), Scripted(before=die))
 
 def test_a_killed_run_is_resumed_where_it_stopped(workspace):
     clip = make_clip(workspace, frame_count=41)
-    human = record_correction(workspace, clip, 5, square(5), "ann")
+    human = record_correction(workspace, clip, 5, square(5), Draft("ann")).revision
     killed = subprocess.run(
         [sys.executable, "-c", KILLED, str(workspace.root)], cwd=ROOT, check=False
     )

@@ -256,10 +256,10 @@ def test_a_device_without_memory_is_told_in_a_sentence(ready, monkeypatch):
 
 def test_other_data_never_brings_locked_clips_in(ready, tmp_path):
     """They are known by what they show; here an export of the whole workspace is rehearsed."""
-    from labeler.publish.export import export_mvps
+    from labeler.publish.export import ListPlan, export_mvps
 
     workspace, _ = ready
-    export_mvps(workspace, tmp_path / "dataset", test_share=0.0)
+    export_mvps(workspace, tmp_path / "dataset", lists=ListPlan(test_share=0.0))
     said = []
     settings = small(workspace, train_on=str(tmp_path / "dataset"), train_steps=1)
     retrain(workspace, settings, said.append)

@@ -176,9 +176,8 @@ def test_a_job_on_a_clip_that_is_not_there_fails_alone(make_worker):
 KILLED = """
 import os, signal, sys, time
 from pathlib import Path
-from backend.store.facts import Facts
 from backend.store.inbox import Inbox
-from backend.store.jobs import JobLog, JobQueue
+from backend.store.jobs import JobQueue
 from backend.work.submissions import Submissions
 from backend.work.worker import Worker
 from labeler.workspace.workspace import Workspace
@@ -190,13 +189,9 @@ def die(frame):
         time.sleep(1.5)  # huey looks for signals ten times a second
 
 workspace = Workspace(Path(sys.argv[1]))
-database = workspace.database
-submissions = Submissions(workspace, Inbox(database), str)
+submissions = Submissions(workspace, Inbox(workspace.database), str)
 engine = Scripted(before=die)
-Worker(
-    workspace, lambda: engine, JobQueue(workspace.root), JobLog(database), submissions,
-    Facts(database), lambda: None,
-).run()
+Worker(workspace, lambda: engine, JobQueue(workspace.root), submissions, lambda: None).run()
 """
 
 

@@ -13,6 +13,7 @@ from labeler.clip import Scenario
 from labeler.collect.import_dataset import Wanted, import_dataset
 from labeler.errors import LabelerError
 from labeler.layouts.reading import find_dataset
+from labeler.revision import Draft
 from labeler.workspace.integrity import faults, open_workspace
 from labeler.workspace.workspace import Workspace
 from tests.labeler.importing import NEWS, ONE, columns, masks, take
@@ -44,7 +45,7 @@ def test_a_persons_later_work_is_left_alone_and_what_is_new_is_told(
     folder = made_davis(tmp_path / "set", {"a": {0: ONE, 1: ONE}})
     take(workspace, folder)
     clip = workspace.clip("a")
-    workspace.record(clip, 0, columns(0, 1), author="ann")
+    workspace.record(clip, 0, columns(0, 1), Draft("ann"))
     before = file_bytes(workspace.root / "clips")
     write_indexed(folder / "Annotations" / "480p" / "a" / "00001.png", objects(1, 1))
     write_indexed(folder / "Annotations" / "480p" / "a" / "00002.png", objects(1, 1))

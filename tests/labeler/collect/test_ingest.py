@@ -15,6 +15,7 @@ from labeler.errors import LabelerError
 from labeler.files import sha256_of
 from labeler.layouts.mvps import open_dataset
 from labeler.publish.export import export_mvps
+from labeler.revision import Draft
 from labeler.workspace.integrity import faults, open_workspace
 from tests.labeler.shots import shot, write_pictures
 from tests.labeler.videos import set_matrix
@@ -48,7 +49,7 @@ def test_cuts_source_and_licence_stay_with_the_clip(workspace, film, tmp_path):
         path.unlink()
     again, _ = open_workspace(workspace.root)
     assert again.clips() == [clip]
-    again.record(clip, 0, np.ones((clip.height, clip.width), bool), author="ann")
+    again.record(clip, 0, np.ones((clip.height, clip.width), bool), Draft("ann"))
     export_mvps(again, tmp_path / "dataset", include_unreviewed=True)
     (row,) = open_dataset(tmp_path / "dataset").clips
     assert (row.source, row.licence) == (known.source, known.licence)

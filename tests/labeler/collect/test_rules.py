@@ -9,6 +9,7 @@ import pytest
 from labeler.clip import Clip, Scenario
 from labeler.collect.rules import OBVIOUS_MOTION, Rule, check_rules, check_video_rules
 from labeler.inspect.overview import overview
+from labeler.revision import Draft
 from tests.workspaces import make_clip
 
 GOOD = Clip("walk", Scenario.NEWS, 180, Fraction(30), 1280, 720, "walk.mp4", "0" * 64, cuts=())
@@ -63,7 +64,7 @@ def clip(workspace):
 
 def record(workspace, clip, masks):
     for frame, made in masks.items():
-        workspace.record(clip, frame, made, author="ann")
+        workspace.record(clip, frame, made, Draft("ann"))
 
 
 def verdicts_of(workspace, clip):

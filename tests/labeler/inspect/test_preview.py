@@ -6,6 +6,7 @@ import pytest
 
 from labeler.clip import Clip
 from labeler.inspect.preview import TINT, overlay, write_preview
+from labeler.revision import Draft
 from labeler.workspace.workspace import Workspace
 from tests.browser import browser
 from tests.workspaces import make_clip, picture, square
@@ -25,7 +26,7 @@ def clip(workspace: Workspace) -> Clip:
             references="",
             uncertainty=frame / 100,
         )
-    workspace.record(clip, 10, square(10, SIZE), author="ann <b>")
+    workspace.record(clip, 10, square(10, SIZE), Draft("ann <b>"))
     return clip
 
 

@@ -17,7 +17,7 @@ from labeler.errors import LabelerError
 from labeler.layouts.mvps import open_dataset
 from labeler.publish.export import ExportReport, export_mvps
 from labeler.publish.validate import validate
-from labeler.revision import Provenance
+from labeler.revision import Draft, Provenance
 from labeler.workspace.workspace import Workspace
 from tests.workspaces import file_bytes, make_clip, square
 
@@ -66,7 +66,7 @@ def add(
                 clip, index, mask, model_version="none+0", references=author, uncertainty=0.5
             )
         else:
-            workspace.record(clip, index, mask, author=author, provenance=provenance)
+            workspace.record(clip, index, mask, Draft(author, provenance))
 
 
 def test_what_was_exported_is_read_back(workspace: Workspace, tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_what_was_exported_is_read_back(workspace: Workspace, tmp_path: Path) ->
 def test_a_correction_after_the_acceptance_takes_the_frame_out(
     workspace: Workspace, tmp_path: Path
 ) -> None:
-    workspace.record(workspace.clip("lying"), 5, square(9, SIZE), author="bob")
+    workspace.record(workspace.clip("lying"), 5, square(9, SIZE), Draft("bob"))
     export_mvps(workspace, tmp_path / "set", clips=["lying"])
     assert open_dataset(tmp_path / "set").annotated("lying") == [0, 10]
     assert validate(tmp_path / "set") == []
@@ -147,7 +147,7 @@ def test_the_same_clips_and_masks_give_the_same_bytes(workspace: Workspace, tmp_
     add(other, "lying", dict.fromkeys(range(0, 11, KEY_FRAME_STRIDE), PREDICTED), author="bob")
     for index in whole:
         mask = square(index, SIZE)
-        other.record(other.clip("lying"), index, mask, author="cy", provenance=ACCEPTED)
+        other.record(other.clip("lying"), index, mask, Draft("cy", ACCEPTED))
     export_mvps(other, tmp_path / "again")
     other.close()
     assert file_bytes(tmp_path / "again") == first

@@ -10,12 +10,13 @@ import pytest
 
 import labeler.publish.ledger
 from labeler.errors import LabelerError
-from labeler.publish.export import export_mvps
+from labeler.publish.clip_faults import FaultKind
+from labeler.publish.export import ListPlan, export_mvps
 from labeler.publish.ledger import state_of
 from labeler.publish.manifest import read_manifest
 from labeler.publish.split import Split, read_split, write_split
-from labeler.publish.validate import Rule, validate
-from labeler.revision import Provenance
+from labeler.publish.validate import validate
+from labeler.revision import Draft, Provenance
 from labeler.workspace.workspace import Workspace
 from tests.workspaces import file_bytes, make_clip, square
 
@@ -29,7 +30,7 @@ def accept(workspace: Workspace, name: str, size: tuple[int, int] = SIZE) -> Non
     clip = make_clip(workspace, name, frame_count=11, size=size)
     for index in clip.key_frames:
         mask = square(index, size)
-        workspace.record(clip, index, mask, author="ann", provenance=ACCEPTED)
+        workspace.record(clip, index, mask, Draft("ann", ACCEPTED))
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,7 @@ def inodes(folder: Path) -> dict[str, int]:
 
 def afresh(workspace: Workspace, folder: Path) -> dict[str, bytes]:
     """What an export to a folder that knows nothing of earlier ones gives."""
-    export_mvps(workspace, folder, lists=folder.parent / "set")
+    export_mvps(workspace, folder, lists=ListPlan(keep=folder.parent / "set"))
     return file_bytes(folder)
 
 
@@ -86,8 +87,8 @@ def test_an_unchanged_workspace_writes_nothing(workspace: Workspace, target: Pat
 
 def test_only_what_is_new_is_written(workspace: Workspace, target: Path, tmp_path: Path) -> None:
     clip = workspace.clip("lying")
-    workspace.record(clip, 5, square(9, SIZE), author="bob", provenance=ACCEPTED)
-    workspace.record(clip, 10, square(9, SIZE), author="bob")  # accepted no more
+    workspace.record(clip, 5, square(9, SIZE), Draft("bob", ACCEPTED))
+    workspace.record(clip, 10, square(9, SIZE), Draft("bob"))  # accepted no more
     accept(workspace, "new", (60, 80))
     before = inodes(target)
     report = export_mvps(workspace, target)
@@ -145,8 +146,8 @@ def test_a_damaged_file_is_noticed_and_written_anew(
     before = file_bytes(target)
     damage(target / name)
     assert {fault.rule for fault in validate(target)} & {
-        Rule.MANIFEST_CHANGED,
-        Rule.MANIFEST_MISSING,
+        FaultKind.MANIFEST_CHANGED,
+        FaultKind.MANIFEST_MISSING,
     }
     report = export_mvps(workspace, target)
     assert (report.mended, report.written) == ((name,), 1)
@@ -166,7 +167,7 @@ def test_what_no_file_system_tells_is_never_carried_silently(
     ledger.write_text(text.replace(told, state_of(target / PICTURE)))
     assert export_mvps(workspace, target).mended == ()
     assert [(f.rule, f.path) for f in validate(target)] == [
-        (Rule.MANIFEST_CHANGED, target / PICTURE)
+        (FaultKind.MANIFEST_CHANGED, target / PICTURE)
     ]
     assert export_mvps(workspace, target).written == 0
 
@@ -208,7 +209,7 @@ def test_whatever_becomes_of_the_ledger_the_export_is_right(
     (ledger,) = (workspace.root / "exports").glob("*/files.tsv")
     kept = ledger.read_bytes()
     clip = workspace.clip("lying")
-    workspace.record(clip, 5, square(9, SIZE), author="bob", provenance=ACCEPTED)
+    workspace.record(clip, 5, square(9, SIZE), Draft("bob", ACCEPTED))
     export_mvps(workspace, target)
     ledger.write_bytes(kept)
     fate(workspace)
@@ -257,12 +258,13 @@ def test_a_clip_never_changes_its_list_between_two_exports(many: Workspace, tmp_
     export_mvps(many, target, clips=["a", "b", "c", "d", "e"])
     first = read_split(target)
     assert first == Split(("b", "c", "e"), ("a", "d"))
-    export_mvps(many, target, clips=["b", "d", "f"], seed=7, test_share=1)  # a, c and e are out
+    plan = ListPlan(seed=7, test_share=1)
+    export_mvps(many, target, clips=["b", "d", "f"], lists=plan)  # a, c and e are out
     second = read_split(target)
     assert second is not None
     assert "b" in second.train
     assert "d" in second.test
-    export_mvps(many, target, seed=3, stratified=True)
+    export_mvps(many, target, lists=ListPlan(seed=3, stratified=True))
     third = read_split(target)
     assert third is not None
     assert {*first.train, *second.train} <= set(third.train)
@@ -278,9 +280,9 @@ def test_lists_that_a_person_wrote_are_kept(many: Workspace, tmp_path: Path) -> 
     write_split(target, mine)
     export_mvps(many, target)
     assert read_split(target) == mine
-    export_mvps(many, tmp_path / "other", lists=target)
+    export_mvps(many, tmp_path / "other", lists=ListPlan(keep=target))
     assert read_split(tmp_path / "other") == mine
-    export_mvps(many, target, new_lists=True)
+    export_mvps(many, target, lists=ListPlan(anew=True))
     assert read_split(target) == read_split_of_a_fresh_export(many, tmp_path / "fresh") != mine
     write_split(target, Split(("a", "b"), ("b",)))
     before = file_bytes(target)
@@ -288,7 +290,7 @@ def test_lists_that_a_person_wrote_are_kept(many: Workspace, tmp_path: Path) -> 
         export_mvps(many, target)
     assert file_bytes(target) == before
     with pytest.raises(LabelerError, match="name the folder of a dataset"):
-        export_mvps(many, target, lists=tmp_path)
+        export_mvps(many, target, lists=ListPlan(keep=tmp_path))
 
 
 def read_split_of_a_fresh_export(workspace: Workspace, folder: Path) -> Split | None:
@@ -298,10 +300,10 @@ def read_split_of_a_fresh_export(workspace: Workspace, folder: Path) -> Split | 
 
 def test_a_deleted_export_is_forgotten(many: Workspace, tmp_path: Path) -> None:
     target = tmp_path / "set"
-    export_mvps(many, target, seed=1)
+    export_mvps(many, target, lists=ListPlan(seed=1))
     lists = read_split(target)
     shutil.rmtree(target)
-    assert export_mvps(many, target, seed=2).mended == ()
+    assert export_mvps(many, target, lists=ListPlan(seed=2)).mended == ()
     assert read_split(target) != lists
     shutil.rmtree(target)
     export_mvps(many, tmp_path / "elsewhere", clips=["a"])

@@ -24,7 +24,7 @@ from labeler.layouts.mvps import open_dataset, read_objects
 from labeler.layouts.reading import find_dataset
 from labeler.publish.export import export_mvps
 from labeler.publish.other_layouts import WRITERS, export_as
-from labeler.revision import Provenance
+from labeler.revision import Draft, Provenance
 from labeler.workspace.integrity import faults
 from labeler.workspace.workspace import Workspace
 from tests.workspaces import file_bytes, make_clip, square
@@ -47,7 +47,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             mask = square(frame, size)
             if (name, frame) == ("tall", 0):
                 mask[:] = False
-            workspace.record(clip, frame, mask, author="ann", provenance=Provenance.ACCEPTED)
+            workspace.record(clip, frame, mask, Draft("ann", Provenance.ACCEPTED))
     workspace.close()
     return workspace.root
 

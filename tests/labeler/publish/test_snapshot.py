@@ -7,6 +7,7 @@ import pytest
 from labeler.errors import LabelerError
 from labeler.publish.locked import draw_locked, locked_thumbnails, read_locked
 from labeler.publish.snapshot import Snapshot, take_snapshot
+from labeler.revision import Draft
 from tests.accepted import accepted_clip, figure
 
 
@@ -33,7 +34,7 @@ def test_a_snapshot_holds_what_is_accepted_and_is_the_same_for_the_same(workspac
         assert mask.path(workspace.root).is_file()
 
     clip = workspace.clip(snapshot.train[0])
-    workspace.record(clip, 0, figure(3, 3), author="bob")  # corrected again: to be checked anew
+    workspace.record(clip, 0, figure(3, 3), Draft("bob"))  # corrected again: to be checked anew
     later = take_snapshot(workspace, 0.4)
     assert len(later.masks) == 14
     assert later.digest != snapshot.digest

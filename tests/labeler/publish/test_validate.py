@@ -10,8 +10,9 @@ import pytest
 from PIL import Image as Pillow
 
 from labeler.errors import LabelerError
+from labeler.publish.clip_faults import FaultKind
 from labeler.publish.manifest import read_manifest
-from labeler.publish.validate import Rule, validate
+from labeler.publish.validate import validate
 from tests.labeler.made_datasets import (
     made_dataset,
     made_mask,
@@ -245,51 +246,59 @@ def no_small_masks(dataset: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "rule", "said"),
     [
-        (missing_frame, Rule.MISSING_FRAME, "lucia should have 12 pictures; missing: 00007."),
-        (missing_last_frame, Rule.MISSING_FRAME, "missing: 00011."),
-        (extra_frame, Rule.EXTRA_FRAME, "lucia has 12 pictures; also there: 00012."),
-        (stray_file, Rule.STRAY_FILE, "3.jpg is not named like a frame"),
-        (mask_without_picture, Rule.MASK_WITHOUT_PICTURE, "without a picture: 00015."),
-        (missing_mask, Rule.MISSING_MASK, "3 masks and has 2; frames without one: 00005."),
-        (off_the_stride, Rule.STRIDE, "between every 5th: 00006."),
-        (table_without_a_clip, Rule.CLIPS_TABLE, "does not name lucia"),
-        (table_with_a_clip_too_many, Rule.CLIPS_TABLE, "clips.csv names lucia"),
-        (table_counts_masks_wrongly, Rule.CLIPS_TABLE, "2 masks; 3 are there"),
-        (table_has_another_size, Rule.CLIPS_TABLE, "486x648, its pictures are 648x486"),
-        (table_is_damaged, Rule.CLIPS_TABLE, "cannot be used, after 1 good ones"),
-        (odd_picture, Rule.SIZE, "00000.jpg is 486x648, not the clip's other pictures, 648x486."),
-        (odd_mask, Rule.SIZE, "00005.png is 647x486, not 648x486"),
-        (odd_small_picture, Rule.SIZE_480P, "00004.jpg is 638x480, not 640x480"),
-        (odd_small_mask, Rule.SIZE_480P, "00010.png is 640x478, not 640x480"),
-        (mask_of_255, Rule.MASK_VALUES, "has the value 255"),
-        (mask_of_three_values, Rule.MASK_VALUES, "has the value 2"),
-        (grey_mask, Rule.MASK_VALUES, "no palette PNG"),
-        (truncated_mask, Rule.UNREADABLE, "not a readable mask"),
-        (unreadable_picture, Rule.UNREADABLE, "00002.jpg is not a readable picture"),
-        (unreadable_small_picture, Rule.UNREADABLE, "00002.jpg is not a readable picture"),
-        (picture_only_at_full_resolution, Rule.RESOLUTIONS_DIFFER, "resolution has: 00011."),
-        (mask_only_at_480p, Rule.RESOLUTIONS_DIFFER, "resolution has: 00010."),
-        (clip_in_both_lists, Rule.SPLIT_TWICE, "listed 2 times, in train.txt and test.txt"),
-        (clip_twice_in_a_list, Rule.SPLIT_TWICE, "listed 2 times, in test.txt"),
-        (listed_clip_not_there, Rule.SPLIT_UNKNOWN, "train.txt lists swing"),
-        (clip_in_no_list, Rule.SPLIT_MISSING, "lucia is in no list"),
-        (source_in_both_lists, Rule.SPLIT_SOURCE, "hike, lucia are of one source video"),
-        (digest_in_both_lists, Rule.SPLIT_SOURCE, "hike, lucia are of one source video"),
-        (changed_picture, Rule.MANIFEST_CHANGED, "00003.jpg has been changed since, by SHA256SUMS"),
-        (changed_masks, Rule.MANIFEST_CHANGED, "00000.png (and 1 more in "),
-        (changed_lists, Rule.MANIFEST_CHANGED, "test.txt (and 1 more in "),
-        (list_not_in_the_manifest, Rule.MANIFEST_EXTRA, "val.txt is there and stands not in"),
-        (listed_file_missing, Rule.MANIFEST_MISSING, "LICENSE is missing and stands in"),
-        (manifest_of_something_else, Rule.MANIFEST, "Line 64 of"),
-        (manifest_cut_short, Rule.MANIFEST, "is not the SHA-256 of a file in"),
-        (no_list, Rule.LAYOUT, "test.txt is missing"),
-        (no_table, Rule.LAYOUT, "clips.csv is missing or does not begin with clip,scenario"),
-        (no_small_masks, Rule.LAYOUT, "Annotations/480p is missing"),
+        (missing_frame, FaultKind.MISSING_FRAME, "lucia should have 12 pictures; missing: 00007."),
+        (missing_last_frame, FaultKind.MISSING_FRAME, "missing: 00011."),
+        (extra_frame, FaultKind.EXTRA_FRAME, "lucia has 12 pictures; also there: 00012."),
+        (stray_file, FaultKind.STRAY_FILE, "3.jpg is not named like a frame"),
+        (mask_without_picture, FaultKind.MASK_WITHOUT_PICTURE, "without a picture: 00015."),
+        (missing_mask, FaultKind.MISSING_MASK, "3 masks and has 2; frames without one: 00005."),
+        (off_the_stride, FaultKind.STRIDE, "between every 5th: 00006."),
+        (table_without_a_clip, FaultKind.CLIPS_TABLE, "does not name lucia"),
+        (table_with_a_clip_too_many, FaultKind.CLIPS_TABLE, "clips.csv names lucia"),
+        (table_counts_masks_wrongly, FaultKind.CLIPS_TABLE, "2 masks; 3 are there"),
+        (table_has_another_size, FaultKind.CLIPS_TABLE, "486x648, its pictures are 648x486"),
+        (table_is_damaged, FaultKind.CLIPS_TABLE, "cannot be used, after 1 good ones"),
+        (
+            odd_picture,
+            FaultKind.SIZE,
+            "486x648, not the clip's other pictures, 648x486.",
+        ),
+        (odd_mask, FaultKind.SIZE, "00005.png is 647x486, not 648x486"),
+        (odd_small_picture, FaultKind.SIZE_480P, "00004.jpg is 638x480, not 640x480"),
+        (odd_small_mask, FaultKind.SIZE_480P, "00010.png is 640x478, not 640x480"),
+        (mask_of_255, FaultKind.MASK_VALUES, "has the value 255"),
+        (mask_of_three_values, FaultKind.MASK_VALUES, "has the value 2"),
+        (grey_mask, FaultKind.MASK_VALUES, "no palette PNG"),
+        (truncated_mask, FaultKind.UNREADABLE, "not a readable mask"),
+        (unreadable_picture, FaultKind.UNREADABLE, "00002.jpg is not a readable picture"),
+        (unreadable_small_picture, FaultKind.UNREADABLE, "00002.jpg is not a readable picture"),
+        (picture_only_at_full_resolution, FaultKind.RESOLUTIONS_DIFFER, "resolution has: 00011."),
+        (mask_only_at_480p, FaultKind.RESOLUTIONS_DIFFER, "resolution has: 00010."),
+        (clip_in_both_lists, FaultKind.SPLIT_TWICE, "listed 2 times, in train.txt and test.txt"),
+        (clip_twice_in_a_list, FaultKind.SPLIT_TWICE, "listed 2 times, in test.txt"),
+        (listed_clip_not_there, FaultKind.SPLIT_UNKNOWN, "train.txt lists swing"),
+        (clip_in_no_list, FaultKind.SPLIT_MISSING, "lucia is in no list"),
+        (source_in_both_lists, FaultKind.SPLIT_SOURCE, "hike, lucia are of one source video"),
+        (digest_in_both_lists, FaultKind.SPLIT_SOURCE, "hike, lucia are of one source video"),
+        (
+            changed_picture,
+            FaultKind.MANIFEST_CHANGED,
+            "00003.jpg has been changed since",
+        ),
+        (changed_masks, FaultKind.MANIFEST_CHANGED, "00000.png (and 1 more in "),
+        (changed_lists, FaultKind.MANIFEST_CHANGED, "test.txt (and 1 more in "),
+        (list_not_in_the_manifest, FaultKind.MANIFEST_EXTRA, "val.txt is there and stands not in"),
+        (listed_file_missing, FaultKind.MANIFEST_MISSING, "LICENSE is missing and stands in"),
+        (manifest_of_something_else, FaultKind.MANIFEST, "Line 64 of"),
+        (manifest_cut_short, FaultKind.MANIFEST, "is not the SHA-256 of a file in"),
+        (no_list, FaultKind.LAYOUT, "test.txt is missing"),
+        (no_table, FaultKind.LAYOUT, "clips.csv is missing or does not begin with clip,scenario"),
+        (no_small_masks, FaultKind.LAYOUT, "Annotations/480p is missing"),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
 )
 def test_each_fault_is_found_and_nothing_else(
-    tmp_path: Path, clean: Path, damage: Callable[[Path], None], rule: Rule, said: str
+    tmp_path: Path, clean: Path, damage: Callable[[Path], None], rule: FaultKind, said: str
 ) -> None:
     dataset = tmp_path / "set"
     shutil.copytree(clean, dataset)
@@ -305,7 +314,7 @@ def test_each_fault_is_found_and_nothing_else(
 
 def test_every_rule_is_tested_above() -> None:
     marks = test_each_fault_is_found_and_nothing_else.pytestmark  # type: ignore[attr-defined]
-    assert {case[1] for case in marks[0].args[1]} == set(Rule)
+    assert {case[1] for case in marks[0].args[1]} == set(FaultKind)
 
 
 def test_a_clean_dataset_has_no_fault_and_stays_as_it_is(clean: Path) -> None:
@@ -358,7 +367,7 @@ def test_hidden_files_are_nobodys_fault(tmp_path: Path, clean: Path) -> None:
 
 
 def test_another_stride(tmp_path: Path, clean: Path) -> None:
-    assert {fault.rule for fault in validate(clean, stride=10)} == {Rule.STRIDE}
+    assert {fault.rule for fault in validate(clean, stride=10)} == {FaultKind.STRIDE}
 
 
 def test_no_folder_is_refused(tmp_path: Path) -> None:
@@ -368,4 +377,4 @@ def test_no_folder_is_refused(tmp_path: Path) -> None:
 
 def test_a_davis_folder_is_named_for_what_it_lacks(shared_data: Path) -> None:
     rules = {fault.rule for fault in validate(shared_data / "video")}
-    assert Rule.LAYOUT in rules
+    assert FaultKind.LAYOUT in rules

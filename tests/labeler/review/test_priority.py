@@ -10,6 +10,7 @@ from labeler.review.priority import (
     next_frames,
     priorities,
 )
+from labeler.revision import Draft
 from tests.accepted import accepted_clip, figure
 
 HERE, THERE = np.eye(256, dtype=np.float32)[:2]
@@ -50,10 +51,10 @@ def test_the_next_frames_are_not_neighbours_of_each_other(workspace):
     assert clip_priorities(long, current)[0] == pytest.approx(0.7)
 
     for frame in long.key_frames:
-        workspace.record(long, frame, figure(frame, 1), author="ann")
+        workspace.record(long, frame, figure(frame, 1), Draft("ann"))
     assert {each.clip for each in next_frames(workspace, 9)} == {"bb"}
     for frame in short.key_frames:
-        workspace.record(short, frame, figure(frame, 1), author="ann")
+        workspace.record(short, frame, figure(frame, 1), Draft("ann"))
     assert next_frames(workspace) == []
 
 

@@ -16,7 +16,7 @@ from labeler.review.crosscheck import (
     record_check,
 )
 from labeler.review.standing import Agreement, Stage, Thresholds, is_audited, standing
-from labeler.revision import Provenance, Shown
+from labeler.revision import Draft, Provenance, Shown
 from labeler.workspace.integrity import open_workspace
 from labeler.workspace.workspace import Workspace
 from tests.workspaces import SIZE, make_bare_clip, make_clip, square
@@ -38,27 +38,15 @@ def now(workspace, clip):
 
 
 def correct(workspace, clip, mask, person="ann", minute=0, annotation="a"):
+    submitted = NOON + timedelta(minutes=minute)
     return workspace.record(
-        clip,
-        5,
-        mask,
-        author=person,
-        annotation=annotation,
-        submitted=NOON + timedelta(minutes=minute),
+        clip, 5, mask, Draft(person, annotation=annotation, submitted=submitted)
     )
 
 
 def check(workspace, clip, mask, person="bob", minute=5, annotation="b", **more):
-    return record_check(
-        workspace,
-        clip,
-        5,
-        mask,
-        person,
-        annotation=annotation,
-        submitted=NOON + timedelta(minutes=minute),
-        **more,
-    )
+    said = {"look": Shown.CONFIRM, "submitted": NOON + timedelta(minutes=minute)} | more
+    return record_check(workspace, clip, 5, mask, Draft(person, annotation=annotation, **said))
 
 
 def accepted(workspace, clip):

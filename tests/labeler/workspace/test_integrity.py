@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from labeler.errors import LabelerError
+from labeler.revision import Draft
 from labeler.workspace.integrity import adopt_masks, faults, open_workspace
 from labeler.workspace.workspace import Workspace
 from tests.workspaces import file_bytes, make_clip, square
@@ -67,7 +68,7 @@ def _record_many(root: Path, author: str, seed: int) -> None:
         frame = int(chance.choice(clip.key_frames))
         mask = chance.random((clip.height, clip.width)) > 0.5
         if seed % 2:
-            workspace.record(clip, frame, mask, author=f"{author} {turn}")
+            workspace.record(clip, frame, mask, Draft(f"{author} {turn}"))
         else:
             workspace.record_prediction(
                 clip, frame, mask, model_version=author, references="", uncertainty=0.0
@@ -114,8 +115,8 @@ def test_a_lost_database_is_made_anew_from_the_files(workspace):
     workspace.record_prediction(
         clip, 5, square(5), model_version="m", references="r", uncertainty=0.5
     )
-    workspace.record(clip, 5, square(6), author="ann")
-    workspace.record(clip, 10, square(7), author="bob")
+    workspace.record(clip, 5, square(6), Draft("ann"))
+    workspace.record(clip, 10, square(7), Draft("bob"))
     before, files = workspace.revisions(clip), file_bytes(workspace.root / "clips")
     workspace.close()
     for path in workspace.root.glob("mvps.db*"):
@@ -131,7 +132,7 @@ def test_a_lost_database_is_made_anew_from_the_files(workspace):
 def test_each_fault_is_named(workspace):
     clip = make_clip(workspace)
     for frame in clip.key_frames:
-        workspace.record(clip, frame, square(frame), author="ann")
+        workspace.record(clip, frame, square(frame), Draft("ann"))
     folder = workspace.clip_folder("walk")
     assert faults(workspace, deep=True) == []
     (folder / "frames" / "00003.jpg").unlink()
@@ -155,7 +156,7 @@ def test_each_fault_is_named(workspace):
 
 def test_a_mask_file_without_a_row_is_taken_in_when_asked(workspace):
     clip = make_clip(workspace)
-    revision = workspace.record(clip, 5, square(5), author="ann")
+    revision = workspace.record(clip, 5, square(5), Draft("ann"))
     path = workspace.mask_path(revision)
     path.with_name("4.png").write_bytes(path.read_bytes())
     path.with_name("5.png").write_text("not a mask")

@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from labeler.mask import mask_digest
+from labeler.revision import Draft, Provenance, Revision, counting
 from labeler.workspace import tables
 from labeler.workspace.integrity import adopt_masks, faults, open_workspace
-from labeler.mask import mask_digest
-from labeler.revision import Provenance, Revision, counting
 from labeler.workspace.workspace import Workspace
 from tests.workspaces import file_bytes, make_bare_clip, make_clip, square
 
@@ -26,10 +26,12 @@ def submit(workspace, clip, frame, shift, annotation="a", minute=0, **more):
         clip,
         frame,
         square(shift),
-        author=f"author of {annotation}",
-        annotation=annotation,
-        submitted=NOON + timedelta(minutes=minute),
-        **more,
+        Draft(
+            f"author of {annotation}",
+            annotation=annotation,
+            submitted=NOON + timedelta(minutes=minute),
+            **more,
+        ),
     )
 
 
@@ -126,7 +128,7 @@ def test_what_is_taken_back_stays_but_counts_no_more(workspace):
 
 def test_taking_back_twice_or_what_is_not_there_changes_nothing(workspace):
     clip = make_clip(workspace)
-    human = workspace.record(clip, 5, square(1), author="ann")
+    human = workspace.record(clip, 5, square(1), Draft("ann"))
     submit(workspace, clip, 10, 1)
     assert not workspace.withdraw(clip, 5, "a")
     assert not workspace.withdraw(clip, 0, "a")
@@ -252,8 +254,8 @@ def old_workspace(workspace):
     """A workspace as it was before masks came with annotations, and what was in it."""
     clip = make_clip(workspace)
     predict(workspace, clip, 5, 1)
-    workspace.record(clip, 5, square(2), author="ann")
-    workspace.record(clip, 10, square(3), author="bob", provenance=Provenance.ACCEPTED)
+    workspace.record(clip, 5, square(2), Draft("ann"))
+    workspace.record(clip, 10, square(3), Draft("bob", Provenance.ACCEPTED))
     before = workspace.revisions(clip)
     workspace.close()
     database = sqlite3.connect(workspace.root / "mvps.db")

@@ -6,7 +6,7 @@ import pytest
 
 from labeler.clip import Clip, check_clip_name, clip_name_from
 from labeler.errors import LabelerError
-from labeler.revision import Provenance, Revision, counting
+from labeler.revision import Draft, Provenance, Revision, counting
 from labeler.workspace.workspace import Workspace
 from tests.workspaces import SIZE, file_bytes, make_clip, square
 
@@ -68,8 +68,8 @@ def test_revisions_are_only_ever_appended(workspace):
     clip = make_clip(workspace)
     first = predict(workspace, clip, 5, square(5))
     before = file_bytes(workspace.root / "clips")
-    second = workspace.record(clip, 5, square(6), author="ann")
-    third = workspace.record(clip, 5, square(7), author="bob", provenance=Provenance.CHECKED)
+    second = workspace.record(clip, 5, square(6), Draft("ann"))
+    third = workspace.record(clip, 5, square(7), Draft("bob", Provenance.CHECKED))
     after = file_bytes(workspace.root / "clips")
     assert {path: after[path] for path in before} == before
     assert [r.number for r in (first, second, third)] == [1, 2, 3]
@@ -84,7 +84,7 @@ def test_revisions_are_only_ever_appended(workspace):
 
 def test_a_persons_mask_counts_and_no_prediction_follows_it(workspace):
     clip = make_clip(workspace)
-    human = workspace.record(clip, 5, square(6), author="ann")
+    human = workspace.record(clip, 5, square(6), Draft("ann"))
     before = file_bytes(workspace.root / "clips")
     assert predict(workspace, clip, 5, square(9)) is None
     assert file_bytes(workspace.root / "clips") == before
@@ -94,10 +94,10 @@ def test_a_persons_mask_counts_and_no_prediction_follows_it(workspace):
 
 def test_the_same_mask_by_the_same_person_is_recorded_once(workspace):
     clip = make_clip(workspace)
-    first = workspace.record(clip, 5, square(6), author="ann")
-    assert workspace.record(clip, 5, square(6), author="ann") == first
-    assert workspace.record(clip, 5, square(6), author="bob").number == 2
-    assert workspace.record(clip, 5, square(6), author="ann").number == 3
+    first = workspace.record(clip, 5, square(6), Draft("ann"))
+    assert workspace.record(clip, 5, square(6), Draft("ann")) == first
+    assert workspace.record(clip, 5, square(6), Draft("bob")).number == 2
+    assert workspace.record(clip, 5, square(6), Draft("ann")).number == 3
 
 
 def test_the_last_persons_mask_counts_else_the_last_prediction(workspace):
@@ -121,7 +121,7 @@ def test_the_last_persons_mask_counts_else_the_last_prediction(workspace):
 def test_every_frame_with_a_persons_mask_is_a_reference(workspace):
     clip = make_clip(workspace)
     predict(workspace, clip, 5, square(5))
-    workspace.record(clip, 10, square(10), author="ann")
+    workspace.record(clip, 10, square(10), Draft("ann"))
     book = workspace.references(clip)
     assert book.corrected(5) is None
     assert [r.frame for r in book.references_for(15)] == [0, 10]
@@ -132,13 +132,13 @@ def test_every_frame_with_a_persons_mask_is_a_reference(workspace):
 def test_only_key_frames_get_masks(workspace, frame):
     clip = make_clip(workspace)
     with pytest.raises(LabelerError, match="no key frame"):
-        workspace.record(clip, frame, square(0), author="ann")
+        workspace.record(clip, frame, square(0), Draft("ann"))
 
 
 def test_a_mask_of_another_size_is_refused(workspace):
     clip = make_clip(workspace)
     with pytest.raises(LabelerError, match="128x97 cannot belong to walk"):
-        workspace.record(clip, 0, np.zeros((SIZE[0] + 1, SIZE[1]), bool), author="ann")
+        workspace.record(clip, 0, np.zeros((SIZE[0] + 1, SIZE[1]), bool), Draft("ann"))
     assert workspace.current(clip) == {}
 
 

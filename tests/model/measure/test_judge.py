@@ -8,7 +8,7 @@ import pytest
 from labeler.publish.snapshot import take_snapshot
 from labeler.reference import nearest_and_first
 from model.data.snapshot import held_out_takes
-from model.measure.judge import ClipScores, JudgedClip, Outcome, judge, verdict_of
+from model.measure.judge import ClipScores, Criteria, JudgedClip, Outcome, judge, verdict_of
 from model.measure.judge_page import judge_page
 from model.segmenter import Segmentation
 from tests.accepted import accepted_clip, figure
@@ -87,7 +87,7 @@ def test_the_verdict(judged, outcome, said):
     ],
 )
 def test_engines_are_compared_by_what_is_left_to_correct(judged, outcome, said):
-    verdict = verdict_of("old-1.0.0+1", "new-1.0.1+2", judged, by_effort=True)
+    verdict = verdict_of("old-1.0.0+1", "new-1.0.1+2", judged, Criteria(by_effort=True))
     assert verdict.outcome is outcome
     assert re.search(said, verdict.sentence)
 
@@ -122,7 +122,7 @@ def test_engines_are_compared_on_the_locked_clips(workspace):
         ["news", "news"],
         Shifted("old-1.0.0+1", seeds, 9),
         Shifted("new-1.0.1+2", seeds, 4),
-        fewest=2,
+        criteria=Criteria(fewest=2),
         progress=lambda done, total: seen.append((done, total)),
     )
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
@@ -139,5 +139,6 @@ def test_engines_are_compared_on_the_locked_clips(workspace):
     page = judge_page(verdict, worst)
     assert page.count("<img") == 12
     assert "frame 5, champion" in page
-    same, _ = judge(takes, ["news", "news"], *[Shifted("a-1.0.0+1", seeds, 4)] * 2, fewest=2)
+    twice = [Shifted("a-1.0.0+1", seeds, 4)] * 2
+    same, _ = judge(takes, ["news", "news"], *twice, criteria=Criteria(fewest=2))
     assert same.outcome is Outcome.WORSE

@@ -3,14 +3,13 @@
 import json
 
 import pytest
-import torch
 
 from labeler.publish.snapshot import take_snapshot
 from labeler.workspace.workspace import Workspace
 from model.data.snapshot import held_out_takes, sources_of
 from model.simulation import simulate as module
 from model.simulation.report import write_simulation
-from model.simulation.simulate import Picking, simulate
+from model.simulation.simulate import Experiment, Picking, simulate
 from model.training.further import Budget
 from tests.accepted import accepted_clip
 from tests.tiny import SIDE, tiny_weights
@@ -44,13 +43,14 @@ def trials(clips):
         found = simulate(
             pool,
             aside,
-            weights,
+            Experiment(
+                weights,
+                rounds=2,
+                frames=2,
+                budget=Budget(steps=6, size=SIDE, batch_size=2, rate=1e-3),
+            ),
             pickings=PICKINGS,
             seeds=[0],
-            rounds=2,
-            frames=2,
-            budget=Budget(steps=6, size=SIDE, batch_size=2, rate=1e-3),
-            device=torch.device("cpu"),
             progress=lambda *done: seen.append(done),
         )
     assert seen[-1] == (12, 12)
