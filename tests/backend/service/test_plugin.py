@@ -23,6 +23,7 @@ from backend.studio.annotation import from_result
 from backend.studio.label_config import LABEL_CONFIG
 from labeler.errors import LabelerError
 from tests.backend.webhooks import deletion, submission, task, update
+from tests.signals import hear_signals
 from tests.workspaces import SIZE, make_clip, square
 
 ROOT = Path(__file__).parents[3]
@@ -178,6 +179,7 @@ def published(package, workspace, tmp_path):
         cwd=tmp_path,
         stdout=log,
         stderr=log,
+        preexec_fn=hear_signals,
     )
 
     def ask(path, payload=None):
@@ -253,6 +255,7 @@ def test_the_packages_own_command_starts_our_service(package, workspace, clip, t
             cwd=ROOT,
             stdout=log,
             stderr=log,
+            preexec_fn=hear_signals,
             start_new_session=True,  # the command starts a shell that starts the service
         )
         try:
