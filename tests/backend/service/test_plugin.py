@@ -214,6 +214,7 @@ def wait_until(true):
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_the_published_package_serves_our_class(published, workspace, clip):
     set_up = {"project": "1.17", "schema": LABEL_CONFIG, "access_token": "t", "hostname": ""}
     assert published("/setup", set_up)["model_version"] == "INITIAL"
@@ -236,6 +237,7 @@ def test_the_published_package_serves_our_class(published, workspace, clip):
     assert published("/predict", request)["results"] == [first, foreign, last]
 
 
+@pytest.mark.slow
 def test_the_packages_own_command_starts_our_service(package, workspace, clip, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

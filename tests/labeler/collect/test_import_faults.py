@@ -175,6 +175,7 @@ def test_what_is_no_dataset_is_refused(tmp_path: Path, name: str, content: str, 
         find_dataset(tmp_path)
 
 
+@pytest.mark.slow
 def test_an_import_killed_at_any_line_is_whole_or_not_there_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
