@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from model.card import ModelCard, read_card
     from model.data.layouts import portraits_from
     from model.data.sources import Sources
-    from model.loading import DEFAULT_MODEL, find_device, load_segmenter
+    from model.engine import Baseline, Engine, JointEngine, known_engines
+    from model.loading import default_model, find_device, load_segmenter
     from model.measure.effort import Effort, measure_effort
     from model.measure.evaluate import Evaluation, evaluate
     from model.measure.judge import Verdict, judge
@@ -23,9 +24,11 @@ if TYPE_CHECKING:
     from model.training.run import train
 
 __all__ = [
-    "DEFAULT_MODEL",
+    "Baseline",
     "Effort",
+    "Engine",
     "Evaluation",
+    "JointEngine",
     "ModelCard",
     "ModelRegistry",
     "Recipe",
@@ -34,9 +37,11 @@ __all__ = [
     "Sources",
     "Verdict",
     "__version__",
+    "default_model",
     "evaluate",
     "find_device",
     "judge",
+    "known_engines",
     "load_segmenter",
     "measure_effort",
     "portraits_from",
@@ -45,8 +50,10 @@ __all__ = [
 ]
 
 _HOMES = {
-    "DEFAULT_MODEL": "model.loading",
+    "Baseline": "model.engine",
     "Effort": "model.measure.effort",
+    "Engine": "model.engine",
+    "JointEngine": "model.engine",
     "Evaluation": "model.measure.evaluate",
     "ModelCard": "model.card",
     "ModelRegistry": "model.registry",
@@ -55,9 +62,11 @@ _HOMES = {
     "Segmenter": "model.segmenter",
     "Sources": "model.data.sources",
     "Verdict": "model.measure.judge",
+    "default_model": "model.loading",
     "evaluate": "model.measure.evaluate",
     "find_device": "model.loading",
     "judge": "model.measure.judge",
+    "known_engines": "model.engine",
     "load_segmenter": "model.loading",
     "measure_effort": "model.measure.effort",
     "portraits_from": "model.data.layouts",
