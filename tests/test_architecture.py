@@ -192,3 +192,15 @@ def test_packages_are_listed_and_tests_do_not_ship():
     listed = settings["tool"]["setuptools"]["packages"]["find"]["include"]
     assert listed == [f"{package}*" for package in PACKAGES]
     assert [folder for folder in folders if not (folder / "__init__.py").exists()] == []
+
+
+def test_what_is_no_python_is_shipped_too():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    for package, patterns in settings["tool"]["setuptools"]["package-data"].items():
+        shipped = {path for pattern in patterns for path in (ROOT / package).glob(pattern)}
+        there = {
+            path
+            for path in (ROOT / package).rglob("*")
+            if path.is_file() and path.suffix not in (".py", ".pyc")
+        }
+        assert there == shipped

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from labeler.workspace import tables
 from labeler.clip import Clip
 from labeler.revision import Revision
+from labeler.workspace import tables
 
 
 def insert_clip(connection: sa.Connection, clip: Clip, revisions: Sequence[Revision]) -> None:

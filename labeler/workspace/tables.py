@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
 from labeler.clip import Scenario
-from labeler.revision import Shown, Provenance
+from labeler.revision import Provenance, Shown
 
 
 class _FractionText(sa.TypeDecorator[Fraction]):

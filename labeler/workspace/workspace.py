@@ -11,13 +11,13 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
-from labeler.workspace import tables
 from labeler.clip import Clip, FrameFolder, frame_name
 from labeler.errors import AlreadyInError, LabelerError
 from labeler.files import hold, scratch_folder, sync_folder, write_atomically
 from labeler.mask import Mask, encode_mask, mask_digest, read_mask
 from labeler.reference import Reference, ReferenceBook
-from labeler.revision import Shown, Provenance, Revision, counting, recorded
+from labeler.revision import Provenance, Revision, Shown, counting, recorded
+from labeler.workspace import tables
 from labeler.workspace.rows import insert_clip, insert_revision, revisions_of
 
 WITHDRAWN = ".withdrawn"

@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from labeler.workspace import tables
-from labeler.workspace.integrity import adopt_masks, faults, open_workspace
 from labeler.mask import mask_digest
 from labeler.revision import Provenance, Revision, counting
+from labeler.workspace import tables
+from labeler.workspace.integrity import adopt_masks, faults, open_workspace
 from labeler.workspace.workspace import Workspace
 from tests.workspaces import file_bytes, make_bare_clip, make_clip, square
 

@@ -1,0 +1,1 @@
+"""The workspace: one folder and one database with all clips and masks."""
