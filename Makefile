@@ -1,4 +1,4 @@
-# `make demo` and `make test` set everything up by themselves; a second run starts in seconds.
+# Each of these sets up what it needs by itself; a second run starts in seconds.
 PYTHON ?= python3
 VENV ?= .venv
 WORKSPACE ?= workspace
@@ -8,14 +8,20 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
 
-.PHONY: demo test check format bench clean
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
+.PHONY: demo test quick check format bench clean
 
 demo: $(READY)  ## masks on every fifth frame of VIDEO, and Label Studio to correct them in
 	$(BIN)/mvps -w $(WORKSPACE) demo $(DEMO) $(VIDEO)
 
 test: $(READY_DEV)  ## the whole test suite, with a real Label Studio
 	$(BIN)/python -m backend.studio.local
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
+	$(PYTEST) $(PYTEST_ARGS)
+
+quick: check  ## style, types and the tests that need no Label Studio, no browser and no training
+	$(PYTEST) -m "not studio and not browser and not training and not slow" \
+	  --hypothesis-profile quick $(PYTEST_ARGS)
 
 check: $(READY_DEV)  ## style and types
 	$(BIN)/ruff check .

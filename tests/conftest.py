@@ -4,13 +4,30 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from labeler.workspace.workspace import Workspace
 
+TESTS = Path(__file__).parent
+
+SLOW = {"shared_data", "mvps"}
+"""Fixtures of slow tests: real clips are large, and each command is a process that starts anew."""
+
+# `--hypothesis-profile quick`: fewer examples of each property that names no number of its own.
+settings.register_profile("quick", max_examples=20)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest, so that everything else fits beside it."""
-    items.sort(key=lambda item: "studio" not in item.path.parts)
+    """Mark what is all of one kind, and begin with the longest tests.
+
+    So everything else fits beside them.
+    """
+    for item in items:
+        if item.path.is_relative_to(TESTS / "studio"):
+            item.add_marker("studio")
+        if SLOW & set(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
+    items.sort(key=lambda item: item.get_closest_marker("studio") is None)
 
 
 @pytest.fixture(scope="session")

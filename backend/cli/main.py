@@ -1,6 +1,5 @@
 """The command line `mvps`: its global options and the list of its commands."""
 
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +16,7 @@ from backend.cli import start as start_commands
 from backend.cli import studio as studio_commands
 from backend.settings import Settings
 from labeler.console import say, spoken_errors
+from labeler.version import __version__
 from model import commands as network_commands
 from model.simulation import command as simulate_command
 
@@ -66,7 +66,7 @@ def main() -> None:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        say(version("mvps-labeler"))
+        say(__version__)
         raise typer.Exit
 
 

@@ -22,6 +22,7 @@ from labeler.inspect.statistics import (
     means,
     of_frames,
 )
+from labeler.version import __version__
 
 PARAMETERS: dict[str, Any] = {
     "pictures": "480p, in grey; larger ones are made smaller by area, smaller ones left",
@@ -80,6 +81,7 @@ def spoken(spread: Spread | None) -> str:
 def to_json(datasets: Sequence[DatasetStatistics]) -> dict[str, Any]:
     """Everything that was measured, down to each key frame."""
     return {
+        "version": __version__,
         "parameters": PARAMETERS,
         "datasets": [
             {

@@ -1,13 +1,13 @@
 """`mvps` as a person types it, each command in a process of its own."""
 
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
 from labeler.workspace.integrity import open_workspace
 from labeler.workspace.workspace import Workspace
+from tests.signals import hear_signals
 
 MVPS = [sys.executable, "-m", "backend"]
 
@@ -26,8 +26,7 @@ class Terminal:
             stderr=subprocess.PIPE,
             text=True,
             env=self.environment,
-            # Whoever runs the tests in the background may have had Ctrl-C ignored.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+            preexec_fn=hear_signals,
         )
 
     def run(self, *arguments: str | Path, expect: int = 0) -> tuple[str, str]:

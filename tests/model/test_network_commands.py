@@ -46,6 +46,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.training
 def test_train_evaluate_and_effort(clips, tmp_path):
     weights = tmp_path / "weights"
     options = ("--recipe", "quick", "--size", 64, "--batch-size", 2, "--steps", 3)
@@ -101,6 +102,7 @@ def test_train_evaluate_and_effort(clips, tmp_path):
     assert (tmp_path / "effort" / "effort.png").exists()
 
 
+@pytest.mark.slow
 def test_pictures_are_evaluated(tmp_path):
     stills = made_stills(tmp_path / "stills", count=12)
     options = ("--model", "copy", "--pictures", "--out", tmp_path / "out", "--json")
@@ -113,6 +115,7 @@ def test_pictures_are_evaluated(tmp_path):
     )
 
 
+@pytest.mark.training
 def test_a_time_budget_becomes_a_number_of_steps(clips, tmp_path):
     options = ("--recipe", "quick", "--size", 64, "--batch-size", 2, "--minutes", 0.2)
     network("train", "--portraits", clips, "--out", tmp_path, *options, "--device", "cpu")
@@ -120,6 +123,7 @@ def test_a_time_budget_becomes_a_number_of_steps(clips, tmp_path):
     assert read_card(tmp_path).training["steps"] == steps > 1
 
 
+@pytest.mark.slow
 def test_what_is_missing_is_named_before_training(clips, tmp_path):
     done = network("train", "--portraits", tmp_path, "--out", tmp_path / "out", expect=1)
     assert str(tmp_path) in done.stderr

@@ -16,6 +16,8 @@ from tests.studio.annotator import Annotator
 from tests.studio.conftest import SIZE
 from tests.workspaces import square
 
+pytestmark = pytest.mark.browser
+
 CLIP = "walk"
 
 

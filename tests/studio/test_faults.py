@@ -23,6 +23,7 @@ from labeler.review.correction import record_correction
 from labeler.revision import Draft
 from labeler.workspace.workspace import Workspace
 from model.engines.baselines.baselines import NearestCopy
+from tests.signals import hear_signals
 from tests.studio.annotator import Annotator
 from tests.studio.conftest import FRAMES, SIZE
 from tests.workspaces import make_clip, square
@@ -216,7 +217,10 @@ def test_two_that_start_at_once_share_no_port_and_ctrl_c_ends_everything(tmp_pat
         processes = [
             stack.enter_context(
                 subprocess.Popen(
-                    [sys.executable, "-c", STARTED, str(root)], stdout=subprocess.PIPE, text=True
+                    [sys.executable, "-c", STARTED, str(root)],
+                    stdout=subprocess.PIPE,
+                    text=True,
+                    preexec_fn=hear_signals,
                 )
             )
             for root in roots

@@ -6,6 +6,7 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
+import pytest
 from playwright.sync_api import Page, expect
 
 from backend.cli.stack import running
@@ -42,6 +43,8 @@ def opened(page: Page, annotator: Annotator, at: tuple[str, int]) -> list[str]:
     return [each["model_version"] for each in given.value.json()["predictions"]]
 
 
+@pytest.mark.browser
+@pytest.mark.training
 def test_better_weights_come_and_go_in_label_studio(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path / "workspace")
     for seed in range(1, 6):

@@ -55,6 +55,7 @@ def a_run(workspace, stage, **more):
     return run
 
 
+@pytest.mark.slow
 def test_models_by_command(workspace, registry, service):
     one, two = versions(registry)
     root = workspace.root
@@ -77,6 +78,7 @@ def test_models_by_command(workspace, registry, service):
     assert "There is no model '7'" in mvps(root, "models", "promote", "7", fails=1)
 
 
+@pytest.mark.slow
 def test_training_by_command_needs_data_or_the_workspace(workspace):
     assert "--portraits" in mvps(workspace.root, "train", fails=2)
     said = mvps(workspace.root, "train", "--from-workspace", "--portraits", "x", fails=1)

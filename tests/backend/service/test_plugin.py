@@ -23,6 +23,7 @@ from backend.studio.annotation import from_result
 from backend.studio.label_config import LABEL_CONFIG
 from labeler.errors import LabelerError
 from tests.backend.webhooks import deletion, submission, task, update
+from tests.signals import hear_signals
 from tests.workspaces import SIZE, make_clip, square
 
 ROOT = Path(__file__).parents[3]
@@ -178,6 +179,7 @@ def published(package, workspace, tmp_path):
         cwd=tmp_path,
         stdout=log,
         stderr=log,
+        preexec_fn=hear_signals,
     )
 
     def ask(path, payload=None):
@@ -212,6 +214,7 @@ def wait_until(true):
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_the_published_package_serves_our_class(published, workspace, clip):
     set_up = {"project": "1.17", "schema": LABEL_CONFIG, "access_token": "t", "hostname": ""}
     assert published("/setup", set_up)["model_version"] == "INITIAL"
@@ -234,6 +237,7 @@ def test_the_published_package_serves_our_class(published, workspace, clip):
     assert published("/predict", request)["results"] == [first, foreign, last]
 
 
+@pytest.mark.slow
 def test_the_packages_own_command_starts_our_service(package, workspace, clip, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -253,6 +257,7 @@ def test_the_packages_own_command_starts_our_service(package, workspace, clip, t
             cwd=ROOT,
             stdout=log,
             stderr=log,
+            preexec_fn=hear_signals,
             start_new_session=True,  # the command starts a shell that starts the service
         )
         try:

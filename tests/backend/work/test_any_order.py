@@ -80,6 +80,7 @@ def test_any_order_of_arrival_ends_where_the_true_order_does(fresh_frames, arriv
 # Any moment
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("what", "steps", "counts", "files"),
     [

@@ -35,6 +35,8 @@ from model.weights import load_model, save_model
 from tests.accepted import accepted_clip
 from tests.tiny import SIDE, tiny_champion, tiny_weights
 
+pytestmark = pytest.mark.training
+
 ROOT = Path(__file__).parents[3]
 
 

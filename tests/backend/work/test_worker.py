@@ -228,6 +228,7 @@ def test_what_a_killed_worker_left_is_found_again(workspace, service, make_worke
     assert faults(workspace, deep=True) == []
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_told_to_end_finishes_its_slice(workspace, service, log):
     clip = make_clip(workspace, frame_count=101)
     run_until(workspace, 20, "SIGTERM")

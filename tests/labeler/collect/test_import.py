@@ -75,6 +75,7 @@ def test_mvps_says_itself_what_its_clips_are(workspace: Workspace, tmp_path: Pat
         find_dataset(folder, resolution="240p")
 
 
+@pytest.mark.slow
 @settings(
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

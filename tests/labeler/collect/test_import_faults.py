@@ -176,13 +176,13 @@ def test_what_is_no_dataset_is_refused(tmp_path: Path, name: str, content: str, 
         find_dataset(tmp_path)
 
 
+@pytest.mark.slow
 def test_an_import_killed_at_any_line_is_whole_or_not_there_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "sync", lambda: None)  # no matter for who is killed; slow
     folder = made_davis(tmp_path / "set", {"a": {0: ONE, 1: objects(1, 1)}}, range(2))
-    package = Path(import_dataset.__code__.co_filename).parent
-    code = tuple(str(package / f"{name}.py") for name in ("workspace", "import_dataset"))
+    code = (Workspace.record.__code__.co_filename, import_dataset.__code__.co_filename)
     root = tmp_path / "workspace"
     survived, line, notices = False, 0, set()
     while not survived:

@@ -196,6 +196,7 @@ def test_frames_come_upright(tmp_path: Path, turn: str) -> None:
     assert read(FrameFolder(tmp_path / "out", 5, "key")[4]) == 4
 
 
+@pytest.mark.slow
 def test_frames_are_freed_as_the_reading_goes_on(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", 200, rate=60)
     set_matrix(path, 0, 1, -1, 0)

@@ -52,6 +52,7 @@ def test_the_page_needs_nothing_else_and_escapes_names(workspace, clip, tmp_path
     assert text.count("data:image/jpeg;base64,") == 7
 
 
+@pytest.mark.browser
 def test_a_person_sees_masks_provenance_and_uncertainty(workspace, clip, tmp_path):
     page_file = tmp_path / "walk.html"
     write_preview(workspace, clip, page_file)

@@ -237,6 +237,7 @@ def test_each_value_is_counted_once() -> None:
     assert summary(bare)["GLCM entropy per clip, bits"] == "-"
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_person_sees_a_plot_and_a_table_of_each(tmp_path: Path, scheme: str) -> None:
     first = made_statistics("a <b> $x$", [10.0, 10.5, 12.0, 12.0], "news")

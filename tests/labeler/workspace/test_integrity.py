@@ -30,6 +30,7 @@ def crash_everywhere(folder: Path, action: str) -> list[dict]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+@pytest.mark.slow
 def test_a_mask_survives_kill_at_every_line_whole_or_not_at_all(tmp_path):
     trials = crash_everywhere(tmp_path, "record")
     assert len(trials) > 40
@@ -47,6 +48,7 @@ def test_a_mask_survives_kill_at_every_line_whole_or_not_at_all(tmp_path):
     assert trials[-1]["survived"]
 
 
+@pytest.mark.slow
 def test_a_clip_survives_kill_at_every_line_whole_or_not_at_all(tmp_path):
     trials = crash_everywhere(tmp_path, "add")
     assert len(trials) > 30

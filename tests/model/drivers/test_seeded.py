@@ -275,6 +275,7 @@ def test_a_part_that_is_missing_or_another_is_named(weights, tmp_path):
         part_folders(registry.path(card.model_version))
 
 
+@pytest.mark.training
 def test_both_parts_are_trained_further_and_stay_together(weights, tmp_path):
     steps = []
     sources = made_sources(tmp_path / "data")

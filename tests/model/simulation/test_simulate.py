@@ -14,6 +14,8 @@ from model.training.further import Budget
 from tests.accepted import accepted_clip
 from tests.tiny import SIDE, tiny_weights
 
+pytestmark = pytest.mark.training
+
 PICKINGS = [Picking.PRIORITY, Picking.RANDOM, Picking.IN_ORDER]
 
 

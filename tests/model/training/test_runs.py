@@ -91,6 +91,7 @@ def test_a_close_run_is_seen_from_one_place(tmp_path):
     assert moved > 20
 
 
+@pytest.mark.training
 @pytest.mark.parametrize("start", [None, bundled_weights()["gam-small"]])
 def test_weights_that_are_gone_on_with_begin_with_the_hard_runs(
     sources, tmp_path, monkeypatch, start

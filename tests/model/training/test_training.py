@@ -24,6 +24,8 @@ from model.training.recipe import Recipe, learning_rate
 from model.training.trainer import Schedule, Trainer
 from tests.model.made_batches import MadeBatches
 
+pytestmark = pytest.mark.training
+
 ROOT = Path(__file__).parents[3]
 RECIPES = {recipe.name: recipe for recipe in LISTED}
 TINY = PDNetConfig("resnet18", 16, compressed=8, parts=2)

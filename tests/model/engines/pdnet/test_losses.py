@@ -96,6 +96,7 @@ def plain_sides(frames: Labelled) -> float:
     return float(np.mean([sum(plain_segmentation(x, y, 0.8) for x in xs) for xs, y in pairs]))
 
 
+@pytest.mark.slow
 def test_every_term_is_what_a_plain_computation_gives(body):
     batch, loss = Batch(), PDNetLoss(3, body)
     found = batch.losses(loss, ramp=0.25).numbers()
