@@ -141,7 +141,7 @@ def train(
     from model.data.layouts import portraits_from
     from model.data.sources import Sources
     from model.loading import find_device, load_segmenter
-    from model.measure.validation import held_out_scores
+    from model.measure.evaluate import held_out_scores
     from model.training.processes import Processes
     from model.training.run import CardDraft, TrainingSettings
     from model.training.run import train as run

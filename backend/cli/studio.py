@@ -60,10 +60,9 @@ def worker(context: typer.Context, model: Model = None, device: Device = None) -
     from backend.store.facts import WORKER_ALIVE, Facts
     from backend.store.inbox import Inbox
     from backend.store.jobs import JobQueue
-    from backend.work.champion import Champion
     from backend.work.submissions import Submissions
     from backend.work.training_runs import Retrainer
-    from backend.work.worker import Worker
+    from backend.work.worker import Champion, Worker
 
     settings: Settings = context.obj
     _log()

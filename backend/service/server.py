@@ -2,6 +2,8 @@
 
 import hmac
 import logging
+from collections import Counter
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -11,15 +13,43 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
 from backend.credentials import SECRET_HEADER, Credentials
-from backend.service.models_page import models_routes
+from backend.service.models_page import models_routes, network_of
 from backend.service.our_page import from_our_page
-from backend.service.plugin import START_TRAINING, PortraitLabeler, Service
-from backend.service.review_page import review_routes
-from backend.service.status_page import status_of
+from backend.service.plugin import NO_MODEL, START_TRAINING, PortraitLabeler, Service
+from backend.service.review_page import review_of, review_routes
 from backend.service.telemetry import metrics_of
+from backend.store.facts import MODEL_VERSION, STUDIO
 from backend.store.inbox import EventState
-from backend.store.jobs import Job, JobKind
+from backend.store.jobs import Job, JobKind, JobLog
 from labeler.errors import LabelerError
+from labeler.inspect.overview import overview
+from labeler.review.priority import next_frames
+
+SHOWN_JOBS = 12
+SHOWN_EVENTS = 50
+
+
+def status_of(service: Service) -> dict[str, Any]:
+    """Everything that the template needs; no secret is among it."""
+    model = service.facts.get(MODEL_VERSION)
+    studio = service.facts.get(STUDIO)
+    return {
+        "workspace": service.workspace.root.resolve().name,
+        "model": NO_MODEL if model is None else model[0],
+        "worker": service.facts.worker_alive,
+        "studio": None if studio is None else studio[0],
+        "clips": overview(service.workspace, judged=True),
+        "next": next_frames(service.workspace),
+        "review": review_of(service),
+        "network": network_of(service),
+        "waiting": Counter(job.kind.value for job in service.queue.waiting()),
+        "jobs": JobLog(service.workspace.database).latest(SHOWN_JOBS),
+        "asking": service.inbox.listed(EventState.ASKING, limit=SHOWN_EVENTS),
+        "refused": service.inbox.listed(EventState.REFUSED, limit=SHOWN_EVENTS),
+        "events": service.inbox.counted(),
+        "now": datetime.now(UTC),
+    }
+
 
 logger = logging.getLogger(__name__)
 

@@ -36,8 +36,7 @@ from model.data.layouts import portraits_from
 from model.data.snapshot import held_out_takes, sources_of
 from model.data.sources import Sources, Take
 from model.loading import default_model, find_device, load_segmenter, weights_folder
-from model.measure.judge import Criteria, Outcome, Verdict, judge
-from model.measure.judge_page import judge_page
+from model.measure.judge import Criteria, Outcome, Verdict, judge, judge_page
 from model.registry import ModelRegistry
 from model.training.checkpoint import CHECKPOINT_FILE
 from model.training.further import Budget, train_further

@@ -10,8 +10,7 @@ from rich.table import Table
 
 from labeler.files import write_atomically
 from model.measure.bootstrap import RESAMPLES
-from model.measure.effort import Effort, EngineEffort, Order
-from model.measure.effort_curve import EARLY, SHARES, area
+from model.measure.effort import EARLY, SHARES, Effort, EngineEffort, Order, area
 from model.measure.report import as_text, new_table, percent, write_json, write_text
 from model.measure.robot import WORSE
 

@@ -8,8 +8,8 @@ import torch
 
 from backend.settings import Settings
 from backend.store.jobs import Job, JobKind
-from backend.work.champion import Champion
 from backend.work.training_runs import Phase, Retrainer, Retraining, RetrainingState, only_one
+from backend.work.worker import Champion
 from labeler.errors import LabelerError
 from labeler.publish.snapshot import Snapshot
 from model.card import ModelCard

@@ -13,8 +13,7 @@ from labeler.mask import Mask
 from labeler.metrics import boundary, boundary_measure, region_similarity
 from model.engine import baselines
 from model.engines.baselines.baselines import NothingPropagated
-from model.measure.effort import Order, clip_effort, measure_effort
-from model.measure.effort_curve import EARLY, SHARES, area, curve_of
+from model.measure.effort import EARLY, SHARES, Order, area, clip_effort, curve_of, measure_effort
 from model.measure.effort_report import effort_tables, to_json, write_effort
 from model.measure.report import as_text
 from model.measure.robot import CorrectedClip, Correction, Robot, first_below, worst_first

@@ -8,8 +8,15 @@ import pytest
 from labeler.publish.snapshot import take_snapshot
 from labeler.reference import nearest_and_first
 from model.data.snapshot import held_out_takes
-from model.measure.judge import ClipScores, Criteria, JudgedClip, Outcome, judge, verdict_of
-from model.measure.judge_page import judge_page
+from model.measure.judge import (
+    ClipScores,
+    Criteria,
+    JudgedClip,
+    Outcome,
+    judge,
+    judge_page,
+    verdict_of,
+)
 from model.segmenter import Segmentation
 from tests.accepted import accepted_clip, figure
 
