@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.features import Features, Output, ReferenceFeatures, known, part_masks
-from model.resnet import ResNet
+from model.nn.bodies import make_body
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class PDNetConfig:
     """What a PDNet is made of.
 
     Attributes:
-        backbone: "resnet18" or "resnet50".
+        backbone: a name that `model.nn.bodies.make_body` knows.
         width: channels of the pyramid and of the fusion.
         compressed: channels in which parts are found and matched.
         parts: how many; 5 in the paper. 0 leaves out attention and fusion (table 3, first row),
@@ -44,6 +44,8 @@ class PDNetConfig:
 CONFIGURATIONS = {
     "pdnet": PDNetConfig("resnet50", 256),
     "pdnet-small": PDNetConfig("resnet18", 128),
+    "pdnet-lite": PDNetConfig("efficientnet-lite0", 128),
+    "pdnet-lite2": PDNetConfig("efficientnet-lite2", 128),
 }
 
 
@@ -193,7 +195,7 @@ class PDNet(nn.Module):
     def __init__(self, config: PDNetConfig) -> None:
         super().__init__()
         self.config = config
-        self.body = ResNet(config.backbone)
+        self.body = make_body(config.backbone)
         self.pyramid = Pyramid(self.body.channels, config.width)
         self.sides = nn.ModuleList(_conv(config.width, 1, 3, bias=True) for _ in self.body.channels)
         self.decoupler = Decoupler(config.width, config.compressed, config.parts)

@@ -16,9 +16,10 @@ from labeler.errors import LabelerError
 from labeler.mask import Mask
 from model.data.catalogue import Catalogue, frames_of, in_turn, nth_frame
 from model.data.guides import blot, shift_boundary
+from model.data.hardship import hardship
 from model.data.photometric import Light, degrade
 from model.data.sample import Batch, ReferenceSample, Sample, collate
-from model.data.sample_recipe import PAPER, QUICK, RUNS, Kind, SampleRecipe
+from model.data.sample_recipe import LITE, PAPER, QUICK, RUNS, Kind, SampleRecipe
 from model.data.scene import Scene, Shot, clip_run, clip_shots, still_run, still_shots
 from model.data.sources import Sources
 
@@ -28,7 +29,7 @@ MARGIN, CLOSE_MARGIN = 1.3, 2.0
 """How much larger than a sample pictures are kept, so that parts of them are sharp, and
 close-ups."""
 
-SAMPLING = {"paper": PAPER, "quick": QUICK, "runs": RUNS}
+SAMPLING = {"paper": PAPER, "quick": QUICK, "lite": LITE, "runs": RUNS}
 """The recipes for samples, by name; `dataclasses.replace` changes the size."""
 
 STILL_KINDS = (Kind.STILL, Kind.COMPOSITE)
@@ -180,9 +181,10 @@ class TrainingData:
         images = [canvas.image for canvas in scene.canvases]
         if self.recipe.light:
             light = Light.drawn(rng, self.recipe.light)
+            hard = hardship(rng, self.recipe)
             for view, image in enumerate(images):
                 own = light + Light.drawn(rng, 0.4 * self.recipe.light)
-                images[view] = degrade(rng, own.on(image), self.recipe.light)
+                images[view] = degrade(rng, hard(own.on(image)), self.recipe.light)
         references = [
             ReferenceSample(image, mask, self._guide(rng, mask, bool(v)), bool(v), shot.distance)
             for image, mask, v, shot in zip(images[1:], masks[1:], given, shots[1:], strict=True)

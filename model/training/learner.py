@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 from model.data.sample import Batch
-from model.resnet import ResNet
+from model.nn.bodies import Body
 from model.training.losses import Losses
 
 Groups = list[dict[str, Any]]
@@ -26,7 +26,7 @@ class Learner(Protocol):
         """What of the losses is trained along with it, if anything is."""
 
     @property
-    def bodies(self) -> Sequence[ResNet]:
+    def bodies(self) -> Sequence[Body]:
         """The backbones, whose batch statistics may be kept as they are."""
 
     def groups(self) -> Mapping[str, Groups]:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.features import Features, Output, cell_average, part_masks
-from model.resnet import ResNet
+from model.nn.bodies import Body
 
 EPSILON = 1e-6  # cells; keeps divisions by a mass finite
 LEAST_PORTRAIT = 0.5  # cells; what covers fewer is no portrait and has no parts to be judged
@@ -176,7 +176,7 @@ class SemanticLoss(nn.Module):
         orthonormality: the weight of vectors being different.
     """
 
-    def __init__(self, body: ResNet, parts: int, orthonormality: float = 0.1) -> None:
+    def __init__(self, body: Body, parts: int, orthonormality: float = 0.1) -> None:
         super().__init__()
         # A tuple hides it from saving and from train(). A copy stays frozen in any case, even
         # where the body is one that is being trained.
@@ -260,14 +260,14 @@ class PDNetLoss(nn.Module):
     """
 
     def __init__(
-        self, parts: int, body: ResNet | None = None, weights: LossWeights | None = None
+        self, parts: int, body: Body | None = None, weights: LossWeights | None = None
     ) -> None:
         super().__init__()
         self.parts, self.weights = parts, weights or LossWeights()
         self.semantic: SemanticLoss | None = None
         if parts > 1 and self.weights.semantic:
             if body is None:
-                raise ValueError(f"the semantic loss of {parts} parts needs a ResNet: pass `body`")
+                raise ValueError(f"the semantic loss of {parts} parts needs a body: pass `body`")
             self.semantic = SemanticLoss(body, parts, self.weights.orthonormality)
 
     def forward(

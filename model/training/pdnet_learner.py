@@ -1,12 +1,14 @@
 """How PDNet learns: from targets with their references, and from images by themselves."""
 
+from dataclasses import replace
+
 import torch
 
 from model.data.sample import Batch
 from model.features import ReferenceFeatures, cell_average, to_input
+from model.nn.bodies import Body
 from model.pdnet import PDNet
 from model.precision import precision
-from model.resnet import ResNet
 from model.training.learner import Groups, parameter_groups, without
 from model.training.losses import Labelled, Losses, PDNetLoss
 from model.training.recipe import Recipe
@@ -21,14 +23,17 @@ class PDNetLearner:
     Args:
         network: with its first weights.
         recipe: with which losses, and how fast.
+        seeing: a body that knows ImageNet, which the semantic loss freezes; without one that term
+            is off.
     """
 
-    def __init__(self, network: PDNet, recipe: Recipe) -> None:
+    def __init__(self, network: PDNet, recipe: Recipe, seeing: Body | None = None) -> None:
         self.network, self.recipe = network, recipe
-        self.loss = PDNetLoss(network.config.parts, network.body, recipe.losses)
+        weights = recipe.losses if seeing is not None else replace(recipe.losses, semantic=0.0)
+        self.loss = PDNetLoss(network.config.parts, seeing, weights)
 
     @property
-    def bodies(self) -> tuple[ResNet]:
+    def bodies(self) -> tuple[Body]:
         """The backbone."""
         return (self.network.body,)
 

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from labeler.errors import LabelerError
 from model.data.sample import Batch
 from model.data.training_data import Batches, one_thread
+from model.nn.bodies import lay_out
 from model.training.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
 from model.training.learner import Groups, Learner
 from model.training.log import TrainingLog
@@ -87,7 +88,7 @@ class Trainer:
         self.device, self.processes = device, processes or Processes()
         self.learner = learner
         self.network = learner.network.to(device)
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        lay_out(self.network)
         learner.loss.to(device)
         self.average = deepcopy(self.network).requires_grad_(False) if recipe.average else None
         self.optimisers = {
