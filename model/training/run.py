@@ -9,13 +9,14 @@ from typing import Any
 
 import torch
 
+from labeler.console import note
 from labeler.errors import LabelerError
 from model.card import ModelCard, add_scores, read_card
 from model.data.sources import Sources
 from model.data.training_data import SAMPLING, TrainingData
 from model.engines import BUNDLED, ENGINES, load_segmenter
 from model.measure.validation import held_out_scores
-from model.resnet import inherited, load_imagenet_weights
+from model.nn.bodies import Body, load_imagenet, make_body, taken_over
 from model.saved import fill, halved, load_model, save_model
 from model.training.gam_learner import GAMLearner
 from model.training.learner import Learner
@@ -25,9 +26,9 @@ from model.training.processes import Processes
 from model.training.recipe import Recipe
 from model.training.trainer import Progress, Schedule, Trainer
 
-LEARNERS: dict[str, Callable[[Any, Recipe], Learner]] = {
+LEARNERS: dict[str, Callable[[Any, Recipe, Body | None], Learner]] = {
     "pdnet": PDNetLearner,
-    "gam": GAMLearner,
+    "gam": lambda network, recipe, seeing: GAMLearner(network, recipe),
 }
 """How each engine learns."""
 
@@ -173,19 +174,32 @@ def _learner(recipe: Recipe, seed: int, start: Path | None) -> Learner:
     """What is to be trained, with its first weights."""
     torch.manual_seed(seed)
     network = ENGINES[recipe.engine].network(recipe.configuration)
-    learner = LEARNERS[recipe.engine](network, recipe)
+    learner = LEARNERS[recipe.engine](network, recipe, _seeing(recipe))
     if start is not None:
         card, tensors = load_model(start)
         fill(network, tensors, card)
         return learner
     for body in learner.bodies:
         if recipe.imagenet:
-            load_imagenet_weights(body)
+            load_imagenet(body)
         elif recipe.body_of:
             _, tensors = load_model(BUNDLED / recipe.body_of)
             of_body = {k[5:]: v.float() for k, v in tensors.items() if k.startswith("body.")}
-            body.load_state_dict(inherited(body, of_body))
+            body.load_state_dict(taken_over(body, of_body))
     return learner
+
+
+def _seeing(recipe: Recipe) -> Body | None:
+    """The frozen body for the semantic loss, if that counts and there are weights for it."""
+    if recipe.engine != "pdnet" or not recipe.losses.semantic:
+        return None
+    body = make_body(recipe.semantic_body)
+    try:
+        load_imagenet(body)
+    except LabelerError as error:
+        note(f"the semantic loss is off, as {recipe.semantic_body} knows no pictures: {error}")
+        return None
+    return body
 
 
 def _steps_within(seconds: float, pilot: Trainer, workers: int) -> int:
