@@ -28,10 +28,12 @@ def save_model(
     close_up_size: int = 0,
     training: dict[str, str | int | float] | None = None,
     scores: dict[str, float] | None = None,
+    write: bool = True,
 ) -> ModelCard:
     """Write weights and their card into `folder`, and return the card.
 
-    The card is written last, so a folder with a card is whole.
+    The card is written last, so a folder with a card is whole. Without `write` it is only
+    returned, by those processes of a training that are not the first.
     """
     data = save_tensors({name: tensor.contiguous() for name, tensor in tensors.items()})
     digest = hashlib.sha256(data).hexdigest()
@@ -48,6 +50,8 @@ def save_model(
         training=training or {},
         scores=scores or {},
     )
+    if not write:
+        return card
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / WEIGHTS_FILE, data)
     write_card(folder, card)

@@ -67,6 +67,8 @@ class TrainingData:
         batch_size: samples a batch.
         memory: bytes of pictures to keep, see `model.data.store.Store`.
         progress: is told how many pictures are read, and of how many.
+        sharing: processes that make a batch together, of `batch_size` samples each: theirs follow
+            the same plan.
 
     Attributes:
         length: how many samples of clips a training takes, by which some of them grow harder;
@@ -84,12 +86,14 @@ class TrainingData:
         batch_size: int = 4,
         memory: int = 2 << 30,
         progress: Callable[[int, int], None] | None = None,
+        sharing: int = 1,
     ) -> None:
         # Not only for speed: a worker forked from a process whose OpenCV has threads may wait for
         # ever for one of them, none of which it has.
         cv2.setNumThreads(1)
         self.recipe, self.seed, self.batch_size = recipe, seed, batch_size
         self.length: int | None = None
+        self._planned = batch_size * sharing
         margin = CLOSE_MARGIN if recipe.close else MARGIN
         self._catalogue = found = Catalogue(sources, round(margin * recipe.size), memory, progress)
         able = {
@@ -134,8 +138,8 @@ class TrainingData:
         return Plan(True, 1 + int(rng.choice(len(shares), p=shares)))
 
     def sample(self, index: int) -> Sample:
-        """Make a sample with references, by the plan of batch `index // batch_size`."""
-        plan = self.plan(index // self.batch_size)
+        """Make a sample with references, by the plan of its batch, over all processes."""
+        plan = self.plan(index // self._planned)
         rng = np.random.default_rng([self.seed, index])
         weights = {k: w for k, w in self._weights.items() if plan.guided or k is not Kind.OBJECT}
         if self._progress(index) < self.recipe.stills_first:

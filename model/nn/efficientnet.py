@@ -72,7 +72,7 @@ class InvertedBottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map B x inputs x H x W to B x outputs x H/stride x W/stride."""
-        y = self.relu1(self.bn1(self.conv1(x)))
+        y: Tensor = self.relu1(self.bn1(self.conv1(x)))
         y = self.relu2(self.bn2(self.conv2(y)))
         y = self.bn3(self.conv3(y))
         return y + x if self.shortcut else y
@@ -214,6 +214,9 @@ def classify(tensors: Mapping[str, Tensor], images: Tensor) -> Tensor:
     body.load_state_dict(from_published(tensors))
     with torch.inference_mode():
         x = F.conv2d(body(images)[-1], tensors["_conv_head.weight"])
-        norm = [tensors[f"_bn1.{key}"] for key in ("running_mean", "running_var", "weight", "bias")]
-        x = F.relu6(F.batch_norm(x, *norm, eps=BN_EPSILON)).mean(dim=(2, 3))
+        norm = _norm(len(tensors["_bn1.weight"])).eval()
+        norm.load_state_dict(
+            {key[5:]: value for key, value in tensors.items() if key.startswith("_bn1.")}
+        )
+        x = F.relu6(norm(x)).mean(dim=(2, 3))
         return F.linear(x, tensors["_fc.weight"], tensors["_fc.bias"]).softmax(dim=1)

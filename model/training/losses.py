@@ -6,6 +6,7 @@ are from Hung et al. 2019, "SCOPS: Self-Supervised Co-Part Segmentation". All is
 float32 (float64 where given that), whatever precision the network ran in.
 """
 
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -92,10 +93,16 @@ class Losses:
     readout: Tensor | None = None
     jaccard: Tensor | None = None
 
-    def numbers(self) -> dict[str, float]:
-        """Return total and terms by name, for a log; waits for the device, once."""
+    def numbers(self, average: Callable[[list[Tensor]], None] | None = None) -> dict[str, float]:
+        """Return total and terms by name, for a log; waits for the device, once.
+
+        `average` replaces tensors by their means over the processes of a training.
+        """
         found = {name: value for name, value in vars(self).items() if value is not None}
-        return dict(zip(found, torch.stack(list(found.values())).tolist(), strict=True))
+        values = torch.stack(list(found.values())).detach()
+        if average is not None:
+            average([values])
+        return dict(zip(found, values.tolist(), strict=True))
 
 
 def segmentation_loss(logits: Tensor, target: Tensor, l1_weight: float = 0.8) -> Tensor:

@@ -1,6 +1,6 @@
 """One training from its sources to weights with a card."""
 
-import tempfile
+import hashlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -31,9 +31,6 @@ LEARNERS: dict[str, Callable[[Any, Recipe, Body | None], Learner]] = {
     "gam": lambda network, recipe, seeing: GAMLearner(network, recipe),
 }
 """How each engine learns."""
-
-PILOT_STEPS = 12
-"""Steps that are timed, and thrown away, to see how many fit into a budget of minutes."""
 
 
 def train(
@@ -66,7 +63,7 @@ def train(
         recipe: how.
         folder: where everything goes.
         device: where to compute.
-        minutes: the budget in time, of which the number of steps is made by timing a few; or
+        minutes: the budget in time: the schedule follows the clock, and what steps fit are taken;
         steps: the budget in steps; without either, the recipe's epochs.
         seed: of the first weights and of the samples.
         workers: processes that make batches.
@@ -105,32 +102,24 @@ def train(
     samples = replace(SAMPLING[recipe.samples], size=recipe.size, fresh=recipe.fresh)
     if start is not None:
         samples = replace(samples, stills_first=0.0)  # that is behind them
-    data = TrainingData(sources, samples, seed, share, progress=reading)
-    schedule = Schedule(recipe, data.video_batches, data.image_batches, processes)
+    data = TrainingData(sources, samples, seed, share, progress=reading, sharing=processes.count)
 
-    def trainer(where: Path, steps: int) -> Trainer:
-        return Trainer(
-            recipe,
-            _learner(recipe, seed, start),
-            schedule,
-            where,
-            steps=steps,
-            device=device,
-            processes=processes,
-        )
+    def lengthen(steps: int) -> None:
+        if start is None:  # weights that know something begin where these samples are hardest
+            data.length = steps * recipe.batch_size
 
-    budget = folder / "steps.txt"
-    if steps is None and budget.exists():  # the same again, however fast the machine is now
-        steps = int(budget.read_text())
-    if steps is None and minutes is not None:
-        with tempfile.TemporaryDirectory() as scratch:
-            steps = _steps_within(60 * minutes, trainer(Path(scratch), 3 * PILOT_STEPS), workers)
-    steps = steps or recipe.epochs * schedule.steps_per_epoch
-    folder.mkdir(parents=True, exist_ok=True)
-    budget.write_text(f"{steps}\n")
-    if start is None:  # weights that know something begin where these samples are hardest
-        data.length = steps * recipe.batch_size
-    run = trainer(folder, steps)
+    schedule = Schedule(recipe, data.video_batches, data.image_batches, processes, lengthen)
+    run = Trainer(
+        recipe,
+        _learner(recipe, seed, start),
+        schedule,
+        folder,
+        steps=steps or recipe.epochs * schedule.steps_per_epoch,
+        seconds=60 * minutes if steps is None and minutes is not None else None,
+        device=device,
+        processes=processes,
+        identity=_identity(recipe, seed, start, sources),
+    )
     run.run(workers=workers, progress=progress)
     if close_up_size is None:
         close_up_size = recipe.size if samples.close else 0
@@ -146,13 +135,38 @@ def train(
         unguided_size=unguided_size or 0,
         close_up_size=close_up_size,
         training=_history(run, seed, start),
+        write=processes.first,
     )
+    if not processes.first:
+        return card
     with suppress(ImportError):  # a bare GPU machine draws nothing; the numbers are there
         plot_losses(folder / "losses.csv", folder / "losses.png")
-    if held_out is None or not processes.first:
+    if held_out is None:
         return card
     segmenter, _ = load_segmenter(str(folder), device=str(device))
     return add_scores(folder, held_out_scores(held_out, segmenter))
+
+
+def _identity(
+    recipe: Recipe, seed: int, start: Path | None, sources: Sources
+) -> dict[str, str | int | float]:
+    """What a training is of, by the names of its options: going on with it takes the same."""
+    names = [
+        f"{kind} {still.name}"
+        for kind, found in vars(sources).items()
+        for each in found
+        for still in getattr(each, "stills", (each,))
+    ]
+    return {
+        "recipe": recipe.name,
+        "configuration": recipe.configuration,
+        "size": recipe.size,
+        "batch size": recipe.batch_size,
+        "rate": recipe.rate,
+        "seed": seed,
+        "start": "nothing" if start is None else read_card(start).model_version,
+        "dataset": hashlib.sha256("\n".join(names).encode()).hexdigest()[:16],
+    }
 
 
 def _history(run: Trainer, seed: int, start: Path | None) -> dict[str, str | int | float]:
@@ -200,11 +214,3 @@ def _seeing(recipe: Recipe) -> Body | None:
         note(f"the semantic loss is off, as {recipe.semantic_body} knows no pictures: {error}")
         return None
     return body
-
-
-def _steps_within(seconds: float, pilot: Trainer, workers: int) -> int:
-    """How many steps fit into a time, by some that are taken and thrown away."""
-    ends: list[float] = []
-    pilot.run(workers=workers, progress=lambda _: ends.append(pilot.seconds))
-    each = (ends[-1] - ends[PILOT_STEPS - 1]) / (len(ends) - PILOT_STEPS)
-    return max(1, int(seconds / each))
