@@ -217,9 +217,12 @@ def find_engine(name: str, of: str | None = None) -> Engine | JointEngine:
     if isinstance(found, Engine | JointEngine):
         return found
     names = [n for n, each in known_engines().items() if not isinstance(each, Baseline)]
-    asked = f"{of} is for the engine {name!r}, which" if of else f"The engine {name!r}"
-    lacking = "this version does not have" if of else "does not exist"
-    raise LabelerError(f"{asked} {lacking}; there are: {', '.join(names)}.")
+    known = f"there are: {', '.join(names)}."
+    if of is None:
+        raise LabelerError(f"There is no engine {name!r}; {known}")
+    raise LabelerError(
+        f"{of} is for the engine {name!r}, which this version does not have; {known}"
+    )
 
 
 def trainable_engine(name: str) -> Engine:

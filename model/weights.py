@@ -16,7 +16,12 @@ from model.card import WEIGHTS_FILE, ModelCard, digest_of_parts, read_card, writ
 
 
 def save_model(
-    folder: Path, tensors: Mapping[str, torch.Tensor], card: ModelCard, version: str
+    folder: Path,
+    tensors: Mapping[str, torch.Tensor],
+    card: ModelCard,
+    version: str,
+    *,
+    write: bool = True,
 ) -> ModelCard:
     """Write weights and their card into `folder`, and return the card.
 
@@ -27,9 +32,13 @@ def save_model(
         tensors: the weights, by the names that the network has for them.
         card: all of it but `model_version` and `weights_sha256`, which follow from the rest.
         version: of the weights, such as 1.0.0.
+        write: else the card is only returned, by those processes of a training that are not the
+            first.
     """
     data = save_tensors({name: tensor.contiguous() for name, tensor in tensors.items()})
     card = _signed(card, hashlib.sha256(data).hexdigest(), version)
+    if not write:
+        return card
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / WEIGHTS_FILE, data)
     write_card(folder, card)

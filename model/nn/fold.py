@@ -7,6 +7,8 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from model.nn.bodies import lay_out
+
 N = TypeVar("N", bound=nn.Module)
 
 
@@ -14,7 +16,7 @@ def for_inference(network: N, device: torch.device) -> N:
     """Bring a network to a device and make it fast there; it cannot be trained afterwards."""
     network.to(device).eval()
     fold_norms(network)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    lay_out(network)
     return network
 
 

@@ -101,7 +101,10 @@ class ResNet(nn.Module):
     Attributes:
         name: as above.
         channels: the widths of C2, C3, C4 and C5, as far as there are stages.
+        channels_last: True: in that memory format its dense convolutions are fastest.
     """
+
+    channels_last = True
 
     def __init__(self, name: str, stages: int = 4, inputs: int = 3) -> None:
         super().__init__()

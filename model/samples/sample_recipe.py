@@ -41,6 +41,9 @@ class SampleRecipe:
         near: share of the other references that are close, within a range that is itself random.
         motion: how far stills and pasted people move in a sample, 1 is far.
         light: how far colours change, 1 is far.
+        grey: share of samples, and dark: of samples, whose views have no colours, or little light.
+        rough: share of views that a very poor camera took: noisy, blurred or compressed far more
+            than `light` makes them.
         guided: share of batches whose references have masks.
         references: how probable 1, 2, ... references are in a guided batch. Others have one, as
             a clip that nobody has corrected.
@@ -75,6 +78,9 @@ class SampleRecipe:
     near: float = 0.0
     motion: float = 0.0
     light: float = 0.0
+    grey: float = 0.0
+    dark: float = 0.0
+    rough: float = 0.0
     guided: float = 0.0
     references: tuple[float, ...] = (1.0,)
     given: float = 0.5
@@ -117,6 +123,9 @@ QUICK = SampleRecipe(
     subset=1 / 3,  # of the guided: a fifth of all composites
 )
 """For a few hundred pictures and an hour: guided, and everything varied."""
+
+LITE = replace(QUICK, clips=0.4, stills=0.3, composites=0.3, grey=0.1, dark=0.1, rough=0.1)
+"""As QUICK, more of clips, and some samples as poor as the poorest video."""
 
 RUNS = replace(
     QUICK,

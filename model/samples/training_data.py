@@ -17,6 +17,7 @@ from labeler.mask import Mask
 from model.data.sources import Sources
 from model.samples.catalogue import Catalogue, frames_of, in_turn, nth_frame
 from model.samples.guides import blot, shift_boundary
+from model.samples.hardship import hardship
 from model.samples.photometric import Light, degrade
 from model.samples.sample import Batch, ReferenceSample, Sample, collate
 from model.samples.sample_recipe import SampleRecipe, SourceKind
@@ -63,6 +64,8 @@ class TrainingData:
         batch_size: samples a batch.
         memory: bytes of pictures to keep, see `model.data.store.Store`.
         progress: is told how many pictures are read, and of how many.
+        sharing: processes that make a batch together, of `batch_size` samples each: theirs follow
+            the same plan.
 
     Attributes:
         length: how many samples of clips a training takes, by which some of them grow harder;
@@ -80,12 +83,14 @@ class TrainingData:
         batch_size: int = 4,
         memory: int = 2 << 30,
         progress: Callable[[int, int], None] | None = None,
+        sharing: int = 1,
     ) -> None:
         # Not only for speed: a worker forked from a process whose OpenCV has threads may wait for
         # ever for one of them, none of which it has.
         cv2.setNumThreads(1)
         self.recipe, self.seed, self.batch_size = recipe, seed, batch_size
         self.length: int | None = None
+        self._planned = batch_size * sharing
         margin = CLOSE_MARGIN if recipe.close else MARGIN
         self._catalogue = found = Catalogue(sources, round(margin * recipe.size), memory, progress)
         able = {
@@ -133,8 +138,8 @@ class TrainingData:
         return SamplePlan(True, 1 + int(rng.choice(len(shares), p=shares)))
 
     def sample(self, index: int) -> Sample:
-        """Make a sample with references, by the plan of batch `index // batch_size`."""
-        plan = self.plan(index // self.batch_size)
+        """Make a sample with references, by the plan of its batch, over all processes."""
+        plan = self.plan(index // self._planned)
         rng = np.random.default_rng([self.seed, index])
         weights = {
             k: w for k, w in self._weights.items() if plan.guided or k is not SourceKind.OBJECT
@@ -188,9 +193,10 @@ class TrainingData:
         images = [canvas.image for canvas in scene.canvases]
         if self.recipe.light:
             light = Light.drawn(rng, self.recipe.light)
+            hard = hardship(rng, self.recipe)
             for view, image in enumerate(images):
                 own = light + Light.drawn(rng, 0.4 * self.recipe.light)
-                images[view] = degrade(rng, own.on(image), self.recipe.light)
+                images[view] = degrade(rng, hard(own.on(image)), self.recipe.light)
         references = [
             ReferenceSample(image, mask, self._guide(rng, mask, bool(v)), bool(v), shot.distance)
             for image, mask, v, shot in zip(images[1:], masks[1:], given, shots[1:], strict=True)

@@ -40,6 +40,39 @@ def save_checkpoint(
     write_atomically(path, data)
 
 
+def checkpoint_facts(path: Path) -> dict[str, Any]:
+    """Read the facts of a checkpoint.
+
+    Raises:
+        LabelerError: the file is damaged, or is no checkpoint.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts: dict[str, Any] = json.loads(file.metadata()["facts"])
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
+        raise LabelerError(_not_taken_up(path, error)) from None
+    return facts
+
+
+def refuse_others(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Refuse to go on with a training that is of something else than what is wanted.
+
+    Args:
+        path: of the checkpoint.
+        found: what its training is of, by name.
+        wanted: what the training is to be of.
+
+    Raises:
+        LabelerError: the two differ in something that both name.
+    """
+    for name in wanted.keys() & found.keys():
+        if found[name] != wanted[name]:
+            raise LabelerError(
+                f"{path} is of a training with {name} {found[name]} and not {wanted[name]}; give "
+                "the same again, or train into another folder with --out."
+            )
+
+
 def load_checkpoint(
     path: Path,
     modules: Mapping[str, torch.nn.Module],
@@ -64,11 +97,13 @@ def load_checkpoint(
             groups = optimiser.state_dict()["param_groups"]
             optimiser.load_state_dict({"state": state, "param_groups": groups})
     except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
-        raise LabelerError(
-            f"{path} cannot be taken up again ({str(error).splitlines()[0]}); "
-            "train into another folder with --out."
-        ) from None
+        raise LabelerError(_not_taken_up(path, error)) from None
     return facts
+
+
+def _not_taken_up(path: Path, error: Exception) -> str:
+    reason = (str(error) or type(error).__name__).splitlines()[0]
+    return f"{path} cannot be taken up again ({reason}); train into another folder with --out."
 
 
 def _below(tensors: Mapping[str, torch.Tensor], name: str) -> dict[str, torch.Tensor]:

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from model.nn.resnet import ResNet
+from model.nn.bodies import Body
 from model.samples.sample import Batch
 from model.training.losses import Losses
 
@@ -30,7 +30,7 @@ class Learner(Protocol):
         """The names of all terms that its losses may have, for the log."""
 
     @property
-    def bodies(self) -> Sequence[ResNet]:
+    def bodies(self) -> Sequence[Body]:
         """The backbones, whose batch statistics may be kept as they are."""
 
     def groups(self) -> Mapping[str, Groups]:

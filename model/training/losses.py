@@ -1,6 +1,6 @@
 """Losses of masks that any network may be trained by, and what a learner says of a batch."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -19,10 +19,16 @@ class Losses:
     total: Tensor
     terms: Mapping[str, Tensor] = field(default_factory=dict)
 
-    def numbers(self) -> dict[str, float]:
-        """Return total and terms by name, for a log; waits for the device, once."""
+    def numbers(self, average: Callable[[list[Tensor]], None] | None = None) -> dict[str, float]:
+        """Return total and terms by name, for a log; waits for the device, once.
+
+        `average` replaces tensors by their means over the processes of a training.
+        """
         found = {"total": self.total, **self.terms}
-        return dict(zip(found, torch.stack(list(found.values())).tolist(), strict=True))
+        values = torch.stack(list(found.values())).detach()
+        if average is not None:
+            average([values])
+        return dict(zip(found, values.tolist(), strict=True))
 
 
 def segmentation_loss(logits: Tensor, target: Tensor, l1_weight: float = 0.8) -> Tensor:

@@ -1,7 +1,7 @@
 """The processes of one training: one, or as many as torchrun started."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -16,6 +16,7 @@ class Processes:
 
     rank: int = 0
     count: int = 1
+    device: torch.device | str = "cpu"
 
     @classmethod
     def from_environment(cls, device: torch.device) -> Self:
@@ -25,7 +26,7 @@ class Processes:
             return cls()
         if not dist.is_initialized():
             dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-        return cls(dist.get_rank(), count)
+        return cls(dist.get_rank(), count, device)
 
     @staticmethod
     def is_first() -> bool:
@@ -49,6 +50,14 @@ class Processes:
         for tensor in tensors:
             tensor.copy_(flat[start : start + tensor.numel()].view_as(tensor))
             start += tensor.numel()
+
+    def agree(self, values: Sequence[float]) -> list[float]:
+        """Return what the first process has for some numbers, in all of them."""
+        if self.count == 1:
+            return list(values)
+        told = torch.tensor(values, dtype=torch.float64, device=self.device)
+        dist.broadcast(told, src=0)
+        return told.tolist()
 
     def wait(self) -> None:
         """Wait for the others to come to the same point."""

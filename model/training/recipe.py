@@ -35,6 +35,8 @@ class Recipe:
         decay: power of the fall after it.
         clip_norm: largest norm of a step's gradient.
         imagenet: start the backbone from ImageNet; else from random numbers.
+        semantic_body: the body whose ImageNet features the semantic loss goes by, where it counts;
+            the paper's is a ResNet-18.
         body_of: start the backbone from that of these bundled weights.
         freeze_statistics: keep the backbone's batch statistics as they were loaded.
         average: decay per step of the running mean of the weights that is kept; 0 keeps the last.
@@ -64,6 +66,7 @@ class Recipe:
     decay: float = 0.9
     clip_norm: float = 5.0
     imagenet: bool = True
+    semantic_body: str = "resnet18"
     body_of: str = ""
     freeze_statistics: bool = True
     average: float = 0.0

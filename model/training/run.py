@@ -1,6 +1,6 @@
 """One training from its sources to weights with a card."""
 
-import tempfile
+import hashlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from labeler.errors import LabelerError
 from model.card import ModelCard, read_card
 from model.data.sources import Sources
 from model.engine import Option, bundled_weights, trainable_engine
-from model.nn.resnet import inherited, load_imagenet_weights
+from model.nn.bodies import load_imagenet, taken_over
 from model.samples.training_data import TrainingData
 from model.training.learner import Learner
 from model.training.log import plot_losses
@@ -21,9 +21,6 @@ from model.training.recipe import Recipe
 from model.training.trainer import Schedule, Trainer, TrainingProgress
 from model.weights import fill, halved, load_model, save_model
 
-PILOT_STEPS = 12
-"""Steps that are timed, and thrown away, to see how many fit into a budget of minutes."""
-
 
 @dataclass(frozen=True)
 class TrainingSettings:
@@ -31,7 +28,7 @@ class TrainingSettings:
 
     Attributes:
         device: where to compute.
-        minutes: the budget in time, of which the number of steps is made by timing a few; or
+        minutes: the budget in time: the schedule follows the clock, and what steps fit are taken;
         steps: the budget in steps; without either, the recipe's epochs.
         seed: of the first weights and of the samples.
         workers: processes that make batches.
@@ -112,33 +109,27 @@ def train(
     samples = replace(recipe.samples, size=recipe.size, fresh=recipe.fresh)
     if start is not None:
         samples = replace(samples, stills_first=0.0)  # that is behind them
-    data = TrainingData(sources, samples, settings.seed, share, progress=reading)
-    schedule = Schedule(recipe, data.video_batches, data.image_batches, processes)
+    data = TrainingData(
+        sources, samples, settings.seed, share, progress=reading, sharing=processes.count
+    )
 
-    def trainer(where: Path, steps: int) -> Trainer:
-        return Trainer(
-            recipe,
-            _learner(recipe, settings.seed, start),
-            schedule,
-            where,
-            steps=steps,
-            device=settings.device,
-            processes=processes,
-        )
+    def lengthen(steps: int) -> None:
+        if start is None:  # weights that know something begin where these samples are hardest
+            data.length = steps * recipe.batch_size
 
-    steps, budget = settings.steps, folder / "steps.txt"
-    if steps is None and budget.exists():  # the same again, however fast the machine is now
-        steps = int(budget.read_text())
-    if steps is None and settings.minutes is not None:
-        with tempfile.TemporaryDirectory() as scratch:
-            pilot = trainer(Path(scratch), 3 * PILOT_STEPS)
-            steps = _steps_within(60 * settings.minutes, pilot, settings.workers)
-    steps = steps or recipe.epochs * schedule.steps_per_epoch
-    folder.mkdir(parents=True, exist_ok=True)
-    budget.write_text(f"{steps}\n")
-    if start is None:  # weights that know something begin where these samples are hardest
-        data.length = steps * recipe.batch_size
-    run = trainer(folder, steps)
+    schedule = Schedule(recipe, data.video_batches, data.image_batches, processes, lengthen)
+    steps, minutes = settings.steps, settings.minutes
+    run = Trainer(
+        recipe,
+        _learner(recipe, settings.seed, start),
+        schedule,
+        folder,
+        steps=steps or recipe.epochs * schedule.steps_per_epoch,
+        seconds=60 * minutes if steps is None and minutes is not None else None,
+        device=settings.device,
+        processes=processes,
+        identity=_identity(recipe, settings.seed, start, sources),
+    )
     run.run(workers=settings.workers, progress=progress)
     card = save_model(
         folder,
@@ -154,10 +145,35 @@ def train(
             training=_history(run, settings),
         ),
         draft.version,
+        write=processes.first,
     )
+    if not processes.first:
+        return card
     with suppress(ImportError):  # a bare GPU machine draws nothing; the numbers are there
         plot_losses(folder / "losses.csv", folder / "losses.png")
     return card
+
+
+def _identity(
+    recipe: Recipe, seed: int, start: Path | None, sources: Sources
+) -> dict[str, str | int | float]:
+    """What a training is of, by the names of its options: going on with it takes the same."""
+    names = [
+        f"{kind} {still.name}"
+        for kind, found in vars(sources).items()
+        for each in found
+        for still in getattr(each, "stills", (each,))
+    ]
+    return {
+        "recipe": recipe.name,
+        "configuration": recipe.configuration,
+        "size": recipe.size,
+        "batch size": recipe.batch_size,
+        "rate": recipe.rate,
+        "seed": seed,
+        "start": "nothing" if start is None else read_card(start).model_version,
+        "dataset": hashlib.sha256("\n".join(names).encode()).hexdigest()[:16],
+    }
 
 
 def _history(run: Trainer, settings: TrainingSettings) -> dict[str, str | int | float]:
@@ -188,17 +204,9 @@ def _learner(recipe: Recipe, seed: int, start: Path | None) -> Learner:
         return learner
     for body in learner.bodies:
         if recipe.imagenet:
-            load_imagenet_weights(body)
+            load_imagenet(body)
         elif recipe.body_of:
             _, tensors = load_model(bundled_weights()[recipe.body_of])
             of_body = {k[5:]: v.float() for k, v in tensors.items() if k.startswith("body.")}
-            body.load_state_dict(inherited(body, of_body))
+            body.load_state_dict(taken_over(body, of_body))
     return learner
-
-
-def _steps_within(seconds: float, pilot: Trainer, workers: int) -> int:
-    """How many steps fit into a time, by some that are taken and thrown away."""
-    ends: list[float] = []
-    pilot.run(workers=workers, progress=lambda _: ends.append(pilot.seconds))
-    each = (ends[-1] - ends[PILOT_STEPS - 1]) / (len(ends) - PILOT_STEPS)
-    return max(1, int(seconds / each))

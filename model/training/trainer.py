@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +12,21 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from labeler.errors import LabelerError
+from model.nn.bodies import lay_out
 from model.samples.sample import Batch
 from model.samples.training_data import Batches, one_thread
-from model.training.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
+from model.training.checkpoint import (
+    CHECKPOINT_FILE,
+    checkpoint_facts,
+    load_checkpoint,
+    refuse_others,
+    save_checkpoint,
+)
 from model.training.learner import Groups, Learner
 from model.training.log import TrainingLog
 from model.training.processes import Processes
 from model.training.recipe import Recipe, learning_rate
+from model.training.synchronised import synchronise
 
 CHECKPOINT_SECONDS = 60.0
 
@@ -34,15 +42,32 @@ class TrainingProgress:
 
 
 class Schedule(Dataset[Batch]):
-    """Which batch each step takes: in each cycle the image steps, then the video steps."""
+    """Which batch each step takes: in each cycle the image steps, then the video steps.
+
+    Args:
+        recipe: with the steps of a cycle.
+        videos, images: the batches of either kind.
+        processes: each takes batches of its own.
+        lengthen: is told, before each batch, how many steps the training takes in all, by which
+            samples may grow harder.
+    """
 
     def __init__(
-        self, recipe: Recipe, videos: Batches, images: Batches, processes: Processes
+        self,
+        recipe: Recipe,
+        videos: Batches,
+        images: Batches,
+        processes: Processes,
+        lengthen: Callable[[int], None] | None = None,
     ) -> None:
         self._recipe, self._videos, self._images = recipe, videos, images
-        self._processes = processes
+        self._processes, self._lengthen = processes, lengthen
 
-    def __getitem__(self, step: int) -> Batch:
+    def __getitem__(self, turn: tuple[int, int]) -> Batch:
+        """Make the batch of a step, given as its number and that of all steps."""
+        step, steps = turn
+        if self._lengthen is not None:
+            self._lengthen(steps)
         image_steps, video_steps = self._recipe.image_steps, self._recipe.video_steps
         cycle, place = divmod(step, image_steps + video_steps)
         if place < image_steps:
@@ -67,7 +92,10 @@ class Trainer:
         learner: a network with its first weights, and what it learns from.
         schedule: what on.
         folder: where checkpoint and log are. A training broken off there is gone on with.
-        steps: how many there are in all.
+        steps: how many there are in all; with a budget in seconds, a first guess.
+        seconds: the budget in time, if that decides: then the number of steps is what fits.
+        identity: what the training is of, by the names a person knows it by. One that was broken
+            off is gone on with only if all of it is the same.
         device: where to compute, see `model.nn.precision`.
         processes: this process among those that train together.
     """
@@ -82,12 +110,17 @@ class Trainer:
         steps: int,
         device: torch.device,
         processes: Processes | None = None,
+        seconds: float | None = None,
+        identity: Mapping[str, str | int | float] | None = None,
     ) -> None:
         self.recipe, self.schedule, self.folder, self.steps = recipe, schedule, folder, steps
         self.device, self.processes = device, processes or Processes()
+        self.budget, self.identity = seconds, dict(identity or {})
         self.learner = learner
         self.network = learner.network.to(device)
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        lay_out(self.network)
+        if self.processes.count > 1:
+            synchronise(self.network)
         learner.loss.to(device)
         self.average = deepcopy(self.network).requires_grad_(False) if recipe.average else None
         self.optimisers = {
@@ -125,25 +158,48 @@ class Trainer:
         loader = DataLoader(
             self.schedule,
             batch_size=None,
-            sampler=range(self.step, self.steps),
+            sampler=self._turns(),
             num_workers=workers,
             worker_init_fn=one_thread,
             pin_memory=self.device.type == "cuda",
             prefetch_factor=4 if workers else None,
         )
         started, before, saved = time.monotonic(), self.seconds, time.monotonic()
-        first = self.step
-        for batch in loader:
+        first, warm = self.step, 0.0
+        for batch in loader if self.step < self.steps else ():
             losses = self._take(batch.to(self.device, non_blocking=True))
             now = time.monotonic()
-            self.seconds = before + now - started
-            if now - saved >= checkpoint_seconds:
+            taken = self.step - first
+            warm = warm or now - started  # the first step is slower than others
+            each = (now - started - warm) / (taken - 1) if taken > 1 else now - started
+            # One clock decides for all processes: else they would wait for each other for ever.
+            due = float(now - saved >= checkpoint_seconds)
+            self.seconds, each, due = self.processes.agree([before + now - started, each, due])
+            if self.budget is not None:
+                self.steps = self.step + max(0, int((self.budget - self.seconds) / each))
+            if due:
                 self.save()
                 saved = now
             if progress is not None:
-                left = (now - started) / (self.step - first) * (self.steps - self.step)
+                left = each * (self.steps - self.step)
                 progress(TrainingProgress(self.step, self.steps, left, losses))
+            if self.step >= self.steps:
+                break
         self.save()
+
+    def _turns(self) -> Iterator[tuple[int, int]]:
+        """Each step that is left, with how many there are in all by then."""
+        step = self.step
+        while step < self.steps:
+            yield step, self.steps
+            step += 1
+
+    @property
+    def _share(self) -> float:
+        """How much of the training is behind the step that is taken now, above 0 and below 1."""
+        if self.budget is None:
+            return (self.step + 1) / (self.steps + 1)
+        return min(max(self.seconds / self.budget, 1e-3), 1 - 1e-3)
 
     def save(self) -> None:
         """Write the state, so that a killed run goes on from here."""
@@ -152,7 +208,13 @@ class Trainer:
                 self.folder / CHECKPOINT_FILE,
                 self._modules(),
                 self.optimisers,
-                {"step": self.step, "steps": self.steps, "seconds": self.seconds},
+                {
+                    "step": self.step,
+                    "steps": self.steps,
+                    "seconds": self.seconds,
+                    "budget": self.budget,
+                    "identity": self.identity,
+                },
             )
             self.log.flush()
         self.processes.wait()
@@ -164,13 +226,17 @@ class Trainer:
             LabelerError: it is damaged, or of another network or recipe.
         """
         path = self.folder / CHECKPOINT_FILE
-        facts = load_checkpoint(path, self._modules(), self.optimisers)
-        if facts["steps"] != self.steps:
+        facts = checkpoint_facts(path)
+        refuse_others(path, facts.get("identity", {}), self.identity)
+        budget = facts.get("budget")
+        if budget != self.budget or (budget is None and facts["steps"] != self.steps):
             raise LabelerError(
-                f"{path} is of a training of {facts['steps']} steps and not of {self.steps}; "
-                "give the same budget again, or train into another folder with --out."
+                f"{path} is of a training of {_budget(budget, facts['steps'])} and not of "
+                f"{_budget(self.budget, self.steps)}; give the same budget again, or train into "
+                "another folder with --out."
             )
-        self.step, self.seconds = facts["step"], facts["seconds"]
+        load_checkpoint(path, self._modules(), self.optimisers)
+        self.step, self.steps, self.seconds = facts["step"], facts["steps"], facts["seconds"]
         if self.processes.first:
             self.log.forget_from(self.step)
 
@@ -183,20 +249,21 @@ class Trainer:
         recipe = self.recipe
         kind = "video" if batch.given.shape[1] else "image"
         optimiser = self.optimisers[kind]
-        factor = learning_rate(1.0, (self.step + 1) / (self.steps + 1), recipe)
+        factor = learning_rate(1.0, self._share, recipe)
         for group in optimiser.param_groups:
             group["lr"] = group["maximum"] * factor
         self.network.train()
         if recipe.freeze_statistics:
             for body in self.learner.bodies:
                 _freeze_statistics(body)
+        trained = [p for group in optimiser.param_groups for p in group["params"]]
+        _freeze_others(self.network, trained)
         losses = self.learner.losses(batch, self._ramp)
         optimiser.zero_grad(set_to_none=True)
         losses.total.backward()  # type: ignore[no-untyped-call]
-        trained = [p for group in optimiser.param_groups for p in group["params"]]
         self.processes.average(p.grad for p in trained if p.grad is not None)
         norm = nn.utils.clip_grad_norm_(trained, recipe.clip_norm)
-        numbers = losses.numbers()
+        numbers = losses.numbers(self.processes.average)
         if not (math.isfinite(numbers["total"]) and math.isfinite(float(norm))):
             wrong = [name for name, value in numbers.items() if not math.isfinite(value)]
             raise LabelerError(
@@ -206,7 +273,8 @@ class Trainer:
             )
         optimiser.step()
         self._follow()
-        self.log.add(self.step, kind, recipe.rate * factor, numbers)
+        rate = recipe.rate if kind == "video" else recipe.image_rate
+        self.log.add(self.step, kind, rate * factor, numbers)
         self.step += 1
         return numbers
 
@@ -232,6 +300,18 @@ def _optimiser(recipe: Recipe, groups: Groups) -> torch.optim.Optimizer:
     if recipe.optimiser == "adamw":
         return torch.optim.AdamW(groups, lr=0.0)
     return torch.optim.SGD(groups, lr=0.0, momentum=0.9)
+
+
+def _budget(seconds: float | None, steps: int) -> str:
+    return f"{steps} steps" if seconds is None else f"{seconds / 60:g} minutes"
+
+
+def _freeze_others(network: nn.Module, trained: Collection[nn.Parameter]) -> None:
+    """Keep the batch statistics of what this step does not train."""
+    moved = {id(parameter) for parameter in trained}
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d) and id(module.weight) not in moved:
+            module.eval()
 
 
 def _freeze_statistics(body: nn.Module) -> None:

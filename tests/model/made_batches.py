@@ -10,10 +10,10 @@ SIDE = 64
 
 
 class MadeBatches(Dataset[Batch]):
-    """Batch i is a pure function of i. `spoilt` is an index whose picture is to break things."""
+    """Batch i is a pure function of i; of its references a share has a mask."""
 
-    def __init__(self, references: int = 1, batch_size: int = 2, pause: float = 0.0) -> None:
-        self.references, self.batch_size, self.pause = references, batch_size, pause
+    def __init__(self, references: int = 1, batch_size: int = 2, given: float = 0.5) -> None:
+        self.references, self.batch_size, self.given = references, batch_size, given
 
     def __len__(self) -> int:
         return 5
@@ -28,7 +28,7 @@ class MadeBatches(Dataset[Batch]):
         references = []
         for _ in range(self.references):
             picture, truth = view(rng)
-            given = bool(rng.uniform() < 0.5)
+            given = bool(rng.uniform() < self.given)
             guide = truth & given
             references.append(ReferenceSample(picture, truth, guide, given, float(rng.uniform())))
         return Sample(SourceKind.STILL, True, image, mask, tuple(references))

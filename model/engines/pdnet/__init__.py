@@ -29,9 +29,9 @@ def _segmenter(network: Any, use: Use) -> "Segmenter":
 
 
 def _learner(network: Any, recipe: Any) -> Any:
-    from model.engines.pdnet.learner import PDNetLearner
+    from model.engines.pdnet.learner import PDNetLearner, seeing_body
 
-    return PDNetLearner(network, recipe)
+    return PDNetLearner(network, recipe, seeing_body(recipe))
 
 
 ENGINES = (

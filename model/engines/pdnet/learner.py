@@ -1,13 +1,17 @@
 """How PDNet learns: from targets with their references, and from images by themselves."""
 
+from dataclasses import replace
+
 import torch
 
+from labeler.console import note
+from labeler.errors import LabelerError
 from model.drivers.matcher import ReferenceFeatures
 from model.engines.pdnet.losses import TERMS, Labelled, PDNetLoss
 from model.engines.pdnet.network import PDNet
+from model.nn.bodies import Body, load_imagenet, make_body
 from model.nn.pictures import cell_average, to_input
 from model.nn.precision import precision
-from model.nn.resnet import ResNet
 from model.samples.sample import Batch
 from model.training.learner import Groups, parameter_groups, without
 from model.training.losses import Losses
@@ -23,16 +27,19 @@ class PDNetLearner:
     Args:
         network: with its first weights.
         recipe: with which losses, and how fast.
+        seeing: a body that knows ImageNet, which the semantic loss freezes; without one that term
+            is off.
     """
 
     terms = TERMS
 
-    def __init__(self, network: PDNet, recipe: Recipe) -> None:
+    def __init__(self, network: PDNet, recipe: Recipe, seeing: Body | None = None) -> None:
         self.network, self.recipe = network, recipe
-        self.loss = PDNetLoss(network.config.parts, network.body, recipe.losses)
+        weights = recipe.losses if seeing is not None else replace(recipe.losses, semantic=0.0)
+        self.loss = PDNetLoss(network.config.parts, seeing, weights)
 
     @property
-    def bodies(self) -> tuple[ResNet]:
+    def bodies(self) -> tuple[Body]:
         """The backbone."""
         return (self.network.body,)
 
@@ -83,3 +90,16 @@ class PDNetLearner:
                 ramp,
             )
             return found
+
+
+def seeing_body(recipe: Recipe) -> Body | None:
+    """The frozen body for the semantic loss, if that counts and there are weights for it."""
+    if not recipe.losses.semantic:
+        return None
+    body = make_body(recipe.semantic_body)
+    try:
+        load_imagenet(body)
+    except LabelerError as error:
+        note(f"the semantic loss is off, as {recipe.semantic_body} knows no pictures: {error}")
+        return None
+    return body

@@ -15,8 +15,8 @@ from torch.nn import functional as F
 
 from model.engines.pdnet.features import Features, Output, part_masks
 from model.engines.pdnet.recipes import LossWeights
+from model.nn.bodies import Body
 from model.nn.pictures import cell_average
-from model.nn.resnet import ResNet
 from model.training.losses import Losses, jaccard_loss, precise, segmentation_loss
 
 TERMS = (
@@ -100,7 +100,7 @@ class SemanticLoss(nn.Module):
         orthonormality: the weight of vectors being different.
     """
 
-    def __init__(self, body: ResNet, parts: int, orthonormality: float = 0.1) -> None:
+    def __init__(self, body: Body, parts: int, orthonormality: float = 0.1) -> None:
         super().__init__()
         # A tuple hides it from saving and from train(). A copy stays frozen in any case, even
         # where the body is one that is being trained.
@@ -184,14 +184,14 @@ class PDNetLoss(nn.Module):
     """
 
     def __init__(
-        self, parts: int, body: ResNet | None = None, weights: LossWeights | None = None
+        self, parts: int, body: Body | None = None, weights: LossWeights | None = None
     ) -> None:
         super().__init__()
         self.parts, self.weights = parts, weights or LossWeights()
         self.semantic: SemanticLoss | None = None
         if parts > 1 and self.weights.semantic:
             if body is None:
-                raise ValueError(f"the semantic loss of {parts} parts needs a ResNet: pass `body`")
+                raise ValueError(f"the semantic loss of {parts} parts needs a body: pass `body`")
             self.semantic = SemanticLoss(body, parts, self.weights.orthonormality)
 
     def forward(

@@ -19,8 +19,8 @@ from torch.nn import functional as F
 from model.drivers.matcher import ReferenceFeatures
 from model.engines.pdnet.features import Features, Output, known, part_masks, unguided
 from model.engines.pdnet.recipes import PDNetConfig
+from model.nn.bodies import make_body
 from model.nn.pictures import cell_average
-from model.nn.resnet import ResNet
 
 
 class Pyramid(nn.Module):
@@ -176,7 +176,7 @@ class PDNet(nn.Module):
     def __init__(self, config: PDNetConfig) -> None:
         super().__init__()
         self.config = config
-        self.body = ResNet(config.backbone)
+        self.body = make_body(config.backbone)
         self.pyramid = Pyramid(self.body.channels, config.width)
         self.sides = nn.ModuleList(_conv(config.width, 1, 3, bias=True) for _ in self.body.channels)
         self.decoupler = Decoupler(config.width, config.compressed, config.parts)
