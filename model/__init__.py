@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from model.data.layouts import portraits_from
     from model.data.sources import Sources
     from model.engine import Baseline, Engine, JointEngine, known_engines
+    from model.learning.recipe import Recipe
     from model.loading import default_model, find_device, load_segmenter
     from model.measure.effort import Effort, measure_effort
     from model.measure.evaluate import Evaluation, evaluate
     from model.measure.judge import Verdict, judge
     from model.registry import ModelRegistry
     from model.segmenter import Segmentation, Segmenter
-    from model.training.recipe import Recipe
     from model.training.run import train
 
 __all__ = [
@@ -57,7 +57,7 @@ _HOMES = {
     "Evaluation": "model.measure.evaluate",
     "ModelCard": "model.card",
     "ModelRegistry": "model.registry",
-    "Recipe": "model.training.recipe",
+    "Recipe": "model.learning.recipe",
     "Segmentation": "model.segmenter",
     "Segmenter": "model.segmenter",
     "Sources": "model.data.sources",

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from labeler.errors import LabelerError
 from model import engines as rooms
-from model.training.recipe import Recipe
+from model.learning.recipe import Recipe
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from model.learning.learner import Learner
     from model.segmenter import Segmenter
-    from model.training.learner import Learner
 
 ENTRY_POINTS = "mvps.engines"
 """The entry points by which other packages bring engines: each names one, or a tuple of them."""

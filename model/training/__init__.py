@@ -1,1 +1,1 @@
-"""Training: recipes, losses, steps, and weights at the end."""
+"""Training: steps, checkpoints, and weights at the end."""

@@ -10,7 +10,7 @@ from labeler.errors import LabelerError
 from model.card import ModelCard, part_folders, read_card
 from model.data.sources import Sources
 from model.engine import trainable_engine, trainable_engines
-from model.training.recipe import Recipe
+from model.learning.recipe import Recipe
 from model.training.run import CardDraft, TrainingSettings, train
 from model.training.trainer import TrainingProgress
 from model.weights import save_parts

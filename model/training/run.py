@@ -12,12 +12,12 @@ from labeler.errors import LabelerError
 from model.card import ModelCard, read_card
 from model.data.sources import Sources
 from model.engine import Option, bundled_weights, trainable_engine
+from model.learning.learner import Learner
+from model.learning.recipe import Recipe
 from model.nn.bodies import load_imagenet, taken_over
 from model.samples.training_data import TrainingData
-from model.training.learner import Learner
 from model.training.log import plot_losses
 from model.training.processes import Processes
-from model.training.recipe import Recipe
 from model.training.trainer import Schedule, Trainer, TrainingProgress
 from model.weights import fill, halved, load_model, save_model
 

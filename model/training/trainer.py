@@ -12,6 +12,8 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from labeler.errors import LabelerError
+from model.learning.learner import Groups, Learner
+from model.learning.recipe import Recipe, learning_rate
 from model.nn.bodies import lay_out
 from model.samples.sample import Batch
 from model.samples.training_data import Batches, one_thread
@@ -22,10 +24,8 @@ from model.training.checkpoint import (
     refuse_others,
     save_checkpoint,
 )
-from model.training.learner import Groups, Learner
 from model.training.log import TrainingLog
 from model.training.processes import Processes
-from model.training.recipe import Recipe, learning_rate
 from model.training.synchronised import synchronise
 
 CHECKPOINT_SECONDS = 60.0

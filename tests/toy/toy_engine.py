@@ -9,10 +9,10 @@ from labeler.reference import nearest_on_both_sides
 from model.drivers.matcher import Matcher
 from model.drivers.options import MatcherOptions
 from model.engine import Engine
+from model.learning.learner import parameter_groups
+from model.learning.losses import Losses, segmentation_loss
+from model.learning.recipe import Recipe
 from model.samples.sample_recipe import QUICK
-from model.training.learner import parameter_groups
-from model.training.losses import Losses, segmentation_loss
-from model.training.recipe import Recipe
 
 
 @dataclass(frozen=True)

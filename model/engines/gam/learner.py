@@ -5,13 +5,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from model.engines.gam.network import EARLIER, GAM, MASK_STRIDE, Memory
+from model.learning.learner import Groups, parameter_groups, without
+from model.learning.losses import Losses, jaccard_loss, segmentation_loss
+from model.learning.recipe import Recipe
 from model.nn.pictures import cell_average, to_input
 from model.nn.precision import precision
 from model.nn.resnet import ResNet
 from model.samples.sample import Batch
-from model.training.learner import Groups, parameter_groups, without
-from model.training.losses import Losses, jaccard_loss, segmentation_loss
-from model.training.recipe import Recipe
 
 
 class GAMLearner:

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from model.learning.recipe import Recipe
 from model.samples.sample_recipe import RUNS
-from model.training.recipe import Recipe
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from labeler.errors import LabelerError
 from model.drivers.matcher import ReferenceFeatures
 from model.engines.pdnet.losses import TERMS, Labelled, PDNetLoss
 from model.engines.pdnet.network import PDNet
+from model.learning.learner import Groups, parameter_groups, without
+from model.learning.losses import Losses
+from model.learning.recipe import Recipe
 from model.nn.bodies import Body, load_imagenet, make_body
 from model.nn.pictures import cell_average, to_input
 from model.nn.precision import precision
 from model.samples.sample import Batch
-from model.training.learner import Groups, parameter_groups, without
-from model.training.losses import Losses
-from model.training.recipe import Recipe
 
 BASIS_RATE = 1e-2
 """Learning rate of the semantic loss's basis, which is no part of the network."""

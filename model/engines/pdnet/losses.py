@@ -15,9 +15,9 @@ from torch.nn import functional as F
 
 from model.engines.pdnet.features import Features, Output, part_masks
 from model.engines.pdnet.recipes import LossWeights
+from model.learning.losses import Losses, jaccard_loss, precise, segmentation_loss
 from model.nn.bodies import Body
 from model.nn.pictures import cell_average
-from model.training.losses import Losses, jaccard_loss, precise, segmentation_loss
 
 TERMS = (
     *("final", "saliency_target", "saliency_reference", "auxiliary"),

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from model.learning.recipe import Recipe
 from model.samples.sample_recipe import LITE, PAPER, QUICK
-from model.training.recipe import Recipe
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,12 @@ from model.engines.pdnet.learner import PDNetLearner
 from model.engines.pdnet.network import PDNet
 from model.engines.pdnet.recipes import RECIPES as LISTED
 from model.engines.pdnet.recipes import LossWeights, PDNetConfig
+from model.learning.recipe import Recipe, learning_rate
 from model.nn.pictures import to_input
 from model.nn.resnet import ResNet
 from model.training.checkpoint import CHECKPOINT_FILE
 from model.training.log import plot_losses
 from model.training.processes import Processes
-from model.training.recipe import Recipe, learning_rate
 from model.training.trainer import Schedule, Trainer, TrainingProgress
 from tests.model.made_batches import MadeBatches
 

@@ -203,8 +203,8 @@ def test_a_loss_moves_every_parameter_through_the_whole_run():
 
 def test_the_mean_of_the_losses_is_that_of_every_frame_but_the_first():
     """Against a plain walk over one run of a batch."""
+    from model.learning.losses import jaccard_loss
     from model.nn.pictures import to_input
-    from model.training.losses import jaccard_loss
 
     learner = GAMLearner(make(), RECIPES[0])
     network, batch = learner.network, runs()[1]

@@ -10,7 +10,7 @@ from model.drivers.matcher import ReferenceFeatures
 from model.engines.pdnet.losses import Labelled, PDNetLoss, SemanticLoss, part_loss
 from model.engines.pdnet.network import PDNet
 from model.engines.pdnet.recipes import LossWeights, PDNetConfig
-from model.training.losses import Losses, segmentation_loss
+from model.learning.losses import Losses, segmentation_loss
 from tests.model.plain_losses import (
     CELLS,
     HEIGHT,

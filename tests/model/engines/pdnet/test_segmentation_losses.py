@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from model.engines.pdnet.losses import readout_loss
-from model.training.losses import jaccard_loss, segmentation_loss
+from model.learning.losses import jaccard_loss, segmentation_loss
 from tests.model.plain_losses import (
     doubles,
     plain_jaccard,

@@ -5,9 +5,9 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
+from model.learning.losses import Losses
 from model.nn.bodies import Body
 from model.samples.sample import Batch
-from model.training.losses import Losses
 
 Groups = list[dict[str, Any]]
 """Parameters with the `maximum` of their learning rate and their `weight_decay`, as optimisers
