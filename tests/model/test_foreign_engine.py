@@ -19,6 +19,8 @@ from model.registry import ModelRegistry
 from tests.accepted import FRAMES, accepted_clip, figure, picture
 from tests.labeler.made_datasets import write_mask, write_picture
 
+pytestmark = pytest.mark.training
+
 ROOT = Path(__file__).parents[2]
 
 
