@@ -44,7 +44,7 @@ class Recipe:
         ramp_epochs: epochs until the losses of parts count in full.
         losses: what each loss counts for, in the words of the engine.
         network: what of the configuration is otherwise than its size has it, as for an ablation.
-        further: whether weights of this configuration are trained further by it on new labels.
+        further: the configurations whose weights are trained further by it on new labels.
     """
 
     name: str
@@ -74,7 +74,7 @@ class Recipe:
     ramp_epochs: float = 2.0
     losses: Any = None
     network: Mapping[str, Any] = field(default_factory=dict)
-    further: bool = False
+    further: tuple[str, ...] = ()
 
 
 def learning_rate(maximum: float, progress: float, recipe: Recipe) -> float:

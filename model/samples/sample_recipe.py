@@ -104,6 +104,9 @@ class SampleRecipe:
 PAPER = SampleRecipe()
 """The paper's own, unguided."""
 
+PAPER_GUIDED = replace(PAPER, guided=0.5, references=(0.5, 0.3, 0.2))
+"""The same, and as many batches with up to three references, some of which have masks."""
+
 QUICK = SampleRecipe(
     size=256,
     crop=(0.35, 1.15),

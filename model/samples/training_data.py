@@ -116,6 +116,9 @@ class TrainingData:
             old = sum(self._weights.values()) or 1.0
             self._weights[SourceKind.FRESH] = old * recipe.fresh / max(1 - recipe.fresh, 1e-6)
         self._image_weights = {kind: w for kind, w in image_weights.items() if w and able[kind]}
+        if not self._image_weights:  # frames by themselves are pictures, too
+            shown = (SourceKind.CLIP, SourceKind.FRESH)
+            self._image_weights = {kind: 1.0 for kind in shown if able[kind]}
         self._bases = {base: w for base, w in _BASES.items() if able[base]}
         if not self._weights.keys() - {SourceKind.OBJECT}:
             raise LabelerError(
@@ -152,7 +155,7 @@ class TrainingData:
         """Make a sample without references, to learn single images by.
 
         Raises:
-            LabelerError: there are no stills.
+            LabelerError: there are no stills, and no clips of people.
         """
         if not self._image_weights:
             raise LabelerError("There are no pictures of people: give a folder of stills.")
@@ -170,8 +173,10 @@ class TrainingData:
 
     @property
     def image_batches(self) -> "Batches":
-        """Batches of images by themselves; none where there are no stills."""
-        return Batches(self, "image", -(-len(self._catalogue.stills) // self.batch_size))
+        """Batches of images by themselves: of stills or, where there are none, of frames."""
+        found = self._catalogue
+        count = len(found.stills) or frames_of(found.clips) + frames_of(found.fresh)
+        return Batches(self, "image", -(-count // self.batch_size))
 
     def _make(
         self, rng: np.random.Generator, index: int, kind: SourceKind, plan: SamplePlan

@@ -9,7 +9,7 @@ import torch
 from labeler.errors import LabelerError
 from model.card import ModelCard, part_folders, read_card
 from model.data.sources import Sources
-from model.engine import trainable_engine, trainable_engines
+from model.engine import trainable_engines
 from model.learning.recipe import Recipe
 from model.training.run import CardDraft, TrainingSettings, train
 from model.training.trainer import TrainingProgress
@@ -121,21 +121,20 @@ def _train_parts(
 
 def _recipe(card: ModelCard, budget: Budget) -> Recipe:
     recipes = {
-        recipe.configuration: recipe
+        configuration: recipe
         for engine in trainable_engines().values()
         for recipe in engine.recipes
-        if recipe.further
+        for configuration in recipe.further
     }
     if card.configuration not in recipes:
-        engine = trainable_engine(card.engine)
         raise LabelerError(
             f"{card.model_version} is {card.configuration!r}, which is not retrained by itself; "
-            f"train it with `mvps train --recipe {engine.recipe().name} --start`, then "
-            "`mvps models promote`."
+            "train it with `mvps train --start`, then `mvps models promote`."
         )
     recipe = recipes[card.configuration]
     return replace(
         recipe,
+        configuration=card.configuration,
         size=budget.size,
         batch_size=budget.batch_size,
         rate=budget.rate,

@@ -76,7 +76,7 @@ class ToyLearner:
 RECIPE = Recipe(
     *("toy-quick", "toy", "toy-tiny", QUICK),
     size=64, batch_size=2, image_steps=0, video_steps=1, optimiser="adamw", rate=1e-2,
-    imagenet=False, further=True,
+    imagenet=False, further=("toy-tiny",),
 )  # fmt: skip
 
 ENGINE = Engine(

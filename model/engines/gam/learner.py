@@ -8,9 +8,9 @@ from model.engines.gam.network import EARLIER, GAM, MASK_STRIDE, Memory
 from model.learning.learner import Groups, parameter_groups, without
 from model.learning.losses import Losses, jaccard_loss, segmentation_loss
 from model.learning.recipe import Recipe
+from model.nn.bodies import Body
 from model.nn.pictures import cell_average, to_input
 from model.nn.precision import precision
-from model.nn.resnet import ResNet
 from model.samples.sample import Batch
 
 
@@ -32,7 +32,7 @@ class GAMLearner:
         self.loss = nn.Module()  # nothing of it is learnt
 
     @property
-    def bodies(self) -> tuple[ResNet, ResNet]:
+    def bodies(self) -> tuple[Body, Body]:
         """The backbones."""
         return self.network.bodies
 

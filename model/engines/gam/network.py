@@ -11,14 +11,15 @@ for; one logit stands for the two of the softmax. Batch normalisation is in the 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.engines.gam.recipes import GAMConfig
+from model.nn.bodies import Body, make_body
 from model.nn.pictures import cell_average
-from model.nn.resnet import ResNet
 
 EARLIER = 3
 """How many earlier masks the mask embedding looks at."""
@@ -63,6 +64,14 @@ class FrameFeatures:
         return sum(tensor.nbytes for tensor in vars(self).values())
 
 
+def at_least_zero(parameter: Tensor) -> Tensor:
+    """Return a scalar, but no less than 0; a gradient passes as if it were the scalar itself.
+
+    Clamped for the gradient too, a scalar that once stepped below zero could not return.
+    """
+    return parameter + (parameter.clamp(min=0) - parameter).detach()
+
+
 class ResBlock(nn.Module):
     """Two 3x3 convolutions beside a shortcut, activated before each (Oh et al. 2019, STM)."""
 
@@ -82,9 +91,9 @@ class ResBlock(nn.Module):
 class MaskEncoder(nn.Module):
     """Looks at a frame with its mask, and joins that with what the frame encoder says: M_T."""
 
-    def __init__(self, coarse: int, values: int) -> None:
+    def __init__(self, backbone: str, coarse: int, values: int) -> None:
         super().__init__()
-        self.body = ResNet("resnet18", stages=3, inputs=4)
+        self.body = make_body(backbone, stages=3, inputs=4)
         self.fuse = ResBlock(self.body.channels[-1] + coarse, values)
 
     def forward(self, frames: FrameFeatures, masks: Tensor) -> Tensor:
@@ -95,24 +104,35 @@ class MaskEncoder(nn.Module):
 
 
 class ChannelAttention(nn.Module):
-    """CAM: each channel takes from those that are like it (section 3.3, eq 4-6)."""
+    """CAM: each channel takes from those that are like it (section 3.3, eq 4-7).
 
-    def __init__(self) -> None:
+    Args:
+        likeness: see `GAMConfig`.
+    """
+
+    def __init__(self, likeness: Literal["product", "cosine"] = "product") -> None:
         super().__init__()
+        self.likeness = likeness
         self.share = nn.Parameter(torch.zeros(()))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map B x C x h x w to the same; at first nothing is changed."""
         rows = x.flatten(2)
         with torch.autocast(x.device.type, enabled=False):
-            unit = F.normalize(rows.float(), dim=2)  # else likeness would grow with the picture
-            likeness = (unit @ unit.mT * x.shape[1] ** 0.5).softmax(dim=2)
-        attended: Tensor = (likeness.to(rows.dtype) @ rows).reshape(x.shape)
-        return torch.addcmul(x, self.share.to(x.dtype), attended)
+            if self.likeness == "product":
+                precise = rows.float()
+                likeness = precise @ precise.mT  # eq 4
+            else:
+                unit = F.normalize(rows.float(), dim=2)
+                likeness = unit @ unit.mT * x.shape[1] ** 0.5
+            weights = likeness.softmax(dim=2)  # eq 5; likeness is symmetric, so any axis serves
+        attended: Tensor = (weights.to(rows.dtype) @ rows).reshape(x.shape)  # eq 6
+        share = at_least_zero(self.share) if self.likeness == "product" else self.share
+        return torch.addcmul(x, share.to(x.dtype), attended)  # eq 7
 
 
 class MaskEmbedding(nn.Module):
-    """MEM: where the masks of earlier frames were, and where that is (section 3.4, eq 7)."""
+    """MEM: where the masks of earlier frames were, and where that is (section 3.4, eq 8)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -177,15 +197,17 @@ class GAM(nn.Module):
     def __init__(self, config: GAMConfig) -> None:
         super().__init__()
         self.config = config
-        self.body = ResNet(config.backbone, stages=3)
+        self.body = make_body(config.backbone, stages=3)
         fine, middle, coarse = self.body.channels
         self.key = nn.Sequential(
             nn.Conv2d(coarse, config.keys, 1),
             nn.Conv2d(config.keys, config.keys, 3, padding=1),
         )
         self.value = nn.Conv2d(coarse, config.values, 3, padding=1)
-        self.masks = MaskEncoder(coarse, config.values)
-        self.channels = ChannelAttention() if config.channel_attention else nn.Identity()
+        self.masks = MaskEncoder(config.mask_backbone, coarse, config.values)
+        self.channels = (
+            ChannelAttention(config.likeness) if config.channel_attention else nn.Identity()
+        )
         inputs = 2 * config.values
         if config.mask_embedding:
             self.embedding = MaskEmbedding(config.width)
@@ -198,7 +220,7 @@ class GAM(nn.Module):
         self.head = nn.Conv2d(config.fine, 1, 3, padding=1)
 
     @property
-    def bodies(self) -> tuple[ResNet, ResNet]:
+    def bodies(self) -> tuple[Body, Body]:
         """The backbones: of frames, and of frames with masks."""
         return self.body, self.masks.body
 

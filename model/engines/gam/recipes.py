@@ -1,6 +1,7 @@
 """How GAM is made and trained: its sizes, what its losses count for, its recipe."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from model.learning.recipe import Recipe
 from model.samples.sample_recipe import RUNS
@@ -11,27 +12,35 @@ class GAMConfig:
     """What a GAM is made of.
 
     Attributes:
-        backbone: of the frame encoder, "resnet18" or "resnet50"; masks have a ResNet-18.
+        backbone: of the frame encoder, a name that `model.nn.bodies.make_body` knows.
+        mask_backbone: of the mask encoder; the paper's is a ResNet-18.
         keys: C_N, over how many channels positions are told apart.
         values: C_M, channels of what is stored.
         width: channels of the decoder.
         fine: channels of its last stage, at a quarter of the input's size.
         channel_attention: whether there is CAM (table 1).
+        likeness: how alike two channels are for it: "product" as in eq 4, or "cosine", times the
+            root of their number, as it was before; then its share (eq 7) may be negative, too.
         mask_embedding: whether there is MEM (table 2).
     """
 
     backbone: str
+    mask_backbone: str = "resnet18"
     keys: int = 128
     values: int = 512
     width: int = 256
     fine: int = 256
     channel_attention: bool = True
+    likeness: Literal["product", "cosine"] = "product"
     mask_embedding: bool = True
 
 
 CONFIGURATIONS = {
     "gam": GAMConfig("resnet50"),
-    "gam-small": GAMConfig("resnet18", values=256, width=128, fine=64),
+    "gam-small": GAMConfig("resnet18", values=256, width=128, fine=64, likeness="cosine"),
+    "gam-lite": GAMConfig(
+        "efficientnet-lite0", "efficientnet-lite0", values=256, width=128, fine=64
+    ),
 }
 
 
@@ -66,6 +75,27 @@ RECIPES = (
         freeze_statistics=True,
         average=0.999,
         losses=LossWeights(),
-        further=True,
+        further=("gam-small",),
+    ),
+    # The same on a body that knows ImageNet, for frames and for frames with masks.
+    Recipe(
+        "gam-lite",
+        engine="gam",
+        configuration="gam-lite",
+        samples=RUNS,
+        size=256,
+        batch_size=4,
+        image_steps=0,
+        video_steps=1,
+        optimiser="adamw",
+        backbone_rate=1e-4,
+        rate=5e-4,
+        weight_decay=0.05,
+        decay=1.0,
+        imagenet=True,
+        freeze_statistics=True,
+        average=0.998,
+        losses=LossWeights(),
+        further=("gam-lite",),
     ),
 )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from model.learning.recipe import Recipe
-from model.samples.sample_recipe import LITE, PAPER, QUICK
+from model.samples.sample_recipe import LITE, PAPER_GUIDED, QUICK
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,10 @@ class LossWeights:
 
 RECIPES = (
     # PDNet paper, section 5.1; what it does not say is COSNet's (Lu et al. 2019) or our choice.
-    Recipe("paper", engine="pdnet", configuration="pdnet", samples=PAPER, losses=LossWeights()),
+    # Half of the batches are the paper's; the others teach to follow given masks.
+    Recipe(
+        "paper", engine="pdnet", configuration="pdnet", samples=PAPER_GUIDED, losses=LossWeights()
+    ),
     # From random numbers and little data: another optimiser, a mean of the weights, batch
     # statistics that learn, and made-up clips. Without ImageNet there is no frozen network worth
     # resembling, so the semantic term is off. Small people are to count as much as large ones.
@@ -82,7 +85,7 @@ RECIPES = (
         freeze_statistics=False,
         average=0.999,
         losses=LossWeights(semantic=0.0, jaccard=1.0),
-        further=True,
+        further=("pdnet-small",),
     ),
     # As "quick", on a body that knows ImageNet: it learns slowly, and keeps its batch statistics.
     # The semantic term is off here too: it took a sixth more time a step, which was worth more in
@@ -107,6 +110,6 @@ RECIPES = (
         freeze_statistics=True,
         average=0.998,
         losses=LossWeights(semantic=0.0, jaccard=1.0),
-        further=True,
+        further=("pdnet", "pdnet-lite", "pdnet-lite2"),  # the first one's body knows ImageNet, too
     ),
 )

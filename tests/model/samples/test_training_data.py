@@ -15,7 +15,7 @@ from model.data.folders import clips_from
 from model.data.sources import Sources
 from model.samples.catalogue import StoredTake, in_turn
 from model.samples.sample import collate
-from model.samples.sample_recipe import PAPER, QUICK, SourceKind
+from model.samples.sample_recipe import PAPER, PAPER_GUIDED, QUICK, SourceKind
 from model.samples.scene import clip_shots
 from model.samples.training_data import TrainingData, one_thread
 from tests.model.made_sources import made_sources, made_takes
@@ -280,6 +280,31 @@ def test_the_paper_has_clips_with_one_reference_and_no_masks_given(sources):
     assert all(data.image_sample(index).kind is SourceKind.STILL for index in range(20))
 
 
+def test_the_unguided_half_of_the_guided_paper_is_the_papers(sources):
+    paper, guided = (
+        TrainingData(sources, replace(recipe, size=96), batch_size=4)
+        for recipe in (PAPER, PAPER_GUIDED)
+    )
+    plans = [guided.plan(batch) for batch in range(100)]
+    assert sum(plan.guided for plan in plans) == 50
+    assert {plan.references for plan in plans if plan.guided} == {1, 2, 3}
+    for batch in range(20):
+        one, other = (data.video_batches[batch] for data in (paper, guided))
+        assert bool(other.given.any()) == plans[batch].guided
+        if not plans[batch].guided and batch < 8:
+            assert torch.equal(one.images, other.images)
+
+
+def test_processes_that_share_a_batch_share_its_plan_and_its_samples(sources):
+    alone = TrainingData(sources, replace(QUICK, size=96), batch_size=4)
+    shared = TrainingData(sources, replace(QUICK, size=96), batch_size=2, sharing=2)
+    for batch in range(6):
+        whole = alone.video_batches[batch]
+        halves = [shared.video_batches[2 * batch + rank] for rank in (0, 1)]
+        assert torch.equal(whole.images, torch.cat([half.images for half in halves]))
+        assert torch.equal(whole.given, torch.cat([half.given for half in halves]))
+
+
 def test_references_are_first_frames_near_ones_or_any():
     take = StoredTake(tuple(range(100, 121)), tuple(range(0, 105, 5)), 105)
     rng = np.random.default_rng(0)
@@ -341,8 +366,8 @@ def test_a_recipe_without_what_it_needs_is_refused(sources):
     with pytest.raises(LabelerError, match="give clips or pictures of people"):
         TrainingData(Sources(objects=sources.objects), PLAIN)
     data = TrainingData(Sources(clips=sources.clips), replace(PAPER, size=32))
-    with pytest.raises(LabelerError, match="no pictures of people"):
-        data.image_sample(0)
+    assert data.image_sample(0).kind is SourceKind.CLIP  # a frame by itself is a picture
+    assert len(data.image_batches) == 3
 
 
 def test_recipes_that_cannot_be_are_refused():

@@ -406,3 +406,13 @@ def test_processes_stop_and_save_by_one_clock(tmp_path):
     first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert len(log(tmp_path)) > 1
+
+
+def test_masks_given_to_the_paper_recipe_move_all_that_follows_them():
+    """Everything of guidance is 0 at first; without a gradient there it would stay so."""
+    torch.manual_seed(0)
+    learner = PDNetLearner(PDNet(TINY), replace(RECIPES["paper"], configuration="tiny"))
+    learner.losses(MadeBatches(given=1.0, references=2)[0], 1.0).total.backward()
+    names = ("override", "hint.weight", "attention.label.weight", "attention.nearness")
+    assert all(learner.network.get_parameter(name).grad.any() for name in names)
+    assert RECIPES["paper"].samples.guided == 0.5

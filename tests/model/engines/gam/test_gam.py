@@ -124,7 +124,7 @@ def test_the_memory_the_masks_before_and_their_order_all_count():
 
 
 def test_channel_attention_changes_nothing_at_first_and_mixes_what_is_alike():
-    attention, x = ChannelAttention(), torch.randn(2, 6, 4, 5)
+    attention, x = ChannelAttention("cosine"), torch.randn(2, 6, 4, 5)
     assert torch.equal(attention(x), x)
     attention.share.data.fill_(1.0)
     twins = x.clone()
@@ -135,6 +135,39 @@ def test_channel_attention_changes_nothing_at_first_and_mixes_what_is_alike():
     unit = rows / rows.norm(dim=1, keepdim=True)
     plain = ((unit @ unit.T) * len(rows) ** 0.5).softmax(1) @ rows
     torch.testing.assert_close(mixed[0].flatten(1).double(), plain, rtol=1e-4, atol=1e-5)
+
+
+def test_channel_attention_is_equations_4_to_7():
+    torch.manual_seed(0)
+    attention, x = ChannelAttention(), 0.4 * torch.randn(2, 6, 4, 5)
+    assert torch.equal(attention(x), x)  # alpha is 0 at first
+    attention.share.data.fill_(0.7)
+    found = attention(x)
+    for one, mapped in zip(x.double(), found.double(), strict=True):
+        inner = one.flatten(1).T  # N x C, f_in
+        R = torch.empty(6, 6, dtype=torch.float64)
+        for i in range(6):
+            for j in range(6):
+                R[i, j] = (inner[:, i] * inner[:, j]).sum()
+        normalised = R.exp() / R.exp().sum(dim=0, keepdim=True)  # over i, for each j
+        plain = 0.7 * inner @ normalised + inner
+        torch.testing.assert_close(mapped.flatten(1).T, plain, rtol=1e-4, atol=1e-5)
+
+
+def test_alpha_is_no_less_than_zero_and_can_return():
+    attention, x = ChannelAttention(), torch.randn(1, 6, 4, 5)
+    attention.share.data.fill_(-0.3)
+    assert torch.equal(attention(x), x)
+    (attention(x) - 2 * x).square().sum().backward()  # more would be better
+    assert attention.share.grad < 0
+    old = ChannelAttention("cosine")
+    old.share.data.fill_(-0.3)
+    assert not torch.equal(old(x), x)
+
+
+def test_the_small_one_keeps_the_attention_its_weights_were_trained_with():
+    assert CONFIGURATIONS["gam-small"].likeness == "cosine"
+    assert {CONFIGURATIONS[name].likeness for name in ("gam", "gam-lite")} == {"product"}
 
 
 def test_mask_embedding_knows_where_things_are():
