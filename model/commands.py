@@ -1,10 +1,9 @@
 """The commands of the network: train it, and measure it. They run on a bare GPU machine too."""
 
-from collections.abc import Sequence
 from dataclasses import fields, replace
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,7 +11,7 @@ from labeler.console import note, out, progress, say, say_json
 from labeler.errors import LabelerError
 from labeler.layouts.mvps import open_dataset
 from model.card import add_scores
-from model.engine import Engine, Option, first_engine, trainable_engine, trainable_engines
+from model.engine import first_engine, trainable_engine, trainable_engines
 
 if TYPE_CHECKING:
     from model.segmenter import Segmenter
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 Folders = Annotated[list[Path] | None, typer.Option(show_default=False)]
 Alone = Annotated[
     bool,
-    typer.Option("--alone", help="Only what the networks say of each frame, as in the papers."),
+    typer.Option("--alone", help="Only the network: no colours, nothing told by other frames."),
 ]
 Clips = Annotated[
     list[str] | None,
@@ -47,30 +46,14 @@ OPTIONS_HELP = "; ".join(
 )
 
 
-def option_values(given: Sequence[str], engine: Engine) -> dict[str, Option]:
-    """Options of an engine, of texts such as "close_up_size=320".
-
-    Raises:
-        LabelerError: the engine has no such option, or the value is of another type.
-    """
-    kinds = {name: type(value) for name, value in vars(engine.options()).items()}
-    found: dict[str, Option] = {}
-    kind: Any
-    for text in given:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise LabelerError(f"{text!r} is no option; give --option NAME=VALUE.")
-        name = name.strip().replace("-", "_")
-        kind = kinds.get(name, str)
-        try:
-            found[name] = value.lower() in ("true", "yes", "1") if kind is bool else kind(value)
-        except ValueError:
-            raise LabelerError(
-                f"The option {name} of the engine {engine.name} cannot be {value!r}; give "
-                f"a value of type {kind.__name__}."
-            ) from None
-    engine.options_from(found)
-    return found
+Options = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option",
+        metavar="NAME=VALUE",
+        help=f"An option of the engine in use; may be repeated. There are: {OPTIONS_HELP}.",
+    ),
+]
 
 
 def train(
@@ -106,14 +89,7 @@ def train(
     use_size: Annotated[
         int | None, typer.Option(help="Side of the input in use, where it is another one.")
     ] = None,
-    options: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--option",
-            metavar="NAME=VALUE",
-            help=f"An option of the engine in use; may be repeated. There are: {OPTIONS_HELP}.",
-        ),
-    ] = None,
+    options: Options = None,
     batch_size: Annotated[int | None, typer.Option(min=1)] = None,
     rate: Annotated[float | None, typer.Option(help="Learning rate, in place of its own.")] = None,
     held_out: Annotated[
@@ -153,7 +129,7 @@ def train(
     for side in (size, use_size):
         if side is not None and (side <= 0 or side % 32):
             raise LabelerError(f"A side of {side} cannot be used; give a multiple of 32.")
-    given = option_values(options or [], kind)
+    given = kind.options_of_texts(options or [])
     if size is not None:
         chosen = replace(chosen, size=size)
     if batch_size is not None:
@@ -216,6 +192,7 @@ def evaluate(
     ] = False,
     output: Annotated[Path, typer.Option("-o", "--out")] = Path("runs/evaluation"),
     alone: Alone = False,
+    options: Options = None,
     batch_size: Annotated[int, typer.Option(min=1)] = 8,
     device: Device = "auto",
     as_json: Json = False,
@@ -227,7 +204,9 @@ def evaluate(
     from model.measure.evaluate import evaluate_pictures
     from model.measure.evaluate_report import evaluation_tables, to_json, write_evaluation
 
-    segmenter, _ = load_segmenter(model, device=device, batch_size=batch_size, alone=alone)
+    segmenter, _ = load_segmenter(
+        model, device=device, batch_size=batch_size, alone=alone, options=options or []
+    )
     with progress("evaluating") as update:
         if pictures:
             sources = portraits_from(folder)

@@ -5,7 +5,7 @@ are built when somebody asks for one.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from importlib import import_module
@@ -116,7 +116,34 @@ class Engine:
                     f"The option {name} of the engine {self.name} is of type {wanted}, and "
                     f"{value!r} is not; change it."
                 )
-        return self.options(**given)
+        try:
+            return self.options(**given)
+        except ValueError as error:
+            raise LabelerError(f"The options of {self.name} cannot be so: {error}.") from None
+
+    def options_of_texts(self, texts: Sequence[str]) -> dict[str, Option]:
+        """Options of texts such as "close_up_size=320" or "close-up-size=320".
+
+        Raises:
+            LabelerError: it has no such option, or the value is of another type.
+        """
+        kinds: dict[str, Any] = {name: type(value) for name, value in vars(self.options()).items()}
+        found: dict[str, Option] = {}
+        for text in texts:
+            name, equals, value = text.partition("=")
+            if not equals:
+                raise LabelerError(f"{text!r} is no option; give --option NAME=VALUE.")
+            name = name.strip().replace("-", "_")
+            kind = kinds.get(name, str)
+            try:
+                found[name] = value.lower() in ("true", "yes", "1") if kind is bool else kind(value)
+            except ValueError:
+                raise LabelerError(
+                    f"The option {name} of the engine {self.name} cannot be {value!r}; give a "
+                    f"value of type {kind.__name__}."
+                ) from None
+        self.options_from(found)
+        return found
 
     def recipe(self, name: str | None = None) -> Recipe:
         """Its recipe of a name, or its first.

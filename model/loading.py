@@ -1,7 +1,7 @@
 """Engines with their weights: found by name, and set up."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -33,6 +33,7 @@ def load_segmenter(
     batch_size: int = 8,
     models: Path | None = None,
     alone: bool = False,
+    options: Sequence[str] = (),
 ) -> tuple[Segmenter, ModelCard]:
     """Load an engine with its weights.
 
@@ -47,15 +48,18 @@ def load_segmenter(
         alone: only what the network says, in each frame by itself: without what it is sure of in
             others (see `model.drivers.seeds`), and without colours (see `model.drivers.colours`).
             Baselines have neither; a joint engine cannot do without the first.
+        options: of the engine, in place of those of the card, as texts "name=value".
 
     Raises:
-        LabelerError: there is no such model or device, or the weights are damaged or foreign.
+        LabelerError: there is no such model, device or option, or the weights are damaged or
+            foreign.
     """
     if model in baselines():
         segmenter = baselines()[model].segmenter()
         return segmenter, _card_of_baseline(model, segmenter.model_version)
     where = find_device(device)
-    segmenter, card = _load(model or default_model(models), models, where, batch_size)
+    name = model or default_model(models)
+    segmenter, card = _load(name, models, where, batch_size, options)
     if alone:
         return segmenter, card
     engine = find_engine(card.engine)
@@ -65,10 +69,16 @@ def load_segmenter(
 
 
 def _load(
-    model: str, models: Path | None, device: torch.device, batch_size: int
+    model: str,
+    models: Path | None,
+    device: torch.device,
+    batch_size: int,
+    texts: Sequence[str] = (),
 ) -> tuple[Segmenter, ModelCard]:
     folder = weights_folder(model, models)
     if folder is not None and (card := read_card(folder)).parts:
+        if texts:
+            raise LabelerError(f"{card.engine} is made of others and has no options of its own.")
         return _joined(folder, card, device, batch_size), card
     card, tensors = _untrained(model, models) if folder is None else load_model(folder)
     engine = find_engine(card.engine, card.model_version)
@@ -77,7 +87,7 @@ def _load(
     with torch.device("meta"):  # no time for initial values, and nobody's random numbers taken
         network = engine.network(engine.configuration(card.configuration, card.network))
     fill(network, tensors, card)
-    options = engine.options_from(card.options)
+    options = engine.options_from(card.options | engine.options_of_texts(texts))
     use = Use(card.model_version, device, card.input_size, options, batch_size)
     return engine.segmenter(network, use), card
 

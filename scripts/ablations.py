@@ -2,9 +2,11 @@
 
     python scripts/ablations.py --portraits DATASET... --held-out CLIP... --base WEIGHTS [options]
 
-Every variant starts with the encoder of the weights in --base, which stands in for ImageNet (its
-backbone is also the frozen network of the semantic loss), and everything else from random
-numbers, another draw for each seed. Scored are every fifth frame of the clips kept out, unguided.
+Every variant starts with the encoder of the weights in --base, which stands in for ImageNet, and
+everything else from random numbers, another draw for each seed. The frozen network of the semantic
+loss is an ImageNet one, the ResNet-18 of the paper or, for a base on EfficientNet-Lite, that; where
+neither is at hand the training says that the term is off, and its row is that above. Scored are
+every fifth frame of the clips kept out, unguided.
 """
 
 import argparse
@@ -21,12 +23,13 @@ from rich.table import Table
 
 from labeler.files import write_atomically
 from labeler.metrics import clip_scores, dataset_scores
-from labeler.reference import Reference, ReferenceBook
-from model.card import ModelCard
+from labeler.reference import ReferenceBook
+from model.card import ModelCard, read_card
 from model.data.layouts import portraits_from
 from model.data.sources import Sources, Take
 from model.drivers.matcher import Matcher
 from model.engine import trainable_engine
+from model.engines.pdnet.paper import first_and_fifth_before
 from model.engines.pdnet.recipes import LossWeights
 from model.loading import find_device, load_segmenter
 from model.measure.truth import truth_of_take
@@ -65,11 +68,6 @@ VARIANTS = (
     Variant(5, "1 reference", 5, LossWeights()),
     Variant(5, "2 references", 5, LossWeights(), references=2),
 )
-
-
-def first_and_fifth_before(book: ReferenceBook, target: int) -> tuple[Reference, ...]:
-    """The first frame, and the fifth annotated frame before the target (table 5); no masks."""
-    return Reference(0), Reference(max(0, target - 25))
 
 
 def main() -> None:
@@ -112,8 +110,10 @@ def scored(
     name = f"p{variant.parts}-" + "-".join(f"{w:g}" for w in vars(variant.losses).values())
     folder = arguments.out / f"{name}-seed{seed}"
     parts = {"parts": variant.parts}
+    base = read_card(arguments.base).configuration
     recipe = replace(
-        trainable_engine("pdnet").recipe("quick"),
+        next(each for each in trainable_engine("pdnet").recipes if base in each.further),
+        configuration=base,
         network=parts,
         samples=PAPER,
         losses=variant.losses,
@@ -142,7 +142,7 @@ def first_weights(
     """Write the encoder of the base with all else drawn anew, and return the folder."""
     torch.manual_seed(seed)
     engine = trainable_engine("pdnet")
-    size = engine.recipe("quick").configuration
+    size = read_card(arguments.base).configuration
     tensors = engine.network(engine.configuration(size, parts)).state_dict()
     _, base = load_model(arguments.base)
     tensors |= {key: base[key] for key in tensors if key.startswith(ENCODER)}

@@ -7,9 +7,8 @@ segmentation".
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from labeler.reference import nearest_and_first
-from model.drivers.options import MatcherOptions
 from model.engine import Engine, Use
+from model.engines.pdnet.paper import PDNetOptions, looks
 from model.engines.pdnet.recipes import CONFIGURATIONS, RECIPES
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ def _network(config: Any) -> Any:
 def _segmenter(network: Any, use: Use) -> "Segmenter":
     from model.drivers.matcher import Matcher
 
-    return Matcher(network, use, choice=nearest_and_first)
+    return Matcher(network, *looks(use))
 
 
 def _learner(network: Any, recipe: Any) -> Any:
@@ -42,7 +41,7 @@ ENGINES = (
         _segmenter,
         _learner,
         RECIPES,
-        MatcherOptions,
+        PDNetOptions,
         # The second look is as large as the close-ups were that it learnt from.
         lambda recipe: {"close_up_size": recipe.size if recipe.samples.close else 0},
         finds=True,

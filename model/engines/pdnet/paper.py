@@ -1,0 +1,53 @@
+"""PDNet as its paper runs it: one look at 480 x 480, and the references that the paper takes.
+
+That is section 5.1, and for two references table 5. The tool itself looks twice, is told by the
+frames around, and by colours; this is to compare with the paper.
+"""
+
+from dataclasses import dataclass, replace
+
+from labeler.clip import KEY_FRAME_STRIDE
+from labeler.reference import Reference, ReferenceBook, ReferenceChoice, nearest_and_first
+from model.drivers.options import MatcherOptions
+from model.engine import Use
+
+SIDE = 480
+"""Of the square that frames are squashed to, in pixels."""
+
+BEFORE = 5
+"""How many annotated frames before the target the second reference is."""
+
+
+@dataclass(frozen=True)
+class PDNetOptions(MatcherOptions):
+    """How PDNet looks at frames.
+
+    Attributes:
+        paper: 1 or 2 to run it as in the paper, with so many references; 0 not to.
+    """
+
+    paper: int = 0
+
+    def __post_init__(self) -> None:
+        if self.paper not in (0, 1, 2):
+            raise ValueError(f"the paper has one reference or two, not {self.paper}")
+
+
+def first_and_fifth_before(book: ReferenceBook, target: int) -> tuple[Reference, ...]:
+    """The first frame, and the fifth annotated frame before the target (table 5).
+
+    Corrected frames are references beside these, which the paper does not have.
+    """
+    found = {each.frame: each for each in nearest_and_first(book, target)}
+    before = max(0, target - BEFORE * KEY_FRAME_STRIDE)
+    found.setdefault(before, book.corrected(before) or Reference(before))
+    return tuple(found[frame] for frame in sorted(found))
+
+
+def looks(use: Use) -> tuple[Use, ReferenceChoice]:
+    """How frames are looked at, and at which references."""
+    options: PDNetOptions = use.options
+    if not options.paper:
+        return use, nearest_and_first
+    choice = nearest_and_first if options.paper == 1 else first_and_fifth_before
+    return replace(use, input_size=SIDE, options=PDNetOptions(paper=options.paper)), choice
