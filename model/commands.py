@@ -81,6 +81,13 @@ def train(
         str | None,
         typer.Option(help=f"How: {RECIPES_HELP}.", show_default="the engine's first"),
     ] = None,
+    network: Annotated[
+        str | None,
+        typer.Option(
+            help="Which size of the engine's network; the engine must have it.",
+            show_default="the recipe's",
+        ),
+    ] = None,
     minutes: Annotated[float | None, typer.Option(min=0.1, help="Budget in time.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Budget in steps.")] = None,
     size: Annotated[
@@ -126,6 +133,9 @@ def train(
         raise typer.BadParameter("There is nothing to learn from; give a dataset with --portraits.")
     kind = trainable_engine(engine) if engine else first_engine()
     chosen = kind.recipe(recipe)
+    if network is not None:
+        kind.configuration(network, {})  # says which sizes there are
+        chosen = replace(chosen, configuration=network)
     for side in (size, use_size):
         if side is not None and (side <= 0 or side % 32):
             raise LabelerError(f"A side of {side} cannot be used; give a multiple of 32.")

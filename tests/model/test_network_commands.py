@@ -143,3 +143,13 @@ def test_what_is_missing_is_named_before_training(clips, tmp_path):
     done = network("train", "--portraits", clips, "--size", 100, expect=1)
     assert "multiple of 32" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_a_network_is_named_and_another_is_refused(clips, tmp_path):
+    options = ("--recipe", "quick", "--network", "pdnet-lite2", "--size", 64, "--batch-size", 1)
+    network(
+        "train", "--portraits", clips, "--out", tmp_path, *options, "--steps", 1, "--device", "cpu"
+    )
+    assert read_card(tmp_path).configuration == "pdnet-lite2"
+    done = network("train", "--portraits", clips, "--network", "gam-lite", expect=1)
+    assert "pdnet has no size 'gam-lite'; it has pdnet, pdnet-small" in done.stderr

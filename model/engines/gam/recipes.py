@@ -96,6 +96,6 @@ RECIPES = (
         freeze_statistics=True,
         average=0.998,
         losses=LossWeights(),
-        further=("gam-lite",),
+        further=("gam", "gam-lite"),
     ),
 )
