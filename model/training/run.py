@@ -120,14 +120,12 @@ def train(
     schedule = Schedule(recipe, data.video_batches, data.image_batches, processes, lengthen)
     steps, minutes = settings.steps, settings.minutes
     run = Trainer(
-        recipe,
         _learner(recipe, settings.seed, start),
         schedule,
         folder,
         steps=steps or recipe.epochs * schedule.steps_per_epoch,
         seconds=60 * minutes if steps is None and minutes is not None else None,
         device=settings.device,
-        processes=processes,
         identity=_identity(recipe, settings.seed, start, sources),
     )
     run.run(workers=settings.workers, progress=progress)

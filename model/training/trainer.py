@@ -60,27 +60,27 @@ class Schedule(Dataset[Batch]):
         processes: Processes,
         lengthen: Callable[[int], None] | None = None,
     ) -> None:
-        self._recipe, self._videos, self._images = recipe, videos, images
-        self._processes, self._lengthen = processes, lengthen
+        self.recipe, self._videos, self._images = recipe, videos, images
+        self.processes, self._lengthen = processes, lengthen
 
     def __getitem__(self, turn: tuple[int, int]) -> Batch:
         """Make the batch of a step, given as its number and that of all steps."""
         step, steps = turn
         if self._lengthen is not None:
             self._lengthen(steps)
-        image_steps, video_steps = self._recipe.image_steps, self._recipe.video_steps
+        image_steps, video_steps = self.recipe.image_steps, self.recipe.video_steps
         cycle, place = divmod(step, image_steps + video_steps)
         if place < image_steps:
             number, source = cycle * image_steps + place, self._images
         else:
             number, source = cycle * video_steps + place - image_steps, self._videos
-        return source[number * self._processes.count + self._processes.rank]
+        return source[number * self.processes.count + self.processes.rank]
 
     @property
     def steps_per_epoch(self) -> int:
         """Steps in which each annotated frame is a target once."""
-        recipe = self._recipe
-        cycles = len(self._videos) / (recipe.video_steps * self._processes.count)
+        recipe = self.recipe
+        cycles = len(self._videos) / (recipe.video_steps * self.processes.count)
         return max(1, math.ceil(cycles * (recipe.image_steps + recipe.video_steps)))
 
 
@@ -88,33 +88,29 @@ class Trainer:
     """A network in training, with everything that belongs to its state.
 
     Args:
-        recipe: how to train.
         learner: a network with its first weights, and what it learns from.
-        schedule: what on.
+        schedule: what on, by which recipe, and which of several processes this is.
         folder: where checkpoint and log are. A training broken off there is gone on with.
         steps: how many there are in all; with a budget in seconds, a first guess.
         seconds: the budget in time, if that decides: then the number of steps is what fits.
         identity: what the training is of, by the names a person knows it by. One that was broken
             off is gone on with only if all of it is the same.
         device: where to compute, see `model.nn.precision`.
-        processes: this process among those that train together.
     """
 
     def __init__(
         self,
-        recipe: Recipe,
         learner: Learner,
         schedule: Schedule,
         folder: Path,
         *,
         steps: int,
         device: torch.device,
-        processes: Processes | None = None,
         seconds: float | None = None,
         identity: Mapping[str, str | int | float] | None = None,
     ) -> None:
-        self.recipe, self.schedule, self.folder, self.steps = recipe, schedule, folder, steps
-        self.device, self.processes = device, processes or Processes()
+        self.recipe, self.processes = schedule.recipe, schedule.processes
+        self.schedule, self.folder, self.steps, self.device = schedule, folder, steps, device
         self.budget, self.identity = seconds, dict(identity or {})
         self.learner = learner
         self.network = learner.network.to(device)
@@ -122,9 +118,9 @@ class Trainer:
         if self.processes.count > 1:
             synchronise(self.network)
         learner.loss.to(device)
-        self.average = deepcopy(self.network).requires_grad_(False) if recipe.average else None
+        self.average = deepcopy(self.network).requires_grad_(False) if self.recipe.average else None
         self.optimisers = {
-            kind: _optimiser(recipe, groups) for kind, groups in learner.groups().items()
+            kind: _optimiser(self.recipe, groups) for kind, groups in learner.groups().items()
         }
         self.log = TrainingLog(folder / "losses.csv", learner.terms)
         self.step = 0

@@ -48,7 +48,6 @@ def trainer(
     videos = batches or MadeBatches()
     schedule = Schedule(recipe, videos, MadeBatches(references=0), Processes())
     return Trainer(
-        recipe,
         PDNetLearner(network or PDNet(TINY), recipe, seeing),
         schedule,
         folder,
@@ -282,7 +281,7 @@ def test_samples_are_told_how_long_the_training_is(tmp_path):
     told = []
     schedule = Schedule(QUICK, MadeBatches(), MadeBatches(references=0), Processes(), told.append)
     run = Trainer(
-        QUICK, PDNetLearner(PDNet(TINY), QUICK), schedule, tmp_path, steps=3,
+        PDNetLearner(PDNet(TINY), QUICK), schedule, tmp_path, steps=3,
         device=torch.device("cpu"),
     )  # fmt: skip
     run.run()
@@ -341,7 +340,7 @@ def together(folder: Path, processes: Processes, **options: Any) -> Trainer:
     schedule = Schedule(SIMPLE, videos, MadeBatches(references=0), processes)
     learner = PDNetLearner(PDNet(TINY), SIMPLE)
     device = torch.device("cpu")
-    return Trainer(SIMPLE, learner, schedule, folder, device=device, processes=processes, **options)
+    return Trainer(learner, schedule, folder, device=device, **options)
 
 
 def two_processes(folder: Path, steps: int, checkpoint_seconds: float) -> None:
