@@ -1,4 +1,4 @@
-"""What a trainer asks of whatever is to learn: its losses, and which numbers they are to move."""
+"""The protocol between a trainer and a network: its losses, and the parameters they train."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
@@ -19,22 +19,22 @@ class Learner(Protocol):
 
     @property
     def network(self) -> nn.Module:
-        """What is trained."""
+        """The network that is trained."""
 
     @property
     def loss(self) -> nn.Module:
-        """What of the losses is trained along with it, if anything is."""
+        """The module of the losses, whose parameters (if any) are trained along."""
 
     @property
     def terms(self) -> Sequence[str]:
-        """The names of all terms that its losses may have, for the log."""
+        """The names of all terms that its losses can have, for the log."""
 
     @property
     def bodies(self) -> Sequence[Body]:
-        """The backbones, whose batch statistics may be kept as they are."""
+        """The backbones, whose batch statistics a recipe may freeze."""
 
     def groups(self) -> Mapping[str, Groups]:
-        """The parameters that each kind of step moves, `video` and `image`."""
+        """The parameters that each kind of step trains, `video` and `image`."""
 
     def losses(self, batch: Batch, ramp: float) -> Losses:
         """Compute the losses of a batch on the network's device; `ramp`, 0 to 1, grows."""
@@ -46,7 +46,7 @@ def parameter_groups(
     weight_decay: float,
     scalar_rate: float | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Matrices, which decay, and what has one axis or none (biases, norms, scalars): not."""
+    """Group parameters: matrices have weight decay; biases, norms and scalars have none."""
     found: dict[str, list[Tensor]] = {"matrices": [], "vectors": [], "scalars": []}
     for parameter in parameters:
         kind = "matrices" if parameter.ndim > 1 else "vectors" if parameter.ndim else "scalars"

@@ -1,4 +1,4 @@
-"""Losses of masks that any network may be trained by, and what a learner says of a batch."""
+"""Losses on masks that any network can be trained with, and the losses of a batch as a value."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 @dataclass(frozen=True)
 class Losses:
-    """A batch's loss and what it is made of, scalars.
+    """The loss of a batch and its terms, scalars.
 
     `total` is what to minimise. `terms`, by name, are as they were before their weights and any
     ramp; one that does not apply is not there.
@@ -73,5 +73,5 @@ def jaccard_loss(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def precise(tensor: Tensor) -> Tensor:
-    """The same in float32, or in float64 where it is that."""
+    """Convert a tensor to float32; float64 stays float64."""
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))

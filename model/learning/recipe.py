@@ -1,4 +1,4 @@
-"""How a network is trained: what each engine's recipes say."""
+"""Recipes: the settings by which a network is trained."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from model.samples.sample_recipe import SampleRecipe
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides a training, but the data and the seed.
+    """Everything that determines a training except the data and the seed.
 
     Learning rates are maxima: each is reached after `warm_up`, a share of the steps, and then
     falls as (1 - progress) to the power of `decay`.

@@ -1,1 +1,1 @@
-"""Bodies and blocks that networks are built of, and how they compute."""
+"""Backbones, blocks that networks are built of, and the precision they compute in."""

@@ -1,4 +1,4 @@
-"""The bodies that engines may have: made by name, filled with ImageNet's weights, laid out."""
+"""Backbones by name: making one, loading its ImageNet weights, choosing its memory format."""
 
 from collections.abc import Mapping
 
@@ -41,7 +41,7 @@ def load_imagenet(body: Body) -> None:
 
 
 def taken_over(body: Body, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Choose what a body takes over from a whole one of its kind on pictures."""
+    """Choose the tensors that a body takes over from a complete one of its kind."""
     return body.fitting(tensors) if isinstance(body, EfficientNet) else inherited(body, tensors)
 
 

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite bodies: few parameters, quick on processors, and they know ImageNet.
+"""EfficientNet-Lite backbones: few parameters, fast on CPUs, with ImageNet weights.
 
 The networks of Tan and Le 2019, "EfficientNet: Rethinking model scaling for convolutional neural
 networks" (table 1), in the Lite form that Google published in 2020: without squeeze-and-excitation,

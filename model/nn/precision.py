@@ -1,4 +1,4 @@
-"""In which numbers networks compute."""
+"""The floating-point precision that networks compute in."""
 
 import torch
 

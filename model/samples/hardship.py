@@ -1,4 +1,4 @@
-"""What the poorest video looks like: without colours, in the dark, noisy, blurred, compressed.
+"""Poor video as augmentation: grey, dark, noisy, blurred or strongly compressed samples.
 
 A clip is grey or dark as a whole; noise, blur and compression differ from view to view.
 """

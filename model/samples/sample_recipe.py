@@ -1,11 +1,11 @@
-"""What a training sample is made like."""
+"""Sample recipes: how training samples are made."""
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
 class SourceKind(StrEnum):
-    """What a sample was made of."""
+    """The kind of source that a sample was made from."""
 
     CLIP = "clip"
     STILL = "still"
@@ -16,7 +16,7 @@ class SourceKind(StrEnum):
 
 @dataclass(frozen=True)
 class SampleRecipe:
-    """How samples are made; as it stands, as in the PDNet paper, section 5.1.
+    """How samples are made; the defaults are those of the PDNet paper, section 5.1.
 
     What the paper does not say is taken from its forerunner's code (COSNet) or is ours. A share
     is from 0 to 1, a weight counts against the other weights.

@@ -1,4 +1,4 @@
-"""What PDNet is trained on, sample by sample, each a pure function of seed and index.
+"""Training samples, each a pure function of seed and index.
 
 Nothing is remembered from sample to sample: a training that was killed goes on with the very
 sample it had come to, whatever the number of its loaders.
@@ -212,7 +212,7 @@ class TrainingData:
     def _scene(
         self, rng: np.random.Generator, index: int, kind: SourceKind, count: int, some_out: bool
     ) -> tuple[Scene, list[Shot]]:
-        """Make the views of a sample, and say which shots they are of."""
+        """Make the views of a sample; return them with their shots."""
         found, recipe = self._catalogue, self.recipe
         base = _draw(rng, self._bases) if kind is SourceKind.COMPOSITE else kind
         takes_of = {
@@ -241,7 +241,7 @@ class TrainingData:
         return scene, shots
 
     def _guide(self, rng: np.random.Generator, mask: Mask, given: bool) -> Mask:
-        """The mask that a reference is given with."""
+        """Make the mask that a reference is given with, as a person may have left it."""
         if not given:
             return np.zeros_like(mask)
         if rng.uniform() < self.recipe.jittered:
@@ -255,7 +255,7 @@ class TrainingData:
         return max(1, round(grown * self.recipe.gap))
 
     def _progress(self, index: int) -> float:
-        """How far a training is at that sample, 0 to 1; 1 where its length is not known."""
+        """The progress of the training at a sample, 0 to 1; 1 where its length is not known."""
         return 1.0 if self.length is None else index / self.length
 
     def _turn(self, index: int, count: int) -> int:

@@ -1,4 +1,4 @@
-"""The whole state of a training, written so that a killed one goes on as if nothing had been."""
+"""Checkpoints: the whole state of a training, so that a killed run resumes exactly."""
 
 import json
 from collections.abc import Mapping
@@ -55,7 +55,7 @@ def checkpoint_facts(path: Path) -> dict[str, Any]:
 
 
 def refuse_others(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    """Refuse to go on with a training that is of something else than what is wanted.
+    """Refuse to resume a training whose recipe, data or settings differ from those asked for.
 
     Args:
         path: of the checkpoint.

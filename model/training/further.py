@@ -18,7 +18,7 @@ from model.weights import save_parts
 
 @dataclass(frozen=True)
 class Budget:
-    """How weights are trained further.
+    """The settings of a training that goes on from existing weights.
 
     `minutes` or, where they are given, `steps`; the side of the square input, in pixels; samples
     a step; the learning rate; the share of the samples that are of new labels; where to compute;

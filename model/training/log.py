@@ -16,11 +16,11 @@ class TrainingLog:
         self._waiting: list[dict[str, object]] = []
 
     def add(self, step: int, kind: str, rate: float, losses: Mapping[str, float]) -> None:
-        """Take in one step; `rate` is the learning rate of what is no backbone."""
+        """Take in one step; `rate` is the learning rate of all parameters but the backbone's."""
         self._waiting.append({"step": step, "kind": kind, "rate": rate, **losses})
 
     def flush(self) -> None:
-        """Append what has been taken in."""
+        """Append the rows that are waiting to the file."""
         new = not self._path.exists()
         with self._path.open("a", newline="") as file:
             table = csv.DictWriter(file, self._columns, restval="", lineterminator="\n")
@@ -30,7 +30,7 @@ class TrainingLog:
         self._waiting.clear()
 
     def forget_from(self, step: int) -> None:
-        """Drop the rows of `step` and later ones: the checkpoint does not have them."""
+        """Drop the rows of `step` and of later steps, which the checkpoint does not have."""
         if not self._path.exists():
             return
         lines = self._path.read_text().splitlines()

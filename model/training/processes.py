@@ -1,4 +1,4 @@
-"""The processes of one training: one, or as many as torchrun started."""
+"""The processes of one training: a single one, or those that torchrun started."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ class Processes:
 
     @classmethod
     def from_environment(cls, device: torch.device) -> Self:
-        """Join those that torchrun started, by its environment variables; else be alone."""
+        """Join the processes that torchrun started, by its environment variables, or be the only one."""
         count = int(os.environ.get("WORLD_SIZE", "1"))
         if count == 1:
             return cls()
@@ -35,7 +35,7 @@ class Processes:
 
     @property
     def first(self) -> bool:
-        """Whether this is the one that writes."""
+        """Whether this is process 0, which writes files."""
         return self.rank == 0
 
     def average(self, tensors: Iterable[Tensor]) -> None:
@@ -52,7 +52,7 @@ class Processes:
             start += tensor.numel()
 
     def agree(self, values: Sequence[float]) -> list[float]:
-        """Return what the first process has for some numbers, in all of them."""
+        """Return the numbers of process 0 in all processes."""
         if self.count == 1:
             return list(values)
         told = torch.tensor(values, dtype=torch.float64, device=self.device)

@@ -24,7 +24,7 @@ from model.weights import fill, halved, load_model, save_model
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """What a training is beside its data and its recipe.
+    """The settings of a training that are neither data nor recipe.
 
     Attributes:
         device: where to compute.
@@ -45,7 +45,7 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class CardDraft:
-    """What the card of new weights is to say that the training does not know.
+    """The fields of a new card that do not follow from the training.
 
     Attributes:
         training_data: what they were trained on.
@@ -155,7 +155,7 @@ def train(
 def _identity(
     recipe: Recipe, seed: int, start: Path | None, sources: Sources
 ) -> dict[str, str | int | float]:
-    """What a training is of, by the names of its options: going on with it takes the same."""
+    """What must be equal for a training to be resumed, by the names of the options."""
     names = [
         f"{kind} {still.name}"
         for kind, found in vars(sources).items()
@@ -175,7 +175,7 @@ def _identity(
 
 
 def _history(run: Trainer, settings: TrainingSettings) -> dict[str, str | int | float]:
-    """What the card says of the training."""
+    """The record of the training for the card."""
     start = settings.start
     before = {} if start is None else {"start": read_card(start).model_version}
     return {
@@ -191,7 +191,7 @@ def _history(run: Trainer, settings: TrainingSettings) -> dict[str, str | int | 
 
 
 def _learner(recipe: Recipe, seed: int, start: Path | None) -> Learner:
-    """What is to be trained, with its first weights."""
+    """Make the learner of a recipe, with its initial weights."""
     torch.manual_seed(seed)
     engine = trainable_engine(recipe.engine)
     network = engine.network(engine.configuration(recipe.configuration, recipe.network))

@@ -33,7 +33,7 @@ CHECKPOINT_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class TrainingProgress:
-    """Where a training is: steps done, of how many, the seconds left, and the last losses."""
+    """How far a training is: steps done, all steps, seconds left, and the losses of the last step."""
 
     step: int
     steps: int
@@ -42,7 +42,7 @@ class TrainingProgress:
 
 
 class Schedule(Dataset[Batch]):
-    """Which batch each step takes: in each cycle the image steps, then the video steps.
+    """Choose the batch of each step: in each cycle first the image steps, then the video steps.
 
     Args:
         recipe: with the steps of a cycle.
@@ -85,7 +85,7 @@ class Schedule(Dataset[Batch]):
 
 
 class Trainer:
-    """A network in training, with everything that belongs to its state.
+    """Train a network, and keep everything that belongs to the state of the training.
 
     Args:
         learner: a network with its first weights, and what it learns from.
@@ -131,7 +131,7 @@ class Trainer:
 
     @property
     def result(self) -> nn.Module:
-        """The network that is worth keeping: the mean of the last weights, or the last ones."""
+        """The trained network: the running mean of its weights, or the last ones where none is kept."""
         return self.average or self.network
 
     def run(
@@ -192,7 +192,7 @@ class Trainer:
 
     @property
     def _share(self) -> float:
-        """How much of the training is behind the step that is taken now, above 0 and below 1."""
+        """The progress of the training at the step that is taken now, above 0 and below 1."""
         if self.budget is None:
             return (self.step + 1) / (self.steps + 1)
         return min(max(self.seconds / self.budget, 1e-3), 1 - 1e-3)
@@ -280,7 +280,7 @@ class Trainer:
 
     @torch.no_grad()
     def _follow(self) -> None:
-        """Move the mean of the weights; it forgets the first steps sooner than later ones."""
+        """Update the running mean of the weights; it forgets the first steps faster than later ones."""
         if self.average is None:
             return
         share = 1 - min(self.recipe.average, (1 + self.step) / (10 + self.step))
@@ -303,7 +303,7 @@ def _budget(seconds: float | None, steps: int) -> str:
 
 
 def _freeze_others(network: nn.Module, trained: Collection[nn.Parameter]) -> None:
-    """Keep the batch statistics of what this step does not train."""
+    """Freeze the batch statistics of the modules that this step does not train."""
     moved = {id(parameter) for parameter in trained}
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d) and id(module.weight) not in moved:

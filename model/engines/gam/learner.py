@@ -1,4 +1,4 @@
-"""How GAM learns: it is given the first mask of a run of frames and finds all others."""
+"""How GAM is trained: it gets the first mask of a run of frames and predicts all others."""
 
 import torch
 from torch import nn
@@ -37,7 +37,7 @@ class GAMLearner:
         return self.network.bodies
 
     def groups(self) -> dict[str, Groups]:
-        """Every step moves everything."""
+        """Every step trains all parameters."""
         recipe = self.recipe
         bodies = [p for body in self.bodies for p in body.parameters()]
         rest = without(self.network.parameters(), bodies)

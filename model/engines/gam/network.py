@@ -36,7 +36,7 @@ CORRECTED = 4.0
 
 @dataclass(frozen=True)
 class FrameFeatures:
-    """What the frame encoder says of B frames of H x W pixels.
+    """The features of B frames of H x W pixels.
 
     Attributes:
         images: as they went in, B x 3 x H x W; the mask encoder looks at them again.
@@ -132,7 +132,7 @@ class ChannelAttention(nn.Module):
 
 
 class MaskEmbedding(nn.Module):
-    """MEM: where the masks of earlier frames were, and where that is (section 3.4, eq 8)."""
+    """MEM: embeds the masks of earlier frames together with their coordinates (section 3.4, eq 8)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -174,7 +174,7 @@ class Refine(nn.Module):
 
 @dataclass(frozen=True)
 class Memory:
-    """What is remembered of all frames so far: G is `total / weight` (eq 2).
+    """The memory of all frames so far: G is `total / weight` (eq 2).
 
     `total` is the sum of what `GAM.remember` returns, each times how much it counts, B x C_N x
     C_M, and `weight` the sum of that; so memory does not grow with the clip.
@@ -246,7 +246,7 @@ class GAM(nn.Module):
         return torch.cat(found)
 
     def encode(self, images: Tensor) -> FrameFeatures:
-        """Say what can be said of each frame by itself.
+        """Encode each frame by itself.
 
         Args:
             images: B x 3 x H x W, see `to_input`; H and W multiples of 16, else
@@ -299,7 +299,7 @@ class GAM(nn.Module):
         return logits.float()
 
     def _read(self, frames: FrameFeatures, memory: Tensor) -> Tensor:
-        """Eq 3: what memory has for each position, B x C_M x h w."""
+        """Read the memory at each position (eq 3), B x C_M x h w."""
         weights = frames.keys.flatten(2).float().softmax(dim=1).to(frames.values.dtype)
         return memory.to(weights.dtype).mT @ weights
 

@@ -1,4 +1,4 @@
-"""How GAM is made and trained: its sizes, what its losses count for, its recipe."""
+"""The sizes of GAM, the weights of its losses, and its recipes."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,7 +9,7 @@ from model.samples.sample_recipe import RUNS
 
 @dataclass(frozen=True)
 class GAMConfig:
-    """What a GAM is made of.
+    """The configuration of a GAM.
 
     Attributes:
         backbone: of the frame encoder, a name that `model.nn.bodies.make_body` knows.
@@ -46,7 +46,7 @@ CONFIGURATIONS = {
 
 @dataclass(frozen=True)
 class LossWeights:
-    """What each term counts for: `l1` within the segmentation loss, and `jaccard` beside it."""
+    """The weight of each loss term: `l1` within the segmentation loss, and `jaccard` beside it."""
 
     l1: float = 0.8
     jaccard: float = 1.0

@@ -1,4 +1,4 @@
-"""How PDNet learns: from targets with their references, and from images by themselves."""
+"""How PDNet is trained: on targets with references, and on single images."""
 
 from dataclasses import replace
 
@@ -61,7 +61,7 @@ class PDNetLearner:
         }
 
     def losses(self, batch: Batch, ramp: float) -> Losses:
-        """Compute the losses of targets with references, or of images by themselves."""
+        """Compute the losses of targets with references, or of single images."""
         count = batch.given.shape[1]
         device = batch.images.device
         images = torch.cat([batch.images, batch.reference_images.flatten(0, 1)])
@@ -93,7 +93,7 @@ class PDNetLearner:
 
 
 def seeing_body(recipe: Recipe) -> Body | None:
-    """The frozen body for the semantic loss, if that counts and there are weights for it."""
+    """The frozen backbone of the semantic loss, if the recipe has that term and its weights exist."""
     if not recipe.losses.semantic:
         return None
     body = make_body(recipe.semantic_body)

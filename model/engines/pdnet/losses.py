@@ -1,4 +1,4 @@
-"""What PDNet is trained by: losses of the portrait, of its parts and of carried masks.
+"""The losses of PDNet: on the portrait, on its parts and on masks carried from references.
 
 Section 4.4 of Yu, Xia and Li 2024, "Towards imbalanced motion: part-decoupling network for video
 portrait segmentation"; equations are its own. Geometric concentration and semantic consistency
@@ -34,7 +34,7 @@ LEAST_DOUBT = 1e-3  # how far from 0 and from 1 a readout is taken to be at leas
 
 @dataclass(frozen=True)
 class Labelled:
-    """B frames as the encoder had them, what it says of them, and what is true.
+    """B frames as the encoder got them, their features, and their true masks.
 
     `images` are B x 3 x H x W (see `to_input`), `features` encoded with
     `auxiliary=True`. `truth`, G, is B x 1 x H x W bool or number in [0, 1]: the portrait as it is,
@@ -50,7 +50,7 @@ class Labelled:
 
     @property
     def portraits(self) -> "Labelled":
-        """Those frames whose truth is a portrait."""
+        """The frames whose true mask is a portrait."""
         if self.portrait is None or bool(self.portrait.all()):
             return self
         kept = self.portrait
@@ -88,7 +88,7 @@ def area_loss(parts: Tensor) -> Tensor:
 
 
 class SemanticLoss(nn.Module):
-    """How badly a portrait's look is told by which part is where (SCOPS; eq 7).
+    """How badly the parts explain the features of the portrait (SCOPS; eq 7).
 
     Each part has a vector, learnt, that should resemble what a frozen network sees wherever that
     part is, and differ from those of the other parts. The vectors are `basis`, all that this has

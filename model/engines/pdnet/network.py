@@ -208,7 +208,7 @@ class PDNet(nn.Module):
         return self.decode(features, known).logits
 
     def encode(self, images: Tensor, auxiliary: bool = False) -> Features:
-        """Say what can be said of each frame by itself; targets and references alike.
+        """Encode each frame by itself; targets and references alike.
 
         Args:
             images: B x 3 x H x W, see `to_input`; H and W multiples of 32, else ValueError.
@@ -228,7 +228,7 @@ class PDNet(nn.Module):
         return Features(levels[0], parts, saliency, assignment, torch.cat(sides, dim=1))
 
     def decode(self, targets: Features, references: ReferenceFeatures[Features]) -> Output:
-        """Segment B targets by their references; without parts, by nothing but themselves.
+        """Segment B targets by their references; a network without parts ignores these.
 
         There must be one set of references for each target, or one for all, else ValueError.
         """

@@ -1,4 +1,4 @@
-"""PDNet as its paper runs it: one look at 480 x 480, and the references that the paper takes.
+"""The inference of the PDNet paper: one look at 480 x 480, and the paper's references.
 
 That is section 5.1, and for two references table 5. The tool itself looks twice, is told by the
 frames around, and by colours; this is to compare with the paper.
@@ -45,7 +45,7 @@ def first_and_fifth_before(book: ReferenceBook, target: int) -> tuple[Reference,
 
 
 def looks(use: Use) -> tuple[Use, ReferenceChoice]:
-    """How frames are looked at, and at which references."""
+    """Choose the input sizes and the references of an engine by its options."""
     options: PDNetOptions = use.options
     if not options.paper:
         return use, nearest_and_first

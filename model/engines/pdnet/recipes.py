@@ -1,4 +1,4 @@
-"""How PDNet is made and trained: its sizes, what its losses count for, its recipes."""
+"""The sizes of PDNet, the weights of its losses, and its recipes."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,7 +9,7 @@ from model.samples.sample_recipe import LITE, PAPER_GUIDED, QUICK
 
 @dataclass(frozen=True)
 class PDNetConfig:
-    """What a PDNet is made of.
+    """The configuration of a PDNet.
 
     Attributes:
         backbone: a name that `model.nn.bodies.make_body` knows.
@@ -38,7 +38,7 @@ CONFIGURATIONS = {
 
 @dataclass(frozen=True)
 class LossWeights:
-    """What each term counts for.
+    """The weight of each loss term.
 
     `l1` (0.8 as in COSNet, Lu et al. 2019) is within every segmentation loss, `orthonormality`
     within the semantic term. Eq 7 has 1 for the terms of parts; the others are our choice.
