@@ -13,7 +13,7 @@ N = TypeVar("N", bound=nn.Module)
 
 
 def for_inference(network: N, device: torch.device) -> N:
-    """Move a network to a device and make it fast for inference; it cannot be trained afterwards."""
+    """Move a network to a device and make it fast there; it cannot be trained afterwards."""
     network.to(device).eval()
     fold_norms(network)
     lay_out(network)

@@ -20,7 +20,7 @@ class Processes:
 
     @classmethod
     def from_environment(cls, device: torch.device) -> Self:
-        """Join the processes that torchrun started, by its environment variables, or be the only one."""
+        """Join the processes that torchrun started, by its environment, or be the only one."""
         count = int(os.environ.get("WORLD_SIZE", "1"))
         if count == 1:
             return cls()

@@ -33,7 +33,7 @@ CHECKPOINT_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class TrainingProgress:
-    """How far a training is: steps done, all steps, seconds left, and the losses of the last step."""
+    """How far a training is: steps done, all steps, seconds left, the last losses."""
 
     step: int
     steps: int
@@ -131,7 +131,7 @@ class Trainer:
 
     @property
     def result(self) -> nn.Module:
-        """The trained network: the running mean of its weights, or the last ones where none is kept."""
+        """The trained network: the running mean of its weights, or the last weights."""
         return self.average or self.network
 
     def run(
@@ -280,7 +280,7 @@ class Trainer:
 
     @torch.no_grad()
     def _follow(self) -> None:
-        """Update the running mean of the weights; it forgets the first steps faster than later ones."""
+        """Update the running mean of the weights; it forgets early steps faster than later ones."""
         if self.average is None:
             return
         share = 1 - min(self.recipe.average, (1 + self.step) / (10 + self.step))

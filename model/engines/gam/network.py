@@ -132,7 +132,7 @@ class ChannelAttention(nn.Module):
 
 
 class MaskEmbedding(nn.Module):
-    """MEM: embeds the masks of earlier frames together with their coordinates (section 3.4, eq 8)."""
+    """MEM: embeds earlier frames' masks together with their coordinates (section 3.4, eq 8)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

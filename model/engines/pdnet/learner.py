@@ -93,7 +93,7 @@ class PDNetLearner:
 
 
 def seeing_body(recipe: Recipe) -> Body | None:
-    """The frozen backbone of the semantic loss, if the recipe has that term and its weights exist."""
+    """The frozen backbone of the semantic loss; None without that term or without weights."""
     if not recipe.losses.semantic:
         return None
     body = make_body(recipe.semantic_body)
