@@ -1,1 +1,1 @@
-"""The plugin: the command line, and what ties the domain to the networks."""
+"""The plugin: the service for Label Studio, the worker, and the command line `mvps`."""

@@ -1,6 +1,6 @@
 """The application for a WSGI server, and for `label-studio-ml start ./backend`.
 
-That command puts this folder first on the path and runs this file as it is.
+That command puts this folder first on `sys.path` and runs this file as a script.
 """
 
 import argparse
@@ -10,7 +10,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 if sys.path and Path(sys.path[0] or ".").resolve() == HERE:
-    sys.path[0] = str(HERE.parent)  # our files are `backend.*`, and must not hide other modules
+    sys.path[0] = str(HERE.parent)  # our modules are `backend.*`, and must not hide others
 
 from backend.credentials import credentials  # noqa: E402
 from backend.service.plugin import Service  # noqa: E402
@@ -33,5 +33,5 @@ if __name__ == "__main__":
         host=options.host,
         port=options.port,
         threads=os.cpu_count() or 4,
-        max_request_body_size=MAX_REQUEST_BYTES,  # refused before it is read, also of strangers
+        max_request_body_size=MAX_REQUEST_BYTES,  # larger requests are refused unread
     )

@@ -16,12 +16,12 @@ from labeler.files import sync_folder
 FILE = "credentials.json"
 
 SECRET_HEADER = "X-MVPS-Secret"
-"""With which Label Studio's webhook shows the secret."""
+"""The HTTP header in which Label Studio's webhook sends the secret."""
 
 
 @dataclass(frozen=True, repr=False)
 class Credentials:
-    """What Label Studio must show to the backend; never written to a log or a page."""
+    """What Label Studio must send to the backend; never written to a log or a page."""
 
     user: str
     password: str
@@ -29,9 +29,9 @@ class Credentials:
 
 
 def credentials(settings: Settings) -> Credentials:
-    """Take them from the settings, and what is not said there from a file in the workspace.
+    """Read the credentials from the settings, and those missing there from the workspace's file.
 
-    The file is made with random secrets where there is none; only its owner can read it.
+    If there is no file, it is made with random secrets. Only its owner can read it.
 
     Raises:
         LabelerError: the file is damaged.
@@ -55,7 +55,7 @@ def credentials(settings: Settings) -> Credentials:
 
 
 def keep_secret(path: Path, fields: Mapping[str, str]) -> None:
-    """Write a JSON file that only its owner can ever read; one that is there already stays."""
+    """Write a JSON file that only its owner can ever read; an existing file stays as it is."""
     with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.") as file:
         file.write(json.dumps(fields, indent=2) + "\n")
         file.flush()

@@ -1,4 +1,4 @@
-"""What is wrong on this machine, in this workspace and with Label Studio, and how to fix it."""
+"""The checks of `mvps doctor`: this machine, the workspace and Label Studio."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ class Health(StrEnum):
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at: what was found, and if it is not fine, what to do."""
+    """One thing that was checked: what was found, and how to fix it if it is not fine."""
 
     name: str
     state: Health
@@ -39,15 +39,15 @@ class Check:
 
 
 LOW_DISK_BYTES = 5 << 30
-"""Five minutes of 1080p at 30 FPS take about 4 GB as JPEG of quality 95."""
+"""Less free space is a fault: five minutes of 1080p at 30 FPS take about 4 GB as JPEG at 95."""
 
 
 def examine(settings: Settings, *, mend: bool = False, deep: bool = False) -> list[Check]:
-    """Look at everything this tool stands on.
+    """Check everything that this tool needs to work.
 
     Args:
         settings: the workspace, its database, and the device.
-        mend: take mask files in that the database does not know.
+        mend: record mask files that the database does not know.
         deep: also read every mask and compare it with its digest.
     """
     checks: list[Callable[[], list[Check]]] = [
@@ -129,14 +129,16 @@ def _disk(settings: Settings) -> list[Check]:
     free = shutil.disk_usage(place).free
     found = f"{free / 1e9:.1f} GB free below {settings.workspace}"
     if free < LOW_DISK_BYTES:
-        return [Check("disk", Health.FAULT, found, "make room, or choose another folder with -w")]
+        return [
+            Check("disk", Health.FAULT, found, "free some space, or choose another folder with -w")
+        ]
     return [Check("disk", Health.FINE, found)]
 
 
 def _workspace(settings: Settings, mend: bool, deep: bool) -> list[Check]:
     if not (settings.workspace / "clips").is_dir():
         fix = "add a video: mvps add VIDEO --scenario S"
-        return [Check("workspace", Health.WARNING, f"{settings.workspace} is not there yet", fix)]
+        return [Check("workspace", Health.WARNING, f"{settings.workspace} does not exist yet", fix)]
     try:
         workspace, notices = open_workspace(settings.workspace, settings.database_url)
     except LabelerError as error:
@@ -144,7 +146,9 @@ def _workspace(settings: Settings, mend: bool, deep: bool) -> list[Check]:
     if mend:
         for clip in workspace.clips():
             notices += adopt_masks(workspace, clip)
-    checks = [Check("workspace", Health.WARNING, text, "nothing; it is mended") for text in notices]
+    checks = [
+        Check("workspace", Health.WARNING, text, "nothing: it is repaired") for text in notices
+    ]
     found = faults(workspace, deep=deep)
     clips = len(workspace.clips())
     workspace.close()
@@ -169,9 +173,9 @@ SECONDS = 5.0
 
 
 def examine_studio(settings: Settings, workspace: Workspace) -> list[Check]:
-    """Look at everything that labeling in Label Studio stands on.
+    """Check everything that labeling in Label Studio needs.
 
-    What rests on something that is at fault is not looked at.
+    A check is skipped if one that it depends on has failed.
     """
     if not settings.studio_key:
         found = "not in use: LABEL_STUDIO_API_KEY is not set"
@@ -208,13 +212,13 @@ def _checks(settings: Settings, workspace: Workspace) -> Iterator[Check]:
 
 
 def _service(url: str, known: Credentials) -> Check:
-    fix = "start `mvps serve`, or set MVPS_BACKEND_URL to where it is"
+    fix = "start `mvps serve`, or set MVPS_BACKEND_URL to its address"
     try:
         answer = httpx.get(f"{url}/health", auth=(known.user, known.password), timeout=SECONDS)
     except httpx.HTTPError as error:
         return Check("service", Health.FAULT, f"{url} does not answer ({error})", fix)
     if answer.status_code == 401:
-        fix = "give it and this command the same BASIC_AUTH_USER and BASIC_AUTH_PASS"
+        fix = "give the service and this command the same BASIC_AUTH_USER and BASIC_AUTH_PASS"
         return Check("service", Health.FAULT, f"{url} refuses our user and password", fix)
     if answer.status_code != 200:
         return Check("service", Health.FAULT, f"{url} answers HTTP {answer.status_code}", fix)
@@ -225,13 +229,13 @@ def _worker(workspace: Workspace) -> Check:
     facts = Facts(workspace.database)
     if not facts.worker_alive:
         heard = facts.get(WORKER_ALIVE)
-        since = "never" if heard is None else f"since {heard[1]:%Y-%m-%d %H:%M:%S} UTC"
+        since = "yet" if heard is None else f"since {heard[1]:%Y-%m-%d %H:%M:%S} UTC"
         return Check("worker", Health.FAULT, f"not heard of {since}", "start `mvps worker`")
     return Check("worker", Health.FINE, "at work")
 
 
 def _files(studio: Studio, project: int) -> Check:
-    """Whether Label Studio can show the picture of a task."""
+    """Check whether Label Studio can serve the picture of a task."""
     task = next(studio.tasks(project), None)
     if task is None:
         return Check("files", Health.WARNING, "the project has no tasks", CONNECT)
@@ -245,7 +249,7 @@ def _files(studio: Studio, project: int) -> Check:
         f"Label Studio answers HTTP {status} for {path}",
         "start it with LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true and "
         "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT set to a folder that holds the workspace, set "
-        f"the latter here too, and {CONNECT}",
+        f"the same DOCUMENT_ROOT here, and {CONNECT}",
     )
 
 
@@ -266,7 +270,7 @@ def _backend(studio: Studio, project: int, url: str) -> Check:
 
 
 def _webhooks(studio: Studio, projects: dict[Role, int], url: str, known: Credentials) -> Check:
-    """The first webhook that is at fault, or that all are fine."""
+    """Check the webhook of each project; return the first fault, or that all are fine."""
     found = [_webhook(studio, project, url, known) for project in projects.values()]
     return next((each for each in found if each.state is Health.FAULT), found[0])
 
@@ -279,9 +283,9 @@ def _webhook(studio: Studio, project: int, url: str, known: Credentials) -> Chec
         return Check("webhook", Health.FAULT, found, CONNECT)
     [hook] = ours
     if (hook.headers or {}).get(SECRET_HEADER) != known.webhook_secret:
-        found = "it does not have our secret, so submissions would be refused"
+        found = "the webhook does not send our secret, so submissions would be refused"
         return Check("webhook", Health.FAULT, found, CONNECT)
     if set(hook.actions or []) != {*SUBMITTED, DELETED} or not hook.is_active:
-        found = "it does not tell of submissions and deletions"
+        found = "the webhook does not report submissions and deletions"
         return Check("webhook", Health.FAULT, found, CONNECT)
-    return Check("webhook", Health.FINE, "tells of submissions and deletions")
+    return Check("webhook", Health.FINE, "reports submissions and deletions")

@@ -1,4 +1,4 @@
-"""What can be set from outside: by the environment, and by the options that override it."""
+"""The settings: environment variables, and the options of the command line that override them."""
 
 import os
 from pathlib import Path
@@ -12,45 +12,45 @@ from labeler.review.standing import AUDIT_SHARE, STRICT, Thresholds
 
 
 def _theirs(name: str) -> AliasChoices:
-    """A setting that other tools know by a name of their own."""
+    """An environment variable that other tools use, too, under this name."""
     return AliasChoices(name, name.lower())
 
 
 class Settings(BaseSettings):
-    """Settings, each from the environment variable `MVPS_<NAME>`, or one that others use too.
+    """The settings, each from the variable `MVPS_<NAME>` or one that other tools use, too.
 
     Attributes:
-        workspace: the folder of the labeling effort.
-        database_url: a SQLAlchemy URL in place of its own SQLite file.
-        queue_url: a Redis URL in place of a queue in a file, for a worker on another machine.
+        workspace: the folder with the clips, the masks and the database.
+        database_url: a SQLAlchemy URL to use in place of the workspace's SQLite file.
+        queue_url: a Redis URL to use in place of the queue's file, for a worker on another machine.
         device: where networks run: `auto`, `cpu`, `cuda`, `cuda:1`.
-        batch_size: how many frames they take at once.
+        batch_size: how many frames a network takes at once.
         model: the weights that the worker masks with; a folder or a name.
-        backend_url: where Label Studio reaches `mvps serve`.
+        backend_url: the address at which Label Studio reaches `mvps serve`.
         project: the title of the project in Label Studio.
         studio_url, studio_key: LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY.
         document_root: LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT, the folder from which Label Studio
-            serves files, as it sees it; the workspace, where nothing is said.
-        studio_workspace: the workspace's folder as Label Studio sees it, where that differs.
+            serves files, as Label Studio sees it. Default: the workspace.
+        studio_workspace: the workspace's folder as Label Studio sees it, if that differs.
         basic_auth_user, basic_auth_pass: BASIC_AUTH_USER and BASIC_AUTH_PASS, which Label Studio
-            must show to the backend; made up and kept in the workspace, where nothing is said.
-        webhook_secret: what its webhook must show; likewise.
+            must send to the backend. Default: random ones, kept in the workspace.
+        webhook_secret: what Label Studio's webhook must send. Default: likewise.
         check: how masks are cross-checked in Label Studio: `confirm` (a second person sees the
             first one's mask), `blind` (they do not), or `none`.
-        agreement_region, agreement_boundary: J and F from which two people agree.
-        audit_share: of the key frames that are masked once more without any pre-label.
-        retrain_masks, retrain_hours: the network is retrained by itself once so many masks were
-            newly accepted and so many hours passed since it was last; 0 masks is never.
-        train_device: where it is retrained; `device`, where nothing is said.
-        train_pauses: whether masks wait as long as it is retrained, except those that somebody
-            waits for.
-        train_minutes: how long; or train_steps.
+        agreement_region, agreement_boundary: the least J and F at which two people agree.
+        audit_share: the share of the key frames that are masked once more without any pre-label.
+        retrain_masks, retrain_hours: retraining starts by itself once this many masks are newly
+            accepted and this many hours have passed since the last one; 0 masks means never.
+        train_device: where the network is retrained. Default: `device`.
+        train_pauses: whether other masking waits during a retraining, except for masks that
+            somebody waits for.
+        train_minutes: how long a retraining trains; or its train_steps.
         train_size, train_batch, train_rate: side of the input, samples a step, learning rate.
         train_on: folders with other datasets of people to learn from beside the new masks,
             separated as in PATH.
-        fresh_share: of the samples are of masks that are new since the champion.
-        test_share: of the clips are locked, for judging only.
-        judge_clips: with fewer locked clips nothing is promoted by itself.
+        fresh_share: the share of the samples that show masks newer than the champion.
+        test_share: the share of the clips that are locked, for judging only.
+        judge_clips: with fewer locked clips, new weights are not promoted by themselves.
     """
 
     model_config = SettingsConfigDict(env_prefix="MVPS_", extra="ignore", populate_by_name=True)
@@ -98,7 +98,7 @@ class Settings(BaseSettings):
 
     @property
     def thresholds(self) -> Thresholds:
-        """From which agreement on a mask is accepted."""
+        """The least agreement at which a mask is accepted."""
         return Thresholds(self.agreement_region, self.agreement_boundary)
 
     @property

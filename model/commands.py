@@ -1,4 +1,4 @@
-"""The commands of the network: train it, and measure it. They run on a bare GPU machine too."""
+"""The commands `train`, `evaluate` and `effort`, which need no workspace."""
 
 from dataclasses import fields, replace
 from fnmatch import fnmatch
@@ -16,31 +16,36 @@ from model.engine import first_engine, trainable_engine, trainable_engines
 if TYPE_CHECKING:
     from model.segmenter import Segmenter
 
-# Whatever imports torch (2 s) is imported by the command that needs it.
+# Modules that import torch (2 s) are imported by the commands that need them.
 
 Folders = Annotated[list[Path] | None, typer.Option(show_default=False)]
 Alone = Annotated[
     bool,
-    typer.Option("--alone", help="Only the network: no colours, nothing told by other frames."),
+    typer.Option(
+        "--alone", help="Measure the network alone: no colours, no predictions of other frames."
+    ),
 ]
 Clips = Annotated[
     list[str] | None,
     typer.Option("--clip", help="Only this clip, or pictures such as 'a_*'; may be repeated."),
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Device = Annotated[str, typer.Option(help="Where to compute: auto, cpu, cuda or cuda:N.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")]
-DatasetFolder = Annotated[Path, typer.Argument(metavar="DIR", show_default=False)]
+DatasetFolder = Annotated[
+    Path,
+    typer.Argument(metavar="DIR", help="Dataset in the MVPS or DAVIS layout.", show_default=False),
+]
 
 RESEARCH = "research only: the licences of the training data apply"
 
 
 RECIPES_HELP = "; ".join(
-    f"for {engine.name} {' or '.join(recipe.name for recipe in engine.recipes)}"
+    f"{engine.name} has {', '.join(recipe.name for recipe in engine.recipes)}"
     for engine in trainable_engines().values()
     if engine.recipes
 )
 OPTIONS_HELP = "; ".join(
-    f"for {engine.name} {' and '.join(each.name for each in fields(engine.options))}"
+    f"{engine.name} has {', '.join(each.name for each in fields(engine.options))}"
     for engine in trainable_engines().values()
     if fields(engine.options)
 )
@@ -51,7 +56,7 @@ Options = Annotated[
     typer.Option(
         "--option",
         metavar="NAME=VALUE",
-        help=f"An option of the engine in use; may be repeated. There are: {OPTIONS_HELP}.",
+        help=f"Set an option of the trained engine; may be repeated: {OPTIONS_HELP}.",
     ),
 ]
 
@@ -59,67 +64,79 @@ Options = Annotated[
 def train(
     portraits: Annotated[
         list[Path] | None,
-        typer.Option(help="A dataset of people, of any known layout; may be repeated."),
+        typer.Option(help="A dataset of labelled people, in any known layout; may be repeated."),
     ] = None,
     objects: Annotated[
         list[Path] | None,
-        typer.Option(help="Clips of other things: they teach to carry a given mask."),
+        typer.Option(
+            help="Clips of other things, to learn how to carry a given mask; may be repeated."
+        ),
     ] = None,
     backgrounds: Annotated[
-        list[Path] | None, typer.Option(help="Pictures without people, to put people into.")
+        list[Path] | None,
+        typer.Option(
+            help="Pictures without people, as new backgrounds for people; may be repeated."
+        ),
     ] = None,
     folder: Annotated[
-        Path, typer.Option("--out", help="For weights, card, log; gone on with if broken off.")
+        Path,
+        typer.Option(
+            "--out", help="Folder for weights, card and log; a training cut short in it goes on."
+        ),
     ] = Path("runs/train"),
     engine: Annotated[
         str | None,
         typer.Option(
-            help=f"Whose network: {', '.join(trainable_engines())}.", show_default="the default's"
+            help=f"Engine to train: {', '.join(trainable_engines())}.",
+            show_default="the default engine",
         ),
     ] = None,
     recipe: Annotated[
         str | None,
-        typer.Option(help=f"How: {RECIPES_HELP}.", show_default="the engine's first"),
+        typer.Option(help=f"Training recipe: {RECIPES_HELP}.", show_default="the engine's first"),
     ] = None,
     network: Annotated[
         str | None,
         typer.Option(
-            help="Which size of the engine's network; the engine must have it.",
+            help="Size of the engine's network; the engine must have it.",
             show_default="the recipe's",
         ),
     ] = None,
-    minutes: Annotated[float | None, typer.Option(min=0.1, help="Budget in time.")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0.1, help="Budget in minutes.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Budget in steps.")] = None,
     size: Annotated[
         int | None, typer.Option(help="Side of the square input, a multiple of 32.")
     ] = None,
     use_size: Annotated[
-        int | None, typer.Option(help="Side of the input in use, where it is another one.")
+        int | None,
+        typer.Option(help="Side of the input after training, if it differs from --size."),
     ] = None,
     options: Options = None,
-    batch_size: Annotated[int | None, typer.Option(min=1)] = None,
-    rate: Annotated[float | None, typer.Option(help="Learning rate, in place of its own.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Samples a step.")] = None,
+    rate: Annotated[
+        float | None, typer.Option(help="Learning rate, in place of the recipe's.")
+    ] = None,
     held_out: Annotated[
         list[str] | None,
         typer.Option(
-            help="A clip to keep out, with every tenth picture, and to score the weights on; "
-            "may be repeated."
+            help="A clip to keep out of the training, with every tenth picture; the weights are "
+            "scored on them at the end. May be repeated."
         ),
     ] = None,
     seed: int = 0,
     workers: Annotated[int, typer.Option(min=0, help="Processes that make batches.")] = 0,
     start: Annotated[
-        Path | None, typer.Option(help="A folder with weights to go on from.", show_default=False)
+        Path | None, typer.Option(help="A folder with weights to start from.", show_default=False)
     ] = None,
-    version: Annotated[str, typer.Option(help="Of the weights.")] = "1.0.0",
+    version: Annotated[str, typer.Option(help="Version of the new weights.")] = "1.0.0",
     trained_on: Annotated[
         list[str] | None,
-        typer.Option(help="What the card says of the data; may be repeated. Default: the folders."),
+        typer.Option(help="Data to name in the card; may be repeated. Default: the folders."),
     ] = None,
-    licence: Annotated[str, typer.Option(help="What the card says of the licence.")] = RESEARCH,
+    licence: Annotated[str, typer.Option(help="Licence to name in the card.")] = RESEARCH,
     device: Device = "auto",
 ) -> None:
-    """Train a network; under torchrun, on several GPUs at once."""
+    """Train a network; with torchrun, on several GPUs at once."""
     from model.data.folders import backgrounds_from, clips_from
     from model.data.layouts import portraits_from
     from model.data.sources import Sources
@@ -189,25 +206,29 @@ def train(
 
 def evaluate(
     folder: DatasetFolder,
-    model: Annotated[str | None, typer.Option(help="A folder, a name, or a baseline.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="A folder with weights, a bundled model or a baseline.")
+    ] = None,
     given: Annotated[
-        int, typer.Option(min=0, help="True masks given, evenly spaced: 0 none, 1 the first.")
+        int, typer.Option(min=0, help="How many true masks are given, evenly spaced; 1: the first.")
     ] = 0,
     clips: Clips = None,
     pictures: Annotated[
-        bool, typer.Option("--pictures", help="DIR holds pictures with masks, and no clips.")
+        bool, typer.Option("--pictures", help="DIR holds pictures with masks, no clips.")
     ] = False,
     tenth: Annotated[
-        bool, typer.Option("--tenth", help="Only every tenth picture, which --held-out kept out.")
+        bool, typer.Option("--tenth", help="Every tenth picture only: those --held-out kept out.")
     ] = False,
-    output: Annotated[Path, typer.Option("-o", "--out")] = Path("runs/evaluation"),
+    output: Annotated[Path, typer.Option("-o", "--out", help="Folder for tables and page.")] = Path(
+        "runs/evaluation"
+    ),
     alone: Alone = False,
     options: Options = None,
-    batch_size: Annotated[int, typer.Option(min=1)] = 8,
+    batch_size: Annotated[int, typer.Option(min=1, help="Frames at a time.")] = 8,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
-    """Score an engine against a dataset's masks: J, F, J&F as DAVIS has them, and its speed."""
+    """Score an engine on the masks of a dataset: J, F and J&F as DAVIS defines them, and speed."""
     from model.data.layouts import portraits_from
     from model.loading import load_segmenter
     from model.measure.evaluate import evaluate as measure
@@ -240,17 +261,20 @@ def evaluate(
 def effort(
     folder: DatasetFolder,
     models: Annotated[
-        list[str] | None, typer.Option("--model", help="An engine; may be repeated.")
+        list[str] | None,
+        typer.Option("--model", help="A folder with weights or a bundled model; may be repeated."),
     ] = None,
-    baselines: Annotated[bool, typer.Option(help="Measure the baselines along.")] = True,
+    baselines: Annotated[bool, typer.Option(help="Measure the baselines, too.")] = True,
     clips: Clips = None,
-    output: Annotated[Path, typer.Option("-o", "--out")] = Path("runs/effort"),
+    output: Annotated[Path, typer.Option("-o", "--out", help="Folder for tables and page.")] = Path(
+        "runs/effort"
+    ),
     alone: Alone = False,
-    batch_size: Annotated[int, typer.Option(min=1)] = 8,
+    batch_size: Annotated[int, typer.Option(min=1, help="Frames at a time.")] = 8,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
-    """Measure how few frames a person must correct with an engine (FC@q), beside baselines."""
+    """Measure the share of frames that a person must correct (FC@q), with engines and baselines."""
     from model.engine import baselines as known_baselines
     from model.loading import default_model, load_segmenter
     from model.measure.effort import measure_effort

@@ -2,11 +2,11 @@
 
     python scripts/ablations.py --portraits DATASET... --held-out CLIP... --base WEIGHTS [options]
 
-Every variant starts with the encoder of the weights in --base, which stands in for ImageNet, and
-everything else from random numbers, another draw for each seed. The frozen network of the semantic
-loss is an ImageNet one, the ResNet-18 of the paper or, for a base on EfficientNet-Lite, that; where
-neither is at hand the training says that the term is off, and its row is that above. Scored are
-every fifth frame of the clips kept out, unguided.
+Every variant starts with the encoder of the weights in --base, in place of ImageNet weights, and
+with random numbers elsewhere, drawn anew for each seed. The frozen network of the semantic loss has
+ImageNet weights: it is the ResNet-18 of the paper or, for a base on EfficientNet-Lite, that body.
+If these weights are missing, the training says that the term is off, and the row with the term
+equals the row above it. Every fifth frame of the held-out clips is scored, without a given mask.
 """
 
 import argparse
@@ -45,9 +45,9 @@ GEOMETRIC_AND_AREA = LossWeights(semantic=0.0)
 
 @dataclass(frozen=True)
 class Variant:
-    """A row: how many parts, which losses of parts, and how many references are looked at.
+    """A row of a table: how many parts, which losses of parts, and how many references.
 
-    Rows that differ in the last alone are trained once.
+    Rows that differ only in the number of references are trained once.
     """
 
     table: int
@@ -75,7 +75,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--portraits", type=Path, action="append", required=True)
     parser.add_argument("--held-out", action="append", required=True)
-    parser.add_argument("--base", type=Path, required=True, help="weights to take the encoder of")
+    parser.add_argument("--base", type=Path, required=True, help="weights whose encoder to take")
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--size", type=int, default=96)
     parser.add_argument("--batch-size", type=int, default=4)
@@ -106,7 +106,7 @@ def main() -> None:
 def scored(
     variant: Variant, seed: int, sources: Sources, held_out: Sources, arguments: argparse.Namespace
 ) -> float:
-    """J&F of a variant trained with a seed; a training that is done is not done again."""
+    """Train a variant with a seed, unless that was done before, and return its J&F."""
     name = f"p{variant.parts}-" + "-".join(f"{w:g}" for w in vars(variant.losses).values())
     folder = arguments.out / f"{name}-seed{seed}"
     parts = {"parts": variant.parts}
@@ -139,7 +139,7 @@ def scored(
 def first_weights(
     folder: Path, parts: dict[str, int], seed: int, arguments: argparse.Namespace
 ) -> Path:
-    """Write the encoder of the base with all else drawn anew, and return the folder."""
+    """Write weights with the encoder of the base and all else random, and return their folder."""
     torch.manual_seed(seed)
     engine = trainable_engine("pdnet")
     size = read_card(arguments.base).configuration

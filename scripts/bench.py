@@ -3,7 +3,7 @@
     python scripts/bench.py [SECTION ...] [--json FILE] [--video FILE]
 
 Machines differ and are noisy, so what is compared is measured in turns within one run, and each
-figure is the median of the rounds. Without `--video` a 1080p clip is made for the measurement.
+figure is the median of the rounds. Without `--video`, a 1080p clip is generated.
 """
 
 import argparse
@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument(
         "sections", nargs="*", metavar="|".join(every), choices=[*every, every], default=every
     )
-    parser.add_argument("--video", type=Path, help="a video to decode instead of the made one")
+    parser.add_argument("--video", type=Path, help="a video to decode instead of the generated one")
     parser.add_argument("--json", type=Path, default=Path("runs/bench.json"))
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
@@ -184,7 +184,7 @@ def person(shift: float) -> Mask:
 
 
 def disk_boundary_measure(prediction: Mask, truth: Mask, radius: int) -> float:
-    """F of masks that have boundaries within each other's reach."""
+    """F of two masks by dilation with a disk; their boundaries must come within its radius."""
     disk = morphology.disk(radius)
     predicted, true = boundary(prediction), boundary(truth)
     precision = (predicted & morphology.dilation(true, disk)).sum() / predicted.sum()
@@ -235,7 +235,7 @@ def brush_figures_of(name: str, mask: Mask, rounds: int) -> list[Figure]:
 
 
 class Noise:
-    """A clip of noise, 720p, drawn before it is timed; each has a key of its own."""
+    """A clip of 720p noise, generated before the timing; each clip has its own key."""
 
     images = np.random.default_rng(0).integers(0, 256, (9, 720, 1280, 3), np.uint8)
     numbers = itertools.count()
@@ -267,7 +267,7 @@ def network_figures(arguments: argparse.Namespace) -> list[Figure]:
                 pass
 
         def seconds(kept: bool, masked: Callable[[Noise, range], None] = masked) -> float:
-            """The time of all targets, one at a time, each with its own clip unless kept."""
+            """The time of all targets, one by one; a new clip for each unless features are kept."""
             total, frames = 0.0, Noise()
             masked(frames, range(1))
             for target in targets:

@@ -1,11 +1,11 @@
-"""Time and memory of GAM's frame against those of attention over all past frames, by clip length.
+"""Time and memory that GAM takes for a frame, beside attention over all past frames.
 
     python scripts/bench_memory.py [--configuration gam-small] [--frames 1 10 50]
 
-Both are the same network; only what is remembered differs: GAM's mean of matrices (eq 1-3), or
-the keys and values of every position of every past frame, attended to by softmax (STM). Each
-figure is of a process of its own, which remembers noise: neither depends on what is remembered.
-A process that the system killed had come to the end of the machine's memory.
+Both are the same network; only the memory differs: GAM's mean of matrices (eq 1-3), or the keys
+and values of every position of every past frame, attended to by softmax (STM). Each figure comes
+from a process of its own. The frames are noise, since time and memory do not depend on their
+content. `killed` in the table means that the machine had no memory left.
 """
 
 import argparse
@@ -86,7 +86,7 @@ def main() -> None:
 def measured(
     arguments: argparse.Namespace, way: str, size: str, frames: str
 ) -> dict[str, str | float]:
-    """Milliseconds of encoding, finding and remembering one more frame, and the peak memory."""
+    """Measure the milliseconds to encode, find and remember one more frame, and the peak memory."""
     device, config = find_device(arguments.device), CONFIGURATIONS[arguments.configuration]
     height, width = SIZES[size]
     network = (GAM if way == "mean" else AllFrames)(config).eval().to(device)

@@ -1,10 +1,10 @@
-"""How fast a dataset is converted and exported, and in how much memory; as a table and as JSON.
+"""Speed and memory of converting and exporting a dataset, as a table and as JSON.
 
     python scripts/bench_publish.py [convert|export|memory ...] [--frames DIR] [--rounds N]
 
-On each side of a comparison the files are on disk at the end (`sync`). What is compared is measured
-in turns within one run, and each figure is the median of the rounds; MB are those of the source.
-Without `--frames`, a folder of pictures, 1080p pictures with texture and noise are made.
+Both sides of a comparison end with their files on disk (`sync`). They are measured in turns within
+one run, and each figure is the median of the rounds; MB are those of the source. Without
+`--frames`, 1080p pictures with texture and noise are generated.
 """
 
 import argparse
@@ -41,7 +41,9 @@ def main() -> None:
     parser.add_argument(
         "sections", nargs="*", metavar="|".join(every), choices=[*every, every], default=every
     )
-    parser.add_argument("--frames", type=Path, help="a folder of pictures instead of made ones")
+    parser.add_argument(
+        "--frames", type=Path, help="a folder of pictures instead of generated ones"
+    )
     parser.add_argument("--json", type=Path, default=Path("runs/bench_publish.json"))
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
@@ -56,7 +58,7 @@ def main() -> None:
 
 
 def write_pictures(folder: Path, given: Path | None) -> None:
-    """The clip that all is measured on: numbered pictures of one size."""
+    """Write the clip that everything is measured on: numbered pictures of one size."""
     folder.mkdir()
     if given is not None:
         for index, path in enumerate(sorted(given.glob("*.jpg"))[:FRAMES]):
@@ -137,7 +139,7 @@ def codec(data: np.ndarray, size: tuple[int, int]) -> None:
 
 
 def same_pixels(dataset: Path, plain: Path) -> None:
-    """Refuse to compare with a loop that does something else."""
+    """Check that the plain loop makes the same pictures."""
     ours, theirs = (
         read_image(folder / "00007.jpg")
         for folder in (picture_tree(dataset, SMALL) / "clip", plain / "JPEGImages")
@@ -191,7 +193,7 @@ def export_figures(arguments: argparse.Namespace) -> list[Figure]:
 def made_workspace(
     root: Path, pictures: Path, frames: int | None = None, stride: int = KEY_FRAME_STRIDE
 ) -> Workspace:
-    """One clip of pictures, given again and again up to `frames`; all its masks are accepted."""
+    """Make a workspace with one clip, whose pictures repeat up to `frames`, and accepted masks."""
     paths = sorted(pictures.glob("*.jpg"))
     frames = frames or len(paths)
     height, width = read_image(paths[0]).shape[:2]
@@ -248,10 +250,10 @@ assert validate(Path(sys.argv[2])) == []
 
 
 def memory_figures(arguments: argparse.Namespace) -> list[Figure]:
-    """Peak memory of each step with 100 frames and with 5,000; small ones, to be done sooner.
+    """Peak memory of each step with 100 frames and with 5,000.
 
-    What a frame leaves behind would be the same with larger ones. Few have masks, as recording
-    each is waited for until it is on disk.
+    The frames are small, to save time: what a frame leaves in memory does not depend on its size.
+    Few have masks, since recording a mask waits until it is on disk.
     """
     small = arguments.folder / "small"
     small.mkdir()
@@ -280,7 +282,7 @@ def memory_figures(arguments: argparse.Namespace) -> list[Figure]:
 
 
 def peak(program: str, *arguments: Path) -> float:
-    """The most memory that a program had, in MiB."""
+    """Return the peak memory of a program in MiB."""
     done = subprocess.run(
         [sys.executable, "-c", program, *arguments], check=True, capture_output=True, text=True
     )

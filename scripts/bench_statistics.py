@@ -2,9 +2,9 @@
 
     python scripts/bench_statistics.py [--rounds N] [--json FILE]
 
-Made datasets of noise that a figure walks through: 20 clips of 50 frames, with a mask on each
-fifth, for speed, at 480p and at 1080p; one clip of 100 and one of 5,000 frames for memory. Ways
-that are compared are measured in turns, and each figure is the median of the rounds.
+The datasets are generated: a figure walks through noise. Speed is measured on 20 clips of 50
+frames with a mask on each fifth, at 480p and at 1080p; memory on one clip of 100 frames and one of
+5,000. What is compared is measured in turns, and each figure is the median of the rounds.
 """
 
 import argparse
@@ -47,7 +47,7 @@ if sys.argv[1] == "stats":
 else:
     find_suspicious(masks_of(dataset))
 status = Path("/proc/self/status").read_text()
-print(status.split("VmHWM:")[1].split()[0])  # ru_maxrss would be that of whoever started us
+print(status.split("VmHWM:")[1].split()[0])  # ru_maxrss would include the parent process
 """
 
 
@@ -106,7 +106,7 @@ def by_graycoprops(grey: Grey) -> float:
 
 
 def speed_figures(folder: Path, rounds: int) -> list[Figure]:
-    """Both commands' work per 1,000 frames; statistics also one by one and in processes."""
+    """Time of both commands per 1,000 frames; of statistics also with processes for threads."""
     figures = []
     for name, size in SIZES.items():
         root = folder / name
@@ -115,7 +115,7 @@ def speed_figures(folder: Path, rounds: int) -> list[Figure]:
         dataset = open_dataset(root)
         singles = [clip_alone(root, row.name) for row in dataset.clips]
         with ProcessPoolExecutor(THREADS) as pool:
-            list(pool.map(measured, singles[:THREADS]))  # they have started
+            list(pool.map(measured, singles[:THREADS]))  # so that the processes have started
             median = in_turns(
                 rounds,
                 stats=lambda dataset=dataset: measure_dataset(dataset),
@@ -140,19 +140,19 @@ def speed_figures(folder: Path, rounds: int) -> list[Figure]:
 
 
 def processor_seconds(action: Callable[[], object]) -> float:
-    """What all threads compute together; others at work on the machine hardly change it."""
+    """Processor time of all threads together; other programs hardly change it."""
     started = time.process_time()
     action()
     return time.process_time() - started
 
 
 def measured(folder: Path) -> int:
-    """Measure a dataset in a process of its own; how many clips it has."""
+    """Measure a dataset in a process of its own, and return how many clips it has."""
     return len(measure_dataset(open_dataset(folder)).clips)
 
 
 def clip_alone(root: Path, clip: str) -> Path:
-    """A dataset of just one clip of another, by links."""
+    """Make a dataset of one clip of another dataset, by links."""
     alone = root.parent / f"{root.name}-alone" / clip
     for tree in ("JPEGImages", "Annotations"):
         (alone / tree / "480p").mkdir(parents=True)
@@ -181,7 +181,7 @@ def memory_figures(folder: Path) -> list[Figure]:
 
 
 def make_clip(root: Path, clip: str, frames: int, size: tuple[int, int]) -> None:
-    """A clip of a figure that walks; its pictures repeat, but each is a file."""
+    """Make a clip of a figure that walks; its pictures repeat, but each is a file of its own."""
     pictures, masks = root / "JPEGImages" / "480p" / clip, root / "Annotations" / "480p" / clip
     pictures.mkdir(parents=True)
     masks.mkdir(parents=True)

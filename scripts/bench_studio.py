@@ -2,8 +2,9 @@
 
     python scripts/bench_studio.py [--video FILE] [--model NAME] [--rounds N] [--json FILE]
 
-The clip has 50 key frames. From a submission until the nearest refreshed predictions can be read in
-Label Studio, and all of them; the latter less what the worker spent on masking is the tool's share.
+The clip has 50 key frames. Measured is the time from a submission until the nearest refreshed
+predictions can be read in Label Studio, and until all of them can. The latter without the worker's
+time for masking is the tool's own share.
 """
 
 import argparse
@@ -57,7 +58,7 @@ class Figure:
 def main() -> None:
     """Measure, print, and write it as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--video", type=Path, help="a video instead of a made clip")
+    parser.add_argument("--video", type=Path, help="a video to use instead of a generated clip")
     parser.add_argument("--model", default="pdnet-small")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--json", type=Path, default=Path("runs/bench_studio.json"))
@@ -78,13 +79,13 @@ def main() -> None:
 
 
 def own(workspace: Workspace, video: Path) -> Clip:
-    """A clip of one's own video."""
+    """Add a clip from the given video."""
     added = add_video(workspace, Candidate.of(video, Scenario.ENTERTAINMENT))
     return (*added.clips, *added.known)[0]
 
 
 def made_clip(workspace: Workspace) -> Clip:
-    """A clip of a bright figure that walks over noise."""
+    """Generate a clip of a bright figure that walks over noise."""
     height, width = SIZE
     clip = Clip(
         "made", Scenario.NEWS, 5 * KEY_FRAMES, Fraction(25), width, height, "made", "0" * 64
@@ -110,7 +111,7 @@ def figure(frame: int, height: int, width: int) -> Mask:
 
 
 def loop_figures(workspace: Workspace, clip: Clip, stack: Stack, rounds: int) -> list[Figure]:
-    """From a submission to refreshed predictions: in all, and beyond the masking itself."""
+    """Time from a submission to refreshed predictions: in all, and without the masking itself."""
     studio = Studio(stack.studio.url, stack.studio.login.token)
     project = connected_project(workspace, studio.url)
     if project is None:
@@ -195,7 +196,7 @@ def spread(values: list[float], percent: int) -> tuple[float, float]:
 
 
 def shown_revisions(workspace: Workspace, project: int, clip: Clip) -> dict[int, int]:
-    """What Label Studio shows of a clip, by key frame: the worker notes it once it has answered."""
+    """The revisions that Label Studio shows, by key frame, as the worker recorded them."""
     with workspace.database.reading() as connection:
         rows = connection.execute(
             sa.select(tables.tasks.c.frame, tables.tasks.c.shown).filter_by(
@@ -210,7 +211,7 @@ def is_shown(workspace: Workspace, project: int, clip: Clip, since: datetime) ->
     publishing = [j for j in JobLog(workspace.database).latest(100) if j.started > since]
     waiting = JobQueue(workspace.root).waiting()
     if not any(job.kind == "publish" for job in (*publishing, *waiting)):
-        return False  # that is asked for when no frame is left to mask
+        return False  # PUBLISH is asked for when no frame is left to mask
     by_frame = workspace.revisions_by_frame(clip)
     wanted = {f: shown_revision(r).number for f, r in by_frame.items()}
     shown = shown_revisions(workspace, project, clip)
@@ -218,7 +219,7 @@ def is_shown(workspace: Workspace, project: int, clip: Clip, since: datetime) ->
 
 
 def is_idle(workspace: Workspace, since: datetime) -> bool:
-    """Whether everything was told since a time and nothing is left to do."""
+    """Whether the worker has published since a time, and no job waits."""
     done = JobLog(workspace.database).latest(100)
     told = any(job.kind == "publish" and job.ended and job.started > since for job in done)
     return told and not JobQueue(workspace.root).waiting()

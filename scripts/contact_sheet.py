@@ -1,9 +1,10 @@
-"""One picture to judge an engine by: frames of videos, or pictures, with masks and with parts.
+"""Draw one picture to judge an engine by: frames of videos, or pictures, with masks and parts.
 
     python scripts/contact_sheet.py VIDEO_OR_PICTURE... [--model M] [--frames N] [-o FILE]
 
-The first row of each input has the masks, unguided; the second the parts that PDNet decouples
-(PDNet paper, figure 8), each in a colour, the fainter the less it is portrait.
+The first row of each input shows the masks, predicted without a given mask. The second row shows
+the parts that PDNet decouples (PDNet paper, figure 8), each in its colour; the less likely a pixel
+is portrait, the fainter the colour.
 """
 
 import argparse
@@ -45,7 +46,7 @@ class Chosen:
 
     @property
     def key_frames(self) -> range:
-        """All of them: they are no neighbours in their clip."""
+        """All frames: they are far apart in their video."""
         return range(len(self.images))
 
     def __len__(self) -> int:
@@ -88,7 +89,7 @@ def evenly(path: Path, count: int) -> list[Image]:
 
 
 class Decoupler:
-    """PDNet, or that of a pair, which is asked for its parts alone."""
+    """PDNet, by itself or out of a pair, to be asked for its parts only."""
 
     def __init__(self, folder: Path) -> None:
         folders = part_folders(folder) if read_card(folder).parts else [folder]
@@ -99,7 +100,7 @@ class Decoupler:
 
     @torch.inference_mode()
     def parts(self, image: Image) -> NDArray[np.float32]:
-        """Say which part is where: p x h x w, the sum of which is the saliency."""
+        """Return the mask of each part, p x h x w; their sum is the saliency."""
         squashed = cv2.resize(image, (self.side, self.side), interpolation=cv2.INTER_AREA)
         features = self.network.encode(to_input(torch.from_numpy(squashed)[None]))
         output = self.network.decode(features, unguided(features))

@@ -1,8 +1,8 @@
-"""Make the 480p pictures and masks of a dataset from its full resolution; as `mvps resize`.
+"""Make the 480p pictures and masks of a dataset from its full resolution, as `mvps resize` does.
 
     python scripts/convert_480p.py DATASET
 
-An interrupted run is gone on with when it is given again.
+Run it again after an interruption: it goes on where it was.
 """
 
 import argparse

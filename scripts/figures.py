@@ -1,4 +1,4 @@
-"""What the benches share: a measured number, how it is measured, and how it is shown."""
+"""Shared by the benchmarks: a measured number, how it is measured, and how it is shown."""
 
 import json
 import statistics

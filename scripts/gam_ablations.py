@@ -2,9 +2,9 @@
 
     python scripts/gam_ablations.py --portraits DATASET... --held-out CLIP... [options]
 
-Every variant starts as the recipe does, with the backbone of the bundled weights and all else
-from random numbers, another draw for each seed. Scored are every fifth frame of the clips kept
-out but the first, whose mask is given.
+Every variant starts as the recipe does: with the backbone of the bundled weights, and everything
+else from random numbers, drawn anew for each seed. Every fifth frame of the held-out clips is
+scored, except the first frame, whose mask is given.
 """
 
 import argparse
@@ -70,7 +70,7 @@ def main() -> None:
 def scored(
     name: str, seed: int, sources: Sources, held_out: Sources, arguments: argparse.Namespace
 ) -> float:
-    """J&F of a variant trained with a seed; a training that is done is not done again."""
+    """Train a variant with a seed, unless that was done before, and return its J&F."""
     part = "-".join(f"no-{part}" for part in VARIANTS[name]) or "whole"
     folder: Path = arguments.out / f"{part}-seed{seed}"
     device = find_device(arguments.device)

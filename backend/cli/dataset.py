@@ -1,4 +1,4 @@
-"""The commands of the dataset: one is imported, exported, and looked through for faults."""
+"""The commands for datasets: `import`, `export`, `validate`, `split` and `resize`."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -25,22 +25,24 @@ from labeler.publish.validate import validate as find_faults
 from labeler.workspace.workspace import Workspace
 
 TestShare = Annotated[
-    float, typer.Option(min=0, max=1, help="Share of the clips that go to test.txt, as in MVPS.")
+    float, typer.Option(min=0, max=1, help="Share of the clips for test.txt; default as in MVPS.")
 ]
-Seed = Annotated[int, typer.Option(help="Of the random split.")]
+Seed = Annotated[int, typer.Option(help="Seed of the random split.")]
 Stratified = Annotated[
-    bool, typer.Option("--stratified", help="Give each scenario its share of test clips.")
+    bool, typer.Option("--stratified", help="Draw the same share of test clips in each scenario.")
 ]
 
 
 def export(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(metavar="DIR", show_default=False)],
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder to write.", show_default=False)
+    ],
     names: Annotated[
         list[str] | None, typer.Option("--clip", help="Only this clip; may be repeated.")
     ] = None,
     include_unreviewed: Annotated[
-        bool, typer.Option("--include-unreviewed", help="Also masks that nobody has accepted.")
+        bool, typer.Option("--include-unreviewed", help="Export unaccepted masks, too.")
     ] = False,
     test_share: TestShare = TEST_SHARE,
     seed: Seed = 0,
@@ -49,20 +51,20 @@ def export(
         Path | None,
         typer.Option(
             metavar="DATASET",
-            help="Keep its train and test clips where they are, not those of what is in DIR.",
+            help="Keep the train and test lists of this dataset, instead of those in DIR.",
         ),
     ] = None,
     new_lists: Annotated[
-        bool, typer.Option("--new-lists", help="Draw the split anew; clips may change sides.")
+        bool, typer.Option("--new-lists", help="Draw a new split; clips may change lists.")
     ] = False,
     layout: Annotated[
-        Layout, typer.Option("--format", help="youtube-vos and coco have one resolution, the full.")
+        Layout, typer.Option("--format", help="youtube-vos and coco: in full resolution only.")
     ] = Layout.MVPS,
 ) -> None:
     """Write the dataset in the MVPS layout, full resolution and 480p, with SHA256SUMS.
 
     A second export to the same folder writes only what is new, and moves no clip between train
-    and test. Until it is whole, the folder stays as it is.
+    and test. The folder stays as it is until the new export is complete.
     """
     with opened(context) as workspace:
         export_dataset(
@@ -75,8 +77,11 @@ def export(
         )
 
 
-def validate(folder: Annotated[Path, typer.Argument(metavar="DIR")], as_json: Json = False) -> None:
-    """Name each fault of a dataset in the MVPS layout; exit 1 if there is one."""
+def validate(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the dataset.")],
+    as_json: Json = False,
+) -> None:
+    """List the faults of a dataset in the MVPS layout; exit with 1 if there are any."""
     with progress(f"reading {folder}") as update:
         faults = find_faults(folder, progress=update)
     if as_json:
@@ -90,19 +95,19 @@ def validate(folder: Annotated[Path, typer.Argument(metavar="DIR")], as_json: Js
 
 
 def split(
-    folder: Annotated[Path, typer.Argument(metavar="DIR")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the dataset.")],
     test_share: TestShare = TEST_SHARE,
     seed: Seed = 0,
     stratified: Stratified = False,
     anew: Annotated[
-        bool, typer.Option("--anew", help="Draw all clips; without it, listed ones stay put.")
+        bool, typer.Option("--anew", help="Draw all clips again, also those in a list.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Divide a dataset into train and test by clip, and count both.
+    """Divide the clips of a dataset into train and test, and count both.
 
-    At random by the seed, as in the paper. Clips of one source video (by clips.csv) stay
-    together. Clips that are in a list already are not moved.
+    Clips are drawn at random by the seed, as in the paper. Clips of one source video (see
+    clips.csv) stay together. Clips that are already in a list stay there.
     """
     report = split_dataset(folder, test_share, seed, stratified=stratified, anew=anew)
     if as_json:
@@ -112,11 +117,13 @@ def split(
             say(line)
 
 
-def resize(folder: Annotated[Path, typer.Argument(metavar="DIR")]) -> None:
+def resize(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the dataset.")],
+) -> None:
     """Make a dataset's 480p pictures and masks from its full resolution.
 
-    The old ones are replaced once the new ones are whole. What an interrupted run has made is not
-    made again.
+    The old files are replaced once all new ones are complete. After an interruption, run it again:
+    it goes on where it was.
     """
     with progress(f"480p of {folder}") as update:
         count = resize_dataset(folder, update)
@@ -132,7 +139,7 @@ def export_dataset(
     include_unreviewed: bool = False,
     lists: ListPlan | None = None,
 ) -> None:
-    """Write the dataset by `export_mvps`, with a progress bar; say what is in it and what not."""
+    """Export the dataset with a progress bar, and print what is in it and what was left out."""
     with progress(f"writing {folder}") as update:
         export = partial(
             export_mvps,
@@ -151,7 +158,7 @@ def export_dataset(
             f"written anew: {', '.join(report.mended[:5])}"
         )
     for group in report.parted:
-        note(f"{', '.join(group)} are of one source video but in both lists, as they were before")
+        note(f"{', '.join(group)} show one source video but are in both lists, as before")
     say(
         f"{folder}: {len(report.clips)} clips, {report.frames} frames, {report.masks} masks; "
         f"{report.written} of {2 * (report.frames + report.masks)} files were new"
@@ -164,56 +171,67 @@ def _rate(text: str) -> Fraction:
     except (ValueError, ZeroDivisionError):
         rate = Fraction(0)
     if rate <= 0:
-        raise typer.BadParameter(f"{text!r} is no frame rate; give 25, 29.97 or 30000/1001, say.")
+        raise typer.BadParameter(
+            f"{text!r} is no frame rate; give, for example, 25, 29.97 or 30000/1001."
+        )
     return rate
 
 
 def import_(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(metavar="DIR", show_default=False)],
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder of the dataset.", show_default=False)
+    ],
     names: Annotated[
         list[str] | None, typer.Option("--clip", help="Only this clip; may be repeated.")
     ] = None,
     layout: Annotated[
-        Layout | None, typer.Option("--format", help="Default: told by what is in DIR.")
+        Layout | None, typer.Option("--format", help="Layout of DIR. Default: found by its files.")
     ] = None,
     scenario: Annotated[
-        Scenario | None, typer.Option(help="Of clips of which no clips.csv says it.")
+        Scenario | None,
+        typer.Option(help="Scenario of the clips for which no clips.csv gives one."),
     ] = None,
     fps: Annotated[
         Fraction | None,
         typer.Option(
             parser=_rate,
             metavar="RATE",
-            help="Of the numbers of the frames, where no clips.csv says it: 25 or 30000/1001, "
-            "say. Default: 24 for davis, 30 for youtube-vos and coco.",
+            help="Frame rate by which the frames are numbered, where no clips.csv gives it, such "
+            "as 25 or 30000/1001. Default: 24 for davis, 30 for youtube-vos and coco.",
         ),
     ] = None,
     stride: Annotated[
         int | None,
-        typer.Option(min=1, help="Take the masks of every so many frames. Default: all masks."),
+        typer.Option(min=1, help="Import the masks of every N-th frame only. Default: all masks."),
     ] = None,
     resolution: Annotated[
-        str | None, typer.Option(help="480p, say, of mvps and davis. Default: the largest.")
+        str | None,
+        typer.Option(
+            help="Resolution to read, in mvps and davis: 480p, say. Default: the largest."
+        ),
     ] = None,
     categories: Annotated[
         list[str] | None,
         typer.Option(
-            "--category", help="Whose masks, in youtube-vos and coco; may be repeated: person."
+            "--category",
+            help="In youtube-vos and coco: whose masks to import; may be repeated. "
+            "Default: person.",
         ),
     ] = None,
-    prefix: Annotated[str, typer.Option(help="Put before the name of each clip.")] = "",
+    prefix: Annotated[str, typer.Option(help="Text before the name of each clip.")] = "",
     folders_are_clips: Annotated[
-        bool, typer.Option("--folders-are-clips", help="In coco: a folder of pictures is a clip.")
+        bool, typer.Option("--folders-are-clips", help="In coco: each folder is one clip.")
     ] = False,
     crowds: Annotated[
-        bool, typer.Option("--crowds", help="In coco: regions marked iscrowd are people, too.")
+        bool, typer.Option("--crowds", help="In coco: import regions marked iscrowd, too.")
     ] = False,
 ) -> None:
-    """Take in a dataset (MVPS, DAVIS, YouTube-VOS, COCO) as clips with accepted masks.
+    """Import a dataset (MVPS, DAVIS, YouTube-VOS, COCO) as clips with accepted masks.
 
-    Clips that are in already stay as they are; an interrupted import goes on. What is damaged
-    costs its clip alone, and is told at the end, with exit 1.
+    Clips that the workspace already has stay as they are. After an interruption, run it
+    again: it goes on. A damaged file costs its own clip only: it is named at the end, and the exit
+    code is 1.
     """
     dataset = find_dataset(
         folder,
@@ -232,12 +250,12 @@ def import_(
     masks = sum(each.masks for each in new)
     known = sum(each.clip is not None and not each.new for each in taken)
     say(
-        f"{folder} ({dataset.layout.value}): {len(new)} clips with {frames} frames and {masks} "
-        f"masks came in, {known} were in already"
+        f"{folder} ({dataset.layout.value}): imported {len(new)} clips with {frames} frames and "
+        f"{masks} masks; {known} clips were already there"
     )
     faults = [each for each in taken if each.fault]
     for each in faults:
-        note(f"{each.name} was not taken in: {each.fault}")
+        note(f"{each.name} was not imported: {each.fault}")
     if faults:
         raise typer.Exit(1)
 
@@ -245,7 +263,7 @@ def import_(
 def _take(
     workspace: Workspace, dataset: ForeignDataset, names: Sequence[str] | None, wanted: Wanted
 ) -> list[Taken]:
-    """Take the clips in, with a progress bar, and say what came of each."""
+    """Import the clips with a progress bar, and print what came of each."""
     taken = []
     total = len(set(names)) if names else len(dataset.clips)
     with progress(f"importing {dataset.name}", total) as update:

@@ -1,4 +1,4 @@
-"""The commands of labeling: a clip is masked, corrected, looked at."""
+"""The commands that mask, correct and show clips."""
 
 from collections import Counter
 from dataclasses import asdict
@@ -37,11 +37,15 @@ def preannotate(
     model: Model = None,
     engine: Annotated[
         str | None,
-        typer.Option(help="In place of --model: an engine's name, for its bundled weights."),
+        typer.Option(help="Name of an engine, to use its bundled weights in place of --model."),
     ] = None,
     device: Device = None,
 ) -> None:
-    """Mask every key frame that is not masked yet with these weights and references."""
+    """Mask the key frames whose mask is missing or out of date.
+
+    A prediction is out of date if it was made with other weights or other references. Masks that
+    a person made stay as they are.
+    """
     if engine is not None:
         from model.loading import default_weights
 
@@ -59,11 +63,13 @@ def preannotate(
 def correct(
     context: typer.Context,
     clip_name: ClipName,
-    frame: Annotated[int, typer.Argument(metavar="FRAME")],
-    mask_file: Annotated[Path, typer.Argument(metavar="MASK.png")],
+    frame: Annotated[int, typer.Argument(metavar="FRAME", help="Number of the key frame.")],
+    mask_file: Annotated[
+        Path, typer.Argument(metavar="MASK.png", help="Your mask, of the frame's size.")
+    ],
     by: Annotated[str | None, typer.Option(help="Who painted it. Default: your login.")] = None,
     allow_empty: Annotated[
-        bool, typer.Option("--allow-empty", help="Nobody is in the frame, and that is right.")
+        bool, typer.Option("--allow-empty", help="Accept an empty mask: nobody is in the frame.")
     ] = False,
     model: Model = None,
     device: Device = None,
@@ -86,10 +92,11 @@ def preview(
     context: typer.Context,
     names: ClipNames = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Default: previews/ in the workspace.")
+        Path | None,
+        typer.Option("-o", "--output", help="Folder. Default: previews/ in the workspace."),
     ] = None,
 ) -> None:
-    """Write one page per clip to look at: overlays, uncertainty over time, provenance."""
+    """Write a page for each clip with mask overlays, uncertainty over time, and provenance."""
     with opened(context) as workspace:
         for clip in chosen(workspace, names):
             path = (output or workspace.root / "previews") / f"{clip.name}.html"
@@ -99,7 +106,7 @@ def preview(
 
 
 def status(context: typer.Context, as_json: Json = False) -> None:
-    """Show how far each clip has come, what waits, the champion, and what to fix next."""
+    """Show the progress of each clip, the waiting jobs, the champion, and what to fix next."""
     with opened(context) as workspace:
         clips = overview(workspace, judged=True)
         champion = ModelRegistry(workspace.root / "models").champion
@@ -143,7 +150,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
 def say_refresh(done: Refresh) -> None:
     """Say what a refresh did to a clip."""
     if done.restored:
-        say(f"{done.clip}: brought back {len(done.restored)} earlier masks of these weights")
+        say(f"{done.clip}: restored {len(done.restored)} earlier masks of these weights")
     if not done.segmented:
         if not done.restored:
             say(f"{done.clip}: all {done.kept} key frames are up to date")

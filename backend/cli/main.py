@@ -75,10 +75,17 @@ def _global_options(
     context: typer.Context,
     workspace: Annotated[
         Path | None,
-        typer.Option("-w", "--workspace", help="Its folder. Default: MVPS_WORKSPACE, ./workspace."),
+        typer.Option(
+            "-w",
+            "--workspace",
+            help="Folder of the workspace. Default: MVPS_WORKSPACE or ./workspace.",
+        ),
     ] = None,
     _version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True)
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
 ) -> None:
     settings = Settings()

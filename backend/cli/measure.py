@@ -1,4 +1,4 @@
-"""The commands that measure what was made: a dataset's statistics, masks that look wrong."""
+"""The commands that measure datasets and find masks that look wrong: `stats` and `quality`."""
 
 from dataclasses import replace
 from functools import partial
@@ -18,20 +18,22 @@ from labeler.workspace.workspace import Workspace
 
 
 def stats(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", show_default=False)],
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder of the dataset.", show_default=False)
+    ],
     other: Annotated[
         Path | None,
-        typer.Argument(metavar="OTHER", help="Another dataset, to be set beside it."),
+        typer.Argument(metavar="OTHER", help="A second dataset to compare with."),
     ] = None,
     output: Annotated[
-        Path, typer.Option("-o", "--out", help="A folder, for the page and the JSON.")
+        Path, typer.Option("-o", "--out", help="Folder for the page and the JSON.")
     ] = Path("runs/statistics"),
-    every: Annotated[int, typer.Option(min=1, help="Measure one frame in so many.")] = (
+    every: Annotated[int, typer.Option(min=1, help="Measure only every N-th frame.")] = (
         KEY_FRAME_STRIDE
     ),
     as_json: Json = False,
 ) -> None:
-    """Measure datasets in the MVPS layout or DAVIS's: scenarios, complexity, duration, motion."""
+    """Measure datasets in the MVPS or DAVIS layout: scenarios, complexity, duration, motion."""
     from labeler.inspect.report import summary, to_json, write_report  # matplotlib takes a second
     from labeler.inspect.statistics import measure_dataset
 
@@ -62,17 +64,17 @@ def quality(
     names: ClipNames = None,
     dataset: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="The masks of a dataset instead of the workspace's."),
+        typer.Option(metavar="DIR", help="Look at a dataset instead of the workspace."),
     ] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Exit 1 if anything but notes is found.")
+        bool, typer.Option("--strict", help="Exit with 1 if more than notes is found.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Name the masks that are worth a second look, why, what to do, and where.
+    """List the masks that look wrong, each with the reason, what to do, and the file.
 
-    In the workspace it looks at the masks that count, with a link to each one's task in Label
-    Studio. Nothing is changed.
+    In the workspace it looks at the mask that counts for each frame, and links to its task in
+    Label Studio. Nothing is changed.
     """
     links: dict[tuple[str, int], str] = {}
     if dataset is not None:

@@ -1,4 +1,4 @@
-"""The commands of a workspace's weights: which there are, which masks, and retraining it."""
+"""The commands for the workspace's weights: `models ...` and `train --from-workspace`."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -17,10 +17,11 @@ from model.card import CARD_FILE, read_card
 from model.registry import ModelRegistry
 
 models = typer.Typer(
-    help="The workspace's weights: which there are, and which of them mask.", no_args_is_help=True
+    help="List, judge and promote the weights of the workspace.", no_args_is_help=True
 )
 Version = Annotated[
-    str, typer.Argument(metavar="VERSION", help="As listed; its beginning is enough.")
+    str,
+    typer.Argument(metavar="VERSION", help="From `mvps models list`; its beginning is enough."),
 ]
 INSTEAD = {
     "steps": "train_steps",
@@ -29,12 +30,12 @@ INSTEAD = {
     "batch_size": "train_batch",
     "rate": "train_rate",
 }
-"""The options of `train` that also mean something when it is from a workspace."""
+"""The options of `train` that --from-workspace takes, too, and the settings that they override."""
 
 
 @models.command(name="list")
 def list_(context: typer.Context, as_json: Json = False) -> None:
-    """List the weights that were kept, with their scores and what came of judging them."""
+    """List the weights that were kept, with their scores and verdicts."""
     with opened(context) as workspace:
         registry = _registry(workspace)
         champion, cards = registry.champion, registry.cards()
@@ -46,12 +47,12 @@ def list_(context: typer.Context, as_json: Json = False) -> None:
             scores = ", ".join(f"{name} {value:.3f}" for name, value in card.scores.items())
             say(f"{card.model_version:36} {mark:9} {card.verdict or scores or 'not judged'}")
         if not cards:
-            say("None were kept yet; `mvps train --from-workspace` makes some.")
+            say("No weights were kept yet; `mvps train --from-workspace` makes some.")
 
 
 @models.command()
 def show(context: typer.Context, version: Version) -> None:
-    """Show one card, and when these weights were the champion."""
+    """Print the card of some weights, and when they were the champion."""
     with opened(context) as workspace:
         registry = _registry(workspace)
         card = read_card(registry.path(version))
@@ -65,11 +66,11 @@ def show(context: typer.Context, version: Version) -> None:
 def promote(
     context: typer.Context,
     version: Version,
-    reason: Annotated[str, typer.Option(help="Kept beside it.")] = "promoted by hand",
+    reason: Annotated[str, typer.Option(help="Why; it is kept.")] = "promoted by hand",
 ) -> None:
-    """Let these weights mask from now on; people's masks stay as they are.
+    """Make these weights the champion, which masks from now on; people's masks stay.
 
-    VERSION may also be a folder with weights: they are kept first.
+    VERSION may also be a folder with weights: they are first copied into the workspace.
     """
     settings: Settings = context.obj
     with opened(context) as workspace:
@@ -78,7 +79,7 @@ def promote(
             version = registry.keep(Path(version)).model_version
         say(f"{registry.promote(version, reason)} is the champion.")
         if settings.model:
-            note(f"A worker that is started with MVPS_MODEL={settings.model} stays with that one.")
+            note(f"A worker that is started with MVPS_MODEL={settings.model} stays with it.")
         _reconcile(context)
 
 
@@ -91,7 +92,7 @@ def judge_(
     """Compare weights with the champion on the locked clips, and promote them if they are better.
 
     VERSION may also be a folder with weights, or the name of bundled ones. Weights of another
-    engine are compared by the share of frames to correct alone.
+    engine are compared only by the share of frames that a person must correct.
     """
     from backend.work.retrain import judge_other
 
@@ -105,7 +106,7 @@ def judge_(
 
 @models.command()
 def rollback(context: typer.Context) -> None:
-    """Let the champion before the present one mask again; its masks come back as they were."""
+    """Make the previous champion the champion again; its masks come back as they were."""
     with opened(context) as workspace:
         say(f"{_registry(workspace).rollback()} is the champion again.")
         _reconcile(context)
@@ -118,17 +119,20 @@ _flag = typer.Typer(add_completion=False)
 def _from_workspace(
     from_workspace: Annotated[
         bool,
-        typer.Option("--from-workspace", help="Train on, judge and promote by the workspace."),
+        typer.Option(
+            "--from-workspace",
+            help="Retrain the champion of the workspace on its masks; promote it if it is better.",
+        ),
     ] = False,
 ) -> None:
-    """Only its option is used."""
+    """Hold the option; the function itself is not used."""
 
 
 class TrainCommand(TyperCommand):
-    """The network's command `train`, and with --from-workspace the workspace's retraining.
+    """The command `train` with one option more: --from-workspace retrains the workspace's champion.
 
-    The one option more takes the place of the data. A bare GPU machine, which has no workspace,
-    has the same command without it: `python -m model train`.
+    The workspace then takes the place of the data. A GPU machine without a workspace has the same
+    command without that option: `python -m model train`.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:

@@ -17,23 +17,27 @@ if TYPE_CHECKING:
     from backend.store.jobs import Job, JobQueue
     from model.segmenter import Segmenter
 
-# Whatever imports torch (2 s) or decodes video is imported by the function that needs it.
+# Modules that import torch (2 s) or decode video are imported by the functions that need them.
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")]
-Device = Annotated[str | None, typer.Option(help="auto (the default), cpu, cuda or cuda:N.")]
+Device = Annotated[str | None, typer.Option(help="auto (default), cpu, cuda or cuda:N.")]
 Model = Annotated[
     str | None,
     typer.Option(
-        help="A folder with weights, a model's name, or copy. Default: champion or pdnet-small."
+        help="A folder with weights, a version, a bundled model or a baseline. Default: the "
+        "champion, or else the bundled model."
     ),
 ]
-ClipName = Annotated[str, typer.Argument(metavar="CLIP")]
-ClipNames = Annotated[list[str] | None, typer.Argument(metavar="[CLIP]...", show_default=False)]
+ClipName = Annotated[str, typer.Argument(metavar="CLIP", help="Name of the clip.")]
+ClipNames = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[CLIP]...", help="Names of clips. Default: all.", show_default=False),
+]
 
 
 @contextmanager
 def opened(context: typer.Context) -> Iterator[Workspace]:
-    """The workspace that the command line or the environment names, mended."""
+    """Open the workspace that the command line or the environment names, and repair it."""
     settings: Settings = context.obj
     workspace, notices = open_workspace(settings.workspace, settings.database_url)
     for notice in notices:
@@ -45,7 +49,7 @@ def opened(context: typer.Context) -> Iterator[Workspace]:
 
 
 def chosen(workspace: Workspace, names: list[str] | None) -> list[Clip]:
-    """The clips of these names, or all of them; there is at least one."""
+    """Return the clips of these names, or all clips; having none is an error."""
     clips = [workspace.clip(name) for name in names] if names else workspace.clips()
     if not clips:
         raise LabelerError(
@@ -55,20 +59,20 @@ def chosen(workspace: Workspace, names: list[str] | None) -> list[Clip]:
 
 
 def tell_worker(context: typer.Context, clip: Clip) -> None:
-    """Let the worker, if there ever was one, bring to Label Studio what is new of a clip."""
+    """Ask the worker, if there ever was one, to send a clip's new masks to Label Studio."""
     from backend.store.jobs import Job, JobKind
 
     ask_worker(context, Job(JobKind.PUBLISH, clip.name))
 
 
 def ask_worker(context: typer.Context, job: "Job") -> None:
-    """Let the worker, if there ever was one, do a job."""
+    """Ask the worker, if there ever was one, to do a job."""
     if (queue := _queue(context)) is not None:
         queue.ask(job)
 
 
 def waiting_jobs(context: typer.Context) -> "list[Job]":
-    """The jobs that wait for a worker; none where there never was one."""
+    """Return the jobs that wait for the worker; none if there never was one."""
     queue = _queue(context)
     return [] if queue is None else queue.waiting()
 
@@ -85,7 +89,7 @@ def _queue(context: typer.Context) -> "JobQueue | None":
 def load(
     context: typer.Context, workspace: Workspace, model: str | None, device: str | None
 ) -> "Segmenter":
-    """The engine that the command line names, else the workspace's champion or the bundled one."""
+    """Load the engine that the command line names, else the champion, else the bundled one."""
     from model.loading import load_segmenter
 
     settings: Settings = context.obj

@@ -1,4 +1,4 @@
-"""The commands of the cross-check: a second opinion, who waits for whom, the third look."""
+"""The commands of the cross-check: `check`, and `review list`, `decide` and `report`."""
 
 from dataclasses import asdict
 from getpass import getuser
@@ -18,9 +18,11 @@ from labeler.review.report import ReviewReport, Tally, review_report
 from labeler.review.standing import Stage, Standing
 from labeler.revision import Draft, Shown
 
-review = typer.Typer(help="The cross-check: what waits, and the third look.", no_args_is_help=True)
+review = typer.Typer(
+    help="Cross-check: list what waits, decide conflicts, report agreement.", no_args_is_help=True
+)
 
-Frame = Annotated[int, typer.Argument(metavar="FRAME")]
+Frame = Annotated[int, typer.Argument(metavar="FRAME", help="Number of the key frame.")]
 By = Annotated[str | None, typer.Option(help="Who looked. Default: your login.")]
 
 
@@ -29,14 +31,17 @@ def check(
     clip_name: ClipName,
     frame: Frame,
     mask_file: Annotated[
-        Path | None, typer.Argument(metavar="[MASK.png]", show_default=False)
+        Path | None,
+        typer.Argument(
+            metavar="[MASK.png]", help="Your mask, of the frame's size.", show_default=False
+        ),
     ] = None,
     by: By = None,
     blind: Annotated[
-        bool, typer.Option("--blind", help="You painted it without sight of the first mask.")
+        bool, typer.Option("--blind", help="You painted without seeing the first mask.")
     ] = False,
     audit: Annotated[
-        bool, typer.Option("--audit", help="You were shown no mask at all; it only measures.")
+        bool, typer.Option("--audit", help="You saw no mask at all; yours only measures.")
     ] = False,
     reject: Annotated[
         str, typer.Option(metavar="REASON", help="The mask is wrong; a third person decides.")
@@ -44,8 +49,8 @@ def check(
 ) -> None:
     """Record a second person's opinion of a key frame's mask.
 
-    Without MASK.png the first mask is right as it is (or rejected with --reject); with it, it is
-    the repaired one. Where the two agree, the mask is accepted.
+    Without MASK.png you confirm the first mask as it is, or reject it with --reject. MASK.png is
+    the mask as you repaired it. If the two masks agree, the frame is accepted.
     """
     look = Shown.AUDIT if audit else Shown.BLIND if blind else Shown.CONFIRM
     settings: Settings = context.obj
@@ -70,7 +75,7 @@ def check(
 def list_command(
     context: typer.Context,
     stages: Annotated[
-        list[Stage] | None, typer.Option("--stage", help="Only those; may be repeated.")
+        list[Stage] | None, typer.Option("--stage", help="Only this stage; may be repeated.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -103,12 +108,12 @@ def decide(
         Preferred | None, typer.Argument(metavar="[first|second]", show_default=False)
     ] = None,
     mask_file: Annotated[
-        Path | None, typer.Option("--mask", help="A third mask, where neither is right.")
+        Path | None, typer.Option("--mask", help="A third mask, if neither is right.")
     ] = None,
     by: By = None,
     reason: Annotated[str, typer.Option(help="Why; it is kept.")] = "",
 ) -> None:
-    """Record the third look at a frame in conflict; its verdict is final."""
+    """Record a third person's decision on a frame in conflict; it is final."""
     if (verdict is None) == (mask_file is None):
         raise typer.BadParameter("say first or second, or give --mask.", context)
     with opened(context) as workspace:
@@ -121,7 +126,7 @@ def decide(
 
 @review.command()
 def report(context: typer.Context, as_json: Json = False) -> None:
-    """Show agreement by clip and by two people, and what audits say of the pre-labels."""
+    """Show the agreement by clip and by pair of people, and what audits say of pre-labels."""
     with opened(context) as workspace:
         found = review_report(workspace)
     if as_json:
@@ -157,8 +162,8 @@ def _say_report(found: ReviewReport) -> None:
         audit = found.audit
         say(
             f"audit of {audit.frames} frames: J with the prediction is {audit.labeled:.3f} for the "
-            f"masks, {audit.audited:.3f} for those made without a pre-label ({audit.bias:+.3f}); "
-            f"between the two {audit.between:.3f}"
+            f"masks, {audit.audited:.3f} for masks made without a pre-label (the difference is "
+            f"{audit.bias:+.3f}); J between the two masks is {audit.between:.3f}"
         )
 
 
@@ -168,7 +173,7 @@ def _cells(tally: Tally) -> list[str]:
 
 def _said(now: Standing, look: Shown) -> str:
     if look is Shown.AUDIT:
-        return "kept, to measure by"
+        return "recorded for the audit"
     return {
         Stage.ACCEPTED: "accepted",
         Stage.CONFLICT: "in conflict; a third person decides (`mvps review list`)",

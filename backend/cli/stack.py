@@ -1,4 +1,4 @@
-"""Everything at once on one machine: Label Studio, the service, the worker."""
+"""Starts Label Studio, the service and the worker together on one machine."""
 
 import os
 import socket
@@ -18,7 +18,7 @@ from labeler.files import lock_if_dead, one_at_a_time
 SERVICE_SECONDS = 60.0
 
 PAUSE = 2.0
-"""Seconds before a part that has ended is started again, so that it cannot spin."""
+"""Seconds before a part that has ended is started again, so that it cannot restart in a loop."""
 
 
 class Stack:
@@ -26,8 +26,8 @@ class Stack:
 
     Args:
         studio: Label Studio, which serves the workspace's files.
-        port: of the service.
-        worker_options: of `mvps worker`.
+        port: the port of the service.
+        worker_options: the options of `mvps worker`.
     """
 
     def __init__(self, studio: LocalStudio, port: int, worker_options: list[str]) -> None:
@@ -48,7 +48,7 @@ class Stack:
         """Start the parts in turn and connect them.
 
         Raises:
-            LabelerError: one cannot be started; the message says which and why.
+            LabelerError: a part cannot be started; the message says which and why.
         """
         self.studio.start()
         self.start_child("serve")
@@ -60,7 +60,7 @@ class Stack:
         """End all parts, the ones that others depend on last."""
         for child in reversed(self.children.values()):
             end(child)
-        end_running(self.studio.document_root)  # the worker started it, and it outlives one
+        end_running(self.studio.document_root)  # a retraining outlives its worker
         self.studio.stop()
 
     def start_child(self, name: str) -> None:
@@ -72,7 +72,7 @@ class Stack:
             )
 
     def revive(self) -> list[str]:
-        """Start again what has ended by itself; return the names."""
+        """Restart the parts that have ended by themselves; return their names."""
         ended = [name for name, child in self.children.items() if child.poll() is not None]
         if ended:
             time.sleep(PAUSE)
@@ -81,14 +81,14 @@ class Stack:
         return ended
 
     def log(self, name: str) -> Path:
-        """What a part says."""
+        """Return the path of a part's log."""
         return self.studio.folder / f"{name}.log"
 
     def run(self, *arguments: str, check: bool = True) -> str:
-        """Run a command of `mvps` on all this, and return what it prints.
+        """Run a command of `mvps` on this workspace and service, and return what it prints.
 
         Raises:
-            LabelerError: it fails, unless `check` says that it may.
+            LabelerError: the command fails, and `check` is true.
         """
         done = subprocess.run(
             [sys.executable, "-m", "backend", *arguments],
@@ -121,15 +121,15 @@ def running(
 
     Args:
         settings: the workspace, which becomes the document root of Label Studio.
-        worker_options: of `mvps worker`.
-        tell: is told what takes a while.
+        worker_options: the options of `mvps worker`.
+        tell: called with a sentence before each step that takes a while.
 
     Raises:
         LabelerError: a part cannot be installed or started; the message says which and why.
     """
     root, tools = settings.workspace.resolve(), tools_folder()
     with ExitStack() as at_the_end:
-        # Two that start at once would install into one folder and choose the same ports.
+        # Two stacks that start at once would install into one folder and choose the same ports.
         with one_at_a_time(tools.parent / "starting.lock"):
             if not tools.exists():
                 tell("Installing Label Studio, once: about two minutes and 1 GB.")
@@ -148,17 +148,17 @@ def running(
 
 @contextmanager
 def claimed_port(preferred: int, folder: Path) -> Iterator[int]:
-    """The preferred port, or the next one above it that nobody listens on or has claimed.
+    """Claim the preferred port, or the next one above it that is neither in use nor claimed.
 
-    It is claimed until the end: while the service of a stack is down and about to be revived, its
-    port looks free, and another stack would take it.
+    The claim lasts until the context ends: while a stack restarts its service, the port looks
+    free, and another stack would take it.
 
     Args:
         preferred: the port to begin with.
         folder: where claims are kept, the same for all stacks of a user.
 
     Raises:
-        LabelerError: a hundred of them are in use.
+        LabelerError: a hundred ports are in use.
     """
     for port in range(preferred, preferred + 100):
         claim = folder / f"port-{port}.lock"
@@ -167,7 +167,7 @@ def claimed_port(preferred: int, folder: Path) -> Iterator[int]:
             if ours and _nobody_listens(port):
                 yield port
                 return
-    raise LabelerError(f"Ports {preferred} to {preferred + 99} are all in use; end something.")
+    raise LabelerError(f"Ports {preferred} to {preferred + 99} are all in use; end a program.")
 
 
 def _nobody_listens(port: int) -> bool:

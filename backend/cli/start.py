@@ -1,4 +1,4 @@
-"""The commands to begin with: everything once on one machine, and what is wrong here."""
+"""The commands to begin with: `demo` and `doctor`."""
 
 import signal
 import time
@@ -33,16 +33,19 @@ from labeler.publish.validate import validate
 def demo(
     context: typer.Context,
     video: Annotated[Path | None, typer.Argument(metavar="[VIDEO]", show_default=False)] = None,
-    scenario: Annotated[Scenario, typer.Option()] = Scenario.ENTERTAINMENT,
+    scenario: Annotated[
+        Scenario, typer.Option(help="Scenario of the video.")
+    ] = Scenario.ENTERTAINMENT,
     model: Model = None,
     device: Device = None,
     with_studio: Annotated[
-        bool, typer.Option("--studio/--no-studio", help="Go on to label it in Label Studio.")
+        bool, typer.Option("--studio/--no-studio", help="Start Label Studio at the end.")
     ] = True,
 ) -> None:
-    """From a video to masks, a page, a dataset, and Label Studio to correct them; Ctrl-C ends it.
+    """Turn a video into masks, a page and a dataset, and start Label Studio to correct them.
 
-    Without a video, from a photograph. Everything stays on this machine.
+    Without VIDEO, a clip is made from a photograph. Everything stays on this machine. Ctrl-C ends
+    Label Studio.
     """
     _make_dataset(context, video, scenario, model, device)
     if not with_studio:
@@ -54,7 +57,7 @@ def demo(
         login, where = stack.studio.login, settings.workspace / FILE
         say(f"label:   {stack.studio.url}/ as {login.email}, password {login.password}")
         say(f"status:  {stack.backend}/ (user and password: {where})")
-        say("Ctrl-C ends all of it; another start goes on where you were.")
+        say("Ctrl-C ends everything; the next start goes on where you were.")
         while True:
             time.sleep(0.5)
             for name in stack.revive():
@@ -100,12 +103,12 @@ def _make_dataset(
 def doctor(
     context: typer.Context,
     mend: Annotated[
-        bool, typer.Option("--mend", help="Take in mask files that the database does not know.")
+        bool, typer.Option("--mend", help="Record mask files that the database lacks.")
     ] = False,
-    deep: Annotated[bool, typer.Option("--deep", help="Also read every mask.")] = False,
+    deep: Annotated[bool, typer.Option("--deep", help="Read every mask, too.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Say what is wrong on this machine and in the workspace, and how to fix it."""
+    """Find what is wrong on this machine, in the workspace and with Label Studio."""
     checks = examine(context.obj, mend=mend, deep=deep)
     if as_json:
         say_json([asdict(check) for check in checks])

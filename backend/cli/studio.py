@@ -1,4 +1,4 @@
-"""The commands of labeling in Label Studio: the service, the worker, the project."""
+"""The commands for labeling in Label Studio: `serve`, `worker` and `studio ...`."""
 
 import logging
 import threading
@@ -19,20 +19,22 @@ if TYPE_CHECKING:
     from backend.studio.sync import StudioSync
 
 HEARTBEAT = 5.0
-"""Seconds."""
+"""Seconds between two signs of life of the worker."""
 
 studio = typer.Typer(
-    help="The project in Label Studio: make it, and bring it up to date.", no_args_is_help=True
+    help="Make the projects in Label Studio, and bring them up to date.", no_args_is_help=True
 )
 
 
 def serve(
     context: typer.Context,
-    host: Annotated[str, typer.Option(help="0.0.0.0 for other machines too.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 9090,
-    threads: Annotated[int, typer.Option(min=1, help="Requests at once.")] = 8,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 also serves other machines.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 9090,
+    threads: Annotated[int, typer.Option(min=1, help="Requests answered at once.")] = 8,
 ) -> None:
-    """Serve what Label Studio calls, and the status page."""
+    """Run the service: it answers Label Studio and shows the status page."""
     from waitress import serve as serve_forever
 
     from backend.credentials import credentials
@@ -42,7 +44,7 @@ def serve(
     settings: Settings = context.obj
     _log()
     with opened(context):
-        pass  # what a killed process left is mended before anybody asks
+        pass  # repairs what a killed process left
     app = create_app(Service.opened(settings), credentials(settings))
     say(f"status page: http://{host}:{port}/ (user and password: {_where(settings)})")
     serve_forever(
@@ -56,7 +58,7 @@ def serve(
 
 
 def worker(context: typer.Context, model: Model = None, device: Device = None) -> None:
-    """Do the work: record what is submitted, mask frames, bring masks to Label Studio."""
+    """Run the worker: it records submissions, masks frames, and sends masks to Label Studio."""
     from backend.store.facts import WORKER_ALIVE, Facts
     from backend.store.inbox import Inbox
     from backend.store.jobs import JobQueue
@@ -103,10 +105,13 @@ def worker(context: typer.Context, model: Model = None, device: Device = None) -
 def connect(
     context: typer.Context,
     backend: Annotated[
-        str | None, typer.Option(help="Where Label Studio reaches `mvps serve`.")
+        str | None, typer.Option(help="Address at which Label Studio reaches `mvps serve`.")
     ] = None,
 ) -> None:
-    """Make or update the projects, their tasks, backend and webhooks; twice changes nothing."""
+    """Make or update the projects, their tasks, backend and webhooks.
+
+    A second run changes nothing.
+    """
     from backend.credentials import credentials
     from backend.studio.connect import connect as connect_projects
     from backend.studio.projects import plans
@@ -132,7 +137,7 @@ def connect(
 
 @studio.command(name="sync")
 def sync_command(context: typer.Context) -> None:
-    """Fetch what annotators did while the backend was away, and publish what is new."""
+    """Fetch annotations that the service missed, and send new masks to Label Studio."""
     from backend.service.plugin import NO_MODEL
     from backend.store.facts import MODEL_VERSION, Facts
     from backend.store.inbox import Inbox

@@ -1,4 +1,4 @@
-"""The weights on the status page: which mask, how retraining goes, and the buttons for both."""
+"""The status page's part on weights: the champion, the retraining, and the buttons for both."""
 
 from http import HTTPStatus
 from typing import Any
@@ -14,7 +14,7 @@ from model.registry import ModelRegistry
 
 
 def network_of(service: Service) -> dict[str, Any]:
-    """What the status page says of weights and of the last retraining."""
+    """Return what the status page shows of the weights and of the last retraining."""
     root = service.workspace.root
     registry = ModelRegistry(root / "models")
     run = last_run(root)
@@ -30,7 +30,7 @@ def network_of(service: Service) -> dict[str, Any]:
 
 
 def models_routes(service: Service) -> Blueprint:
-    """The buttons, and the reports."""
+    """Return the routes of the buttons and of the reports."""
     routes = Blueprint("models", __name__)
     root = service.workspace.root
     registry = ModelRegistry(root / "models")

@@ -1,7 +1,7 @@
-"""The ML backend: what Label Studio asks for and tells, answered without a network.
+"""The ML backend: it answers Label Studio from stored masks, and loads no neural network.
 
 `PortraitLabeler` has the interface of the label-studio-ml package, and is a `LabelStudioMLBase`
-where that is installed. Our own server drives it; so does that package.
+where that package is installed. Both our own server and that package can run it.
 """
 
 import time
@@ -25,7 +25,7 @@ except ImportError:
     LabelStudioMLBase = object
 
 PATIENCE = 85.0
-"""Seconds that frames without a mask are waited for; Label Studio itself waits 100."""
+"""Seconds to wait for the masks of frames that have none; Label Studio itself waits 100."""
 
 POLL = 0.05
 
@@ -38,7 +38,7 @@ NO_MODEL = "none"
 
 @dataclass(frozen=True)
 class Service:
-    """What the plugin stands on in this process."""
+    """The workspace, inbox, queue and facts that the plugin uses in this process."""
 
     workspace: Workspace
     inbox: Inbox
@@ -58,16 +58,16 @@ class Service:
 
 
 class PortraitLabeler(LabelStudioMLBase):  # type: ignore[misc]
-    """Answers predictions from the workspace's masks, and keeps what annotators submit.
+    """Predicts by the workspace's masks, and stores what annotators submit.
 
     Args:
-        args: of the package's own class.
+        args: passed on to the package's own class.
         service: the workspace; without it, that of the environment is opened.
-        kwargs: of the package's own class.
+        kwargs: passed on to the package's own class.
     """
 
     TRAIN_EVENTS = (*sorted(SUBMITTED), DELETED, START_TRAINING)
-    """What the package is to hand on to `fit`; its own list knows no deletions."""
+    """The events that the package is to pass on to `fit`; its own list lacks deletions."""
 
     def __init__(self, *args: Any, service: Service | None = None, **kwargs: Any) -> None:
         if LabelStudioMLBase is not object:
@@ -83,10 +83,10 @@ class PortraitLabeler(LabelStudioMLBase):  # type: ignore[misc]
     def predict(
         self, tasks: Sequence[Mapping[str, Any]], context: object = None, **kwargs: Any
     ) -> list[dict[str, Any]]:
-        """Return the mask of each task's frame, in order; empty where a task is none of ours.
+        """Return a prediction for each task, in order; an empty one if the task is not ours.
 
-        Frames that have no mask yet are asked for before anything else, and waited for as long as
-        there is a worker.
+        For frames without a mask, the worker is asked for one, which comes before other masks;
+        the call waits for it while a worker is alive, up to `PATIENCE`.
         """
         clips = {clip.name: clip for clip in self._service.workspace.clips()}
         wanted = [_frame_of(task, clips) for task in tasks]
@@ -97,13 +97,13 @@ class PortraitLabeler(LabelStudioMLBase):  # type: ignore[misc]
         return [self._answer(shown.get(each) if each else None) for each in wanted]
 
     def fit(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Keep what a webhook says, and let the worker know.
+        """Store the events of a call of the webhook, and ask the worker to take them up.
 
-        Our server gives what the webhook said as it is; the package takes the action out of it
-        and calls `fit(action, rest, ...)` or `fit((), event=action, data=rest, ...)`.
+        Our server passes the payload unchanged; the package takes the action out of it and calls
+        `fit(action, rest, ...)` or `fit((), event=action, data=rest, ...)`.
 
         Raises:
-            LabelerError: it is not what Label Studio sends.
+            LabelerError: the payload is not what Label Studio sends.
         """
         given = [*args, *kwargs.values()]
         action = kwargs.get("event", next((each for each in args if isinstance(each, str)), None))
@@ -121,12 +121,12 @@ class PortraitLabeler(LabelStudioMLBase):  # type: ignore[misc]
             return {"result": [], "score": 0.0, "model_version": self.weights}
         try:
             found = prediction(self._service.workspace, revision)
-        except LabelerError:  # the doctor tells of it; the annotator begins with an empty mask
+        except LabelerError:  # `mvps doctor` reports it; the annotator begins with an empty mask
             found = {"result": [], "score": 0.0}
         return found | {"model_version": revision.model_version or self.weights}
 
     def _shown(self, names: set[str], clips: Mapping[str, Clip]) -> dict[tuple[str, int], Revision]:
-        """What there is to show of some clips, by clip and frame."""
+        """The masks to show of some clips, by clip and frame."""
         found = {}
         for name in names:
             by_frame = self._service.workspace.revisions_by_frame(clips[name])
@@ -151,7 +151,7 @@ class PortraitLabeler(LabelStudioMLBase):  # type: ignore[misc]
 
 
 def _frame_of(task: object, clips: Mapping[str, Clip]) -> tuple[str, int] | None:
-    """The clip and key frame of a task, or None if it is none of the workspace's.
+    """The clip and key frame of a task, or None if the workspace has no such key frame.
 
     Only names are taken from a task, never a path or an address.
     """

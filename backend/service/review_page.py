@@ -1,4 +1,4 @@
-"""The cross-check on the status page: who waits for whom, conflicts, and the third look."""
+"""The status page's part on the cross-check: what waits, conflicts, a third person's decision."""
 
 from http import HTTPStatus
 from typing import Any
@@ -19,7 +19,7 @@ SHOWN_CONFLICTS = 12
 
 
 def review_of(service: Service) -> dict[str, Any]:
-    """What the page shows of the cross-check."""
+    """Return what the status page shows of the cross-check."""
     report = review_report(service.workspace)
     conflicts = report.at(Stage.CONFLICT)
     waiting: dict[tuple[str, str], int] = {}
@@ -44,7 +44,7 @@ def review_of(service: Service) -> dict[str, Any]:
 
 
 def review_routes(service: Service) -> Blueprint:
-    """The routes of the third look."""
+    """Return the routes of the pictures and decisions for a third person."""
     routes = Blueprint("review", __name__)
 
     @routes.get("/conflicts/<clip_name>/<int:frame>.jpg")

@@ -30,7 +30,7 @@ SHOWN_EVENTS = 50
 
 
 def status_of(service: Service) -> dict[str, Any]:
-    """Everything that the template needs; no secret is among it."""
+    """Return everything that the template of the status page needs; no secret is among it."""
     model = service.facts.get(MODEL_VERSION)
     studio = service.facts.get(STUDIO)
     return {
@@ -54,7 +54,7 @@ def status_of(service: Service) -> dict[str, Any]:
 logger = logging.getLogger(__name__)
 
 MAX_REQUEST_BYTES = 64 << 20
-"""A hundred thousand tasks in one request, or a noisy mask at 4K; more is refused."""
+"""Enough for a hundred thousand tasks, or a noisy mask at 4K; larger requests are refused."""
 
 
 def create_app(service: Service, credentials: Credentials) -> Flask:
@@ -62,8 +62,8 @@ def create_app(service: Service, credentials: Credentials) -> Flask:
 
     Args:
         service: the workspace, its inbox and its queue.
-        credentials: what whoever calls must show: Label Studio's webhook the secret, everybody
-            else user and password.
+        credentials: what callers must send: Label Studio's webhook the secret, everybody else
+            user and password.
     """
     app = Flask("backend.service", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST_BYTES
@@ -94,7 +94,7 @@ def create_app(service: Service, credentials: Credentials) -> Flask:
     def predict() -> dict[str, Any]:
         tasks = _json().get("tasks")
         if not isinstance(tasks, list):
-            raise LabelerError("The request has no list of tasks; send what Label Studio does.")
+            raise LabelerError("The request has no list of tasks; send it as Label Studio does.")
         return {"results": labeler.predict(tasks), "model_version": labeler.weights}
 
     @app.post("/webhook")
@@ -132,20 +132,21 @@ def create_app(service: Service, credentials: Credentials) -> Flask:
 def _json() -> dict[str, Any]:
     payload = request.get_json(silent=True)
     if not isinstance(payload, dict):
-        raise LabelerError("The request is no JSON object; send what Label Studio does.")
+        raise LabelerError("The request is not a JSON object; send it as Label Studio does.")
     return payload
 
 
 def _is_authorized(credentials: Credentials) -> bool:
-    """Compare in constant time, everything whatever differs first.
+    """Compare in constant time: user and password are both compared, even if the first differs.
 
-    A webhook shows the secret; but Start training, which comes the same way, user and password.
+    The webhook sends the secret. Start training comes to the same address, but with user and
+    password.
     """
     if request.path == "/webhook" and SECRET_HEADER in request.headers:
         return _same(request.headers[SECRET_HEADER], credentials.webhook_secret)
     try:
         shown = request.authorization
-    except ValueError:  # Werkzeug's, for letters that no such header may have
+    except ValueError:  # raised by Werkzeug for characters that the header must not have
         return False
     if shown is None or shown.type != "basic":
         return False
@@ -165,7 +166,7 @@ def _same(one: str, other: str) -> bool:
 
 def _unauthorized() -> Response:
     return Response(
-        "Show the backend's user and password, or the webhook's secret.\n",
+        "Send the backend's user and password, or the webhook's secret.\n",
         HTTPStatus.UNAUTHORIZED,
         {"WWW-Authenticate": 'Basic realm="mvps"'},
         content_type="text/plain",

@@ -1,4 +1,4 @@
-"""Figures of the service for Prometheus, read from the database when they are asked for."""
+"""The metrics of the service for Prometheus, read from the database at each request."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from labeler.workspace import tables as labeler_tables
 
 
 def metrics_of(service: Service) -> bytes:
-    """The figures in Prometheus's text format."""
+    """Return the metrics in Prometheus's text format."""
     registry = CollectorRegistry()
     registry.register(_Figures(service))
     return generate_latest(registry)
@@ -61,16 +61,16 @@ class _Figures(Collector):
         yield depth
         age = (datetime.now(UTC) - oldest).total_seconds() if oldest is not None else 0.0
         yield GaugeMetricFamily(
-            "mvps_queue_age_seconds", "How long the oldest submission has not been taken up.", age
+            "mvps_queue_age_seconds", "How long the oldest submission has been waiting.", age
         )
         failed = JobLog(database).failures()
-        yield GaugeMetricFamily("mvps_failed_jobs", "Of the jobs remembered.", failed)
-        kept = GaugeMetricFamily("mvps_events", "What was submitted.", labels=["state"])
+        yield GaugeMetricFamily("mvps_failed_jobs", "Failed jobs, of those kept.", failed)
+        kept = GaugeMetricFamily("mvps_events", "Events by state.", labels=["state"])
         for state in EventState:
             kept.add_metric([state.value], states[state])
         yield kept
         key_frames = GaugeMetricFamily(
-            "mvps_key_frames", "Key frames by what counts for them.", labels=["provenance"]
+            "mvps_key_frames", "Key frames by provenance of the mask.", labels=["provenance"]
         )
         for provenance in Provenance:
             key_frames.add_metric([provenance.name.lower()], masks[provenance])
@@ -79,7 +79,7 @@ class _Figures(Collector):
         yield GaugeMetricFamily("mvps_references", "Frames a person masked.", references)
         yield SummaryMetricFamily(
             "mvps_prelabel_iou",
-            "J of the prediction shown with the mask submitted.",
+            "J between the prediction shown and the mask submitted.",
             count_value=quality[0],
             sum_value=quality[1] or 0.0,
         )

@@ -10,21 +10,21 @@ from labeler.workspace.tables import Database
 MODEL_VERSION = "model_version"
 WORKER_ALIVE = "worker_alive"
 STUDIO = "studio"
-"""Whether Label Studio answered last, and what it said if not; "" is fine."""
+"""The error of the last call to Label Studio; "" if the call succeeded."""
 
 ALIVE = timedelta(seconds=30)
-"""A worker that has not been heard of for so long is taken for dead."""
+"""A worker that has given no sign of life for this long counts as dead."""
 
 
 class Facts:
-    """Facts by name, each with when it was told."""
+    """Facts by name, each with the time at which it was told."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         database.complete(tables.metadata)
 
     def tell(self, name: str, value: str) -> None:
-        """Say how something is now."""
+        """Set a fact to its present value."""
         table = tables.facts
         row = {"value": value, "at": datetime.now(UTC)}
         with self._database.writing() as connection:
@@ -34,12 +34,12 @@ class Facts:
 
     @property
     def worker_alive(self) -> bool:
-        """Whether a worker was heard of a moment ago."""
+        """Whether a worker has given a sign of life within `ALIVE`."""
         heard = self.get(WORKER_ALIVE)
         return heard is not None and datetime.now(UTC) - heard[1] < ALIVE
 
     def get(self, name: str) -> tuple[str, datetime] | None:
-        """How something was last, and when that was told; None if it never was."""
+        """Return the last value of a fact and when it was told; None if it never was."""
         table = tables.facts
         with self._database.reading() as connection:
             row = connection.execute(sa.select(table).filter_by(name=name)).first()

@@ -1,4 +1,4 @@
-"""What Label Studio told us, kept before anything is done about it."""
+"""The inbox: events from Label Studio, stored before anything is done about them."""
 
 import json
 import zlib
@@ -21,8 +21,9 @@ DELETED = "ANNOTATIONS_DELETED"
 class EventState(StrEnum):
     """How far an event has come.
 
-    ASKING waits for a person, who makes it CONFIRMED, to be taken up again, or DISMISSED. REFUSED
-    is what could not be a mask. All but DONE keep their body, so that nothing of it is lost.
+    PENDING waits for the worker. ASKING waits for a person, who makes it CONFIRMED (the worker
+    takes it up again) or DISMISSED. REFUSED could not be read as a mask. An event keeps its body
+    in every state but DONE, so that nothing is lost.
     """
 
     PENDING = "pending"
@@ -35,10 +36,10 @@ class EventState(StrEnum):
 
 @dataclass(frozen=True)
 class Event:
-    """One state of one annotation, as Label Studio told it; or that it was deleted.
+    """One state of one annotation as Label Studio sent it, or the annotation's deletion.
 
-    `version` tells the states of an annotation apart. `body` is the annotation with the data of
-    its task; only the latter once it is dealt with, and empty for deletions.
+    `version` tells the states of an annotation apart. `body` holds the annotation and the data of
+    its task; once the event is DONE, only the data; for a deletion, nothing.
     """
 
     id: int
@@ -53,13 +54,13 @@ class Event:
 
     @property
     def clip(self) -> str:
-        """The clip of the task, "" where it names none."""
+        """The clip that the task names; "" if it names none."""
         found = self._data.get("clip")
         return found if isinstance(found, str) else ""
 
     @property
     def frame(self) -> int:
-        """The key frame of the task, -1 where it names none."""
+        """The key frame that the task names; -1 if it names none."""
         found = self._data.get("frame")
         return found if type(found) is int and 0 <= found < 1 << 31 else -1
 
@@ -77,13 +78,13 @@ class Inbox:
         database.complete(tables.metadata)
 
     def put(self, payload: Mapping[str, Any]) -> int:
-        """Keep what a webhook says; whatever is known already is not kept twice.
+        """Store the events of a call of the webhook; an event is never stored twice.
 
         Returns:
             How many events are new; 0 for actions that have nothing to do with annotations.
 
         Raises:
-            LabelerError: it is not what Label Studio sends.
+            LabelerError: the payload is not what Label Studio sends.
         """
         action = str(payload.get("action"))
         if action in SUBMITTED:
@@ -94,7 +95,7 @@ class Inbox:
             deleted = payload.get("annotations")
             if not isinstance(deleted, list) or not all(isinstance(d, dict) for d in deleted):
                 raise LabelerError(
-                    "The deletion names no annotations; send what Label Studio does."
+                    "The deletion names no annotations; send it as Label Studio does."
                 )
             return sum(self.put_deletion(project, _integer(each, "id")) for each in deleted)
         return 0
@@ -102,32 +103,32 @@ class Inbox:
     def put_annotation(
         self, action: str, annotation: Mapping[str, Any], data: Mapping[str, Any]
     ) -> int:
-        """Keep one state of an annotation, with the data of its task; 1 if it is new, else 0.
+        """Store one state of an annotation with its task's data; return 1 if it is new, else 0.
 
         Raises:
-            LabelerError: it is not what Label Studio sends.
+            LabelerError: the annotation is not what Label Studio sends.
         """
         project, number = _integer(annotation, "project"), _integer(annotation, "id")
         version = annotation.get("updated_at")
         if not isinstance(version, str):
-            raise LabelerError("The annotation has no updated_at; send what Label Studio does.")
+            raise LabelerError("The annotation has no updated_at; send it as Label Studio does.")
         body = {"annotation": dict(annotation), "data": dict(data)}
         return self._insert(action, project, number, _instant(version).isoformat(), body)
 
     def put_deletion(self, project: int, annotation: int) -> int:
-        """Keep that an annotation was deleted; 1."""
+        """Store that an annotation was deleted; return 1."""
         version = f"deleted {datetime.now(UTC).isoformat()}"
         return self._insert(DELETED, project, annotation, version, {})
 
     def pending(self) -> Iterator[Event]:
-        """The events to take up, oldest first, also those that come meanwhile."""
+        """Iterate over the events to take up, oldest first, with those that arrive meanwhile."""
         last = 0
         while (event := self._next_pending(last)) is not None:
             last = event.id
             yield event
 
     def listed(self, *states: EventState, limit: int | None = None) -> list[Event]:
-        """The events in these states, oldest first; of many the newest, if there is a limit."""
+        """Return the events in these states, oldest first; with a limit, only the newest ones."""
         table = tables.events
         query = sa.select(table).where(table.c.state.in_(states)).order_by(table.c.id.desc())
         with self._database.reading() as connection:
@@ -135,14 +136,14 @@ class Inbox:
         return [_event(row) for row in reversed(rows)]
 
     def counted(self) -> dict[EventState, int]:
-        """How many events are in each state."""
+        """Count the events in each state."""
         state = tables.events.c.state
         with self._database.reading() as connection:
             rows = connection.execute(sa.select(state, sa.func.count()).group_by(state)).all()
         return {EventState(row[0]): row[1] for row in rows}
 
     def get(self, number: int) -> Event:
-        """The event of that number.
+        """Return the event of this number.
 
         Raises:
             LabelerError: there is none.
@@ -157,9 +158,9 @@ class Inbox:
     def settle(
         self, event: Event, state: EventState, note: str = "", prelabel_iou: float | None = None
     ) -> None:
-        """Say what came of an event; the body of one that is done with is dropped.
+        """Record what came of an event; the annotation of a DONE event is dropped.
 
-        A question about an earlier state of the same annotation is nobody's any more then.
+        A question about an earlier state of the same annotation is dismissed then.
         """
         changes: dict[str, Any] = {"state": state, "note": note, "prelabel_iou": prelabel_iou}
         if state is EventState.DONE:
@@ -216,7 +217,7 @@ def _event(row: sa.Row[Any]) -> Event:
     fields["state"] = EventState(fields["state"])
     try:
         fields["body"] = json.loads(zlib.decompress(fields["body"]))
-    except (zlib.error, ValueError, RecursionError):  # damaged; whoever takes it up refuses it
+    except (zlib.error, ValueError, RecursionError):  # damaged; refused when it is taken up
         fields["body"] = {}
     return Event(**fields)
 
@@ -230,18 +231,18 @@ def _instant(text: str) -> datetime:
         found = datetime.fromisoformat(text)
         return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
-        raise LabelerError(f"{text[:40]!r} is no time; send what Label Studio does.") from None
+        raise LabelerError(f"{text[:40]!r} is not a time; send it as Label Studio does.") from None
 
 
 def _dict(payload: Mapping[str, Any], key: str) -> dict[str, Any]:
     found = payload.get(key)
     if not isinstance(found, dict):
-        raise LabelerError(f"The event has no {key}; send what Label Studio does.")
+        raise LabelerError(f"The event has no {key}; send it as Label Studio does.")
     return found
 
 
 def _integer(payload: Mapping[str, Any], key: str) -> int:
     found = payload.get(key)
     if not isinstance(found, int) or isinstance(found, bool) or not 0 <= found < 1 << 53:
-        raise LabelerError(f"The event's {key} is no number; send what Label Studio does.")
+        raise LabelerError(f"The event's {key} is not a number; send it as Label Studio does.")
     return found

@@ -1,4 +1,4 @@
-"""Work that is asked for here and done by the worker, most urgent first."""
+"""The queue of jobs, which the worker does, most urgent first, and the log of what it did."""
 
 import logging
 from collections.abc import Callable
@@ -20,22 +20,23 @@ from labeler.workspace.tables import Database
 logger = logging.getLogger(__name__)
 
 FILED_UNDER = "backend.jobs"
-"""What waiting jobs are filed under on disk, whatever this module is called: a queue outlives the
-version that filled it."""
+"""The module name of waiting jobs on disk. It stays the same if this module is renamed: a queue
+outlives the version that filled it."""
 
 KEPT_JOBS = 500
-"""Of those that have ended, for the status page."""
+"""How many ended jobs are kept for the status page."""
 
 RECONCILED_MINUTES = 3
 """How often everything is compared with Label Studio."""
 
 
 class JobKind(StrEnum):
-    """What there is to do; each kind may be done twice or in vain without harm.
+    """The kinds of jobs; each may be done twice or in vain without harm.
 
-    TAKE records what annotators submitted, MASK a frame that somebody waits for, SHOW brings the
-    newest masks of a clip to Label Studio, REFRESH masks its frames that have no mask or that a
-    correction can help, PUBLISH brings all its news to Label Studio, RECONCILE compares everything.
+    TAKE records what annotators submitted. MASK masks a frame that somebody waits for. SHOW sends
+    the newest masks of a clip to Label Studio. REFRESH masks the frames of a clip that have no
+    mask or that a correction can help. PUBLISH sends all that is new of a clip to Label Studio.
+    TRAIN starts a retraining. RECONCILE compares the workspace with Label Studio.
     """
 
     TAKE = "take"
@@ -48,12 +49,12 @@ class JobKind(StrEnum):
 
 
 PRIORITIES = {kind: rank for rank, kind in enumerate(reversed(JobKind))}
-"""A person's mask is recorded first, a person who waits comes next."""
+"""The larger, the more urgent: first a person's mask, then a frame that somebody waits for."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One unit of work: of a kind, on a clip if it says so, on one frame if it says so.
+    """One unit of work, for a clip unless `clip` is "", for a frame unless `frame` is -1.
 
     `attempt` counts how often it has failed because Label Studio was away.
     """
@@ -65,28 +66,28 @@ class Job:
 
 
 class JobQueue:
-    """The queue between those who ask and the one worker.
+    """The queue between those who ask for jobs and the one worker.
 
-    It holds wishes only: whatever is lost with it, or with a killed worker, the worker finds again
-    by comparing what there is with what there should be, when it starts and every few minutes.
+    It holds wishes only, and may be lost. The worker finds lost jobs again: when it starts, and
+    then every few minutes, it compares what there is with what there should be.
 
     Args:
-        folder: of the workspace; the queue is a file in it.
-        url: of a Redis to use instead, for a worker on another machine.
+        folder: the workspace's folder; the queue is a file in it.
+        url: the URL of a Redis to use instead, for a worker on another machine.
     """
 
     def __init__(self, folder: Path, url: str | None = None) -> None:
         self._huey = _huey(folder, url)
         self._perform: Callable[[Job], None] | None = None
         self._run = self._huey.task(name="job", __module__=FILED_UNDER)(self._handle)
-        # The worker alone heeds the clock, but whoever looks at what waits must know of it.
+        # Only the worker runs this task, but every process that reads the queue must know it.
         every = crontab(minute=f"*/{RECONCILED_MINUTES}")
         self._huey.periodic_task(every, name="clock", __module__=FILED_UNDER)(
             lambda: self.ask(Job(JobKind.RECONCILE))
         )
 
     def ask(self, job: Job, delay: float = 0.0) -> None:
-        """Let a job be done, after `delay` seconds."""
+        """Ask for a job to be done after `delay` seconds."""
         arguments = (job.kind.value, job.clip, job.frame, job.attempt)
         priority = PRIORITIES[job.kind]
         if delay:
@@ -95,7 +96,7 @@ class JobQueue:
             self._huey.enqueue(self._run.s(*arguments, priority=priority))
 
     def waiting(self) -> list[Job]:
-        """The jobs that wait, most urgent first, then those that wait for their time."""
+        """Return the waiting jobs, most urgent first, and after them those with a delay."""
         tasks = [*self._huey.pending(), *self._huey.scheduled()]
         return [_job(*task.args) for task in tasks if task.name == "job"]
 
@@ -130,7 +131,7 @@ class JobQueue:
 
 
 class JobLog:
-    """What the worker does and did, for people to look at."""
+    """The log of the worker's jobs, for the status page."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -138,7 +139,7 @@ class JobLog:
         self._running = ""
 
     def began(self, identity: str, job: Job) -> None:
-        """Note that a job is being done."""
+        """Record that a job has begun."""
         self._running = identity
         table = tables.jobs
         row = {"id": identity, "kind": job.kind, "clip": job.clip, "state": "running"}
@@ -154,31 +155,31 @@ class JobLog:
             connection.execute(sa.insert(table).values(**row, started=datetime.now(UTC)))
 
     def progress(self, done: int, total: int) -> None:
-        """Note how far the running job is."""
+        """Record how far the running job is."""
         self._update(self._running, done=done, total=total)
 
     def ended(self, identity: str, error: str = "") -> None:
-        """Note that a job is done, or what went wrong."""
+        """Record that a job is done, or what went wrong."""
         self._running = ""
         state = "failed" if error else "done"
         self._update(identity, state=state, error=error, ended=datetime.now(UTC))
 
     def forget_running(self) -> None:
-        """Note that whatever a killed worker was doing has ended."""
+        """Record the jobs that a killed worker left running as failed."""
         table = tables.jobs
         ended = {"state": "failed", "error": "the worker ended", "ended": datetime.now(UTC)}
         with self._database.writing() as connection:
             connection.execute(sa.update(table).where(table.c.state == "running").values(**ended))
 
     def latest(self, count: int = 20) -> list[sa.Row[Any]]:
-        """The jobs begun last, newest first."""
+        """Return the jobs that began last, newest first."""
         table = tables.jobs
         with self._database.reading() as connection:
             query = sa.select(table).order_by(table.c.started.desc()).limit(count)
             return list(connection.execute(query).all())
 
     def failures(self) -> int:
-        """How many of the jobs remembered have failed."""
+        """Count the failed jobs among those that are kept."""
         table = tables.jobs
         with self._database.reading() as connection:
             query = sa.select(sa.func.count()).where(table.c.state == "failed")

@@ -1,4 +1,4 @@
-"""What the plugin keeps in the workspace's database beside clips and masks."""
+"""The plugin's tables in the workspace's database, beside those of clips and masks."""
 
 import sqlalchemy as sa
 

@@ -1,4 +1,4 @@
-"""What an annotation of Label Studio says: its masks, and a checker's verdict."""
+"""Annotations of Label Studio: their masks, and a checker's verdict."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ FROM_NAME, TO_NAME, LABEL = "mask", "image", "Portrait"
 """The names of the brush, the picture and the label in our label config."""
 
 VERDICT, REASON, REJECTED = "verdict", "reason", "Reject"
-"""The names of the checker's choice and of its reason, and the choice that is no mask."""
+"""The names of the checker's choice and of its reason, and the choice that rejects the mask."""
 
 UNSAID = "rejected without a reason"
 
 MAX_REGIONS = 1000
-"""Of one annotation; each is decoded at the size of the frame."""
+"""The most regions that an annotation may have: each is decoded at the size of the frame."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class AnnotatedMask:
 
 
 def to_result(mask: Mask, region: str) -> list[dict[str, Any]]:
-    """Write a mask as the result of a prediction: one region, or none where nobody is.
+    """Convert a mask to the result of a prediction: one region, or none for an empty mask.
 
     Args:
         mask: H x W bool.
@@ -57,14 +57,14 @@ def to_result(mask: Mask, region: str) -> list[dict[str, Any]]:
 def from_result(result: object, height: int, width: int) -> AnnotatedMask:
     """Read the result of an annotation of a frame of `height` x `width` pixels.
 
-    Regions that are no portrait, or no brush strokes, are counted and left out.
+    Regions without the portrait's label, or not painted with the brush, are counted and left out.
 
     Raises:
-        LabelerError: it is no result, or a region of the portrait is of another size, is turned,
+        LabelerError: it is no result, or a region of the portrait has another size, is rotated,
             or is no valid brush stroke.
     """
     if not isinstance(result, Sequence) or isinstance(result, str):
-        raise LabelerError("The annotation's result is no list; submit it again.")
+        raise LabelerError("The annotation's result is not a list; submit it again.")
     if len(result) > MAX_REGIONS:
         raise LabelerError(
             f"The annotation has {len(result)} regions, more than {MAX_REGIONS}; join them."
@@ -83,9 +83,9 @@ def from_result(result: object, height: int, width: int) -> AnnotatedMask:
                 f"{width}x{height}; delete it and paint it on the frame."
             )
         if region.get("image_rotation", 0) != 0:
-            raise LabelerError("The picture was turned while painting; turn it back and submit.")
+            raise LabelerError("The picture was rotated while painting; rotate it back and submit.")
         if value.get("format") != "rle":
-            raise LabelerError("A region is no brush stroke in RLE; paint it with the brush.")
+            raise LabelerError("A region is not a brush stroke in RLE; paint it with the brush.")
         union |= decode_brush(value.get("rle", ()), height, width)
     return AnnotatedMask(union, ignored)
 

@@ -1,4 +1,4 @@
-"""Label Studio, as far as this tool needs it: a few calls of its API, with clear errors."""
+"""A client for the few calls of Label Studio's API that this tool needs, with clear errors."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,12 +23,12 @@ PAGE = 100
 
 
 class StudioAwayError(LabelerError):
-    """Label Studio does not answer, or not now; worth another try."""
+    """Label Studio does not answer now; another try may succeed."""
 
 
 @dataclass(frozen=True)
 class StudioTask:
-    """A task as the list of tasks has it: its number, its data, when anything of it changed."""
+    """A task in Label Studio's list: number, data, last change, and number of annotations."""
 
     id: int
     data: dict[str, Any]
@@ -37,12 +37,12 @@ class StudioTask:
 
 
 class Studio:
-    """One Label Studio and one of its projects.
+    """A Label Studio at one address.
 
-    Every call raises StudioAwayError where it is worth trying again, and LabelerError where not.
+    Every call raises StudioAwayError if another try may succeed, and LabelerError if not.
 
     Args:
-        url: its address.
+        url: the address.
         key: a legacy token or a personal access token.
     """
 
@@ -58,16 +58,16 @@ class Studio:
         self.client._client_wrapper.httpx_client.httpx_client.close()
 
     def whoami(self) -> str:
-        """The address of the user whose token this is."""
+        """Return the e-mail address of the user to whom the token belongs."""
         return str(self.call(self._get, "api/current-user/whoami")["email"])
 
     def file_status(self, path: str) -> tuple[int, str]:
-        """What Label Studio answers for a file that it serves: HTTP status and content type."""
+        """Return the HTTP status and the content type that Label Studio answers for a file."""
         answer = self.call(self._request, path.lstrip("/"))
         return answer.status_code, answer.headers.get("Content-Type", "")
 
     def author(self, number: int) -> str:
-        """The address of a user by number; "user 7" where it cannot be had, never an error."""
+        """Return a user's e-mail address; "user 7" if Label Studio does not give it, no error."""
         if number not in self._authors:
             try:
                 user = self.call(self._get, f"api/users/{number}/")
@@ -77,7 +77,7 @@ class Studio:
         return self._authors[number]
 
     def call(self, act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call the API, with its errors made ours."""
+        """Call the API, and convert its errors to ours."""
         try:
             return act(*args, **kwargs)
         except ApiError as error:
@@ -89,7 +89,7 @@ class Studio:
             ) from None
 
     def tasks(self, project: int, since: datetime | None = None) -> Iterator[StudioTask]:
-        """The tasks of a project, without annotations; only those that changed since a time."""
+        """Iterate over a project's tasks without annotations; with `since`, those changed later."""
         page = 1
         while True:
             found = self.call(self._page_of_tasks, project, page, since)
@@ -105,7 +105,7 @@ class Studio:
             page += 1
 
     def annotations(self, task: int) -> list[dict[str, Any]]:
-        """A task's annotations, as a webhook would tell them."""
+        """Return a task's annotations in the form in which a webhook sends them."""
         found = self.call(self._get, f"api/tasks/{task}/annotations/")
         return list(found)
 
@@ -126,9 +126,9 @@ class Studio:
     def replace_predictions(
         self, project: int, predictions: Sequence[Mapping[str, Any]], model: str
     ) -> None:
-        """Put a prediction of these weights in the place of whatever a task has.
+        """Replace the predictions of tasks by one prediction each, of these weights.
 
-        Two calls for a hundred tasks. Each prediction is `task`, `result` and `score`.
+        It takes two calls for a hundred tasks. Each prediction is `task`, `result` and `score`.
         """
         for start in range(0, len(predictions), PAGE):
             part = predictions[start : start + PAGE]
@@ -179,7 +179,7 @@ class Studio:
         return self._get("api/tasks", asked | {"query": json.dumps({"filters": filters})})
 
     def _get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
-        """Get JSON as it is; what the SDK makes of it loses what it does not know."""
+        """Get JSON unchanged: the SDK's own types drop the fields that they do not know."""
         answer = self._request(path, params)
         if answer.status_code >= 400:
             raise ApiError(status_code=answer.status_code, body=answer.text)

@@ -1,4 +1,4 @@
-"""Makes the projects in Label Studio what they should be; a second time it changes nothing."""
+"""Makes and updates the projects in Label Studio; a second run changes nothing."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from labeler.workspace.workspace import Workspace
 
 @dataclass(frozen=True)
 class Place:
-    """Where things are for Label Studio.
+    """Addresses and folders as Label Studio sees them.
 
     Attributes:
         backend: the address at which it reaches `mvps serve`.
         document_root: the folder that it serves files from.
-        workspace: the workspace's folder, at or below that; both as Label Studio sees them.
+        workspace: the workspace's folder: the document root or a folder below it.
     """
 
     backend: str
@@ -29,10 +29,10 @@ class Place:
 
     @property
     def prefix(self) -> str:
-        """Of the workspace's files below the document root, "" or `some/folder/`.
+        """The path of the workspace below the document root: "" or `some/folder/`.
 
         Raises:
-            LabelerError: they are not below it.
+            LabelerError: the workspace is not below the document root.
         """
         try:
             below = self.workspace.relative_to(self.document_root).as_posix()
@@ -103,7 +103,7 @@ def _project(workspace: Workspace, studio: Studio, plan: ProjectPlan) -> tuple[i
 
 
 def _storage(studio: Studio, project: int, folder: Path, prefix: str) -> list[str]:
-    """Label Studio serves only files that a storage of the project covers."""
+    """Add a storage, since Label Studio serves only files that a storage of the project covers."""
     local = studio.client.import_storage.local
     storages = studio.call(local.list, project=project)
     if any(storage.path == str(folder) for storage in storages):
@@ -134,7 +134,7 @@ def _backend(studio: Studio, project: int, url: str, credentials: Credentials) -
 
 
 def _webhook(studio: Studio, project: int, url: str, secret: str) -> list[str]:
-    """Label Studio makes one with the backend, but for all actions and without a secret."""
+    """Set actions and secret of the webhook; Label Studio makes it without, for all actions."""
     webhooks = studio.client.webhooks
     wanted: Mapping[str, Any] = {
         "headers": {SECRET_HEADER: secret},

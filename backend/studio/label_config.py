@@ -44,8 +44,8 @@ _KEYS = """B paints, E erases, [ and ] set the size,
     Ctrl+Z undoes, Ctrl+Enter submits, Alt+Enter updates."""
 
 LABEL_CONFIG = _config(f"Select the mask. {_KEYS}")
-"""Label Studio paints at an opacity of 0.6, under which no edge can be judged, and has no setting
-for it; so its style is overruled."""
+"""Label Studio paints masks at an opacity of 0.6, which hides the edges below, and has no setting
+for it; so this config overrides the style."""
 
 CHECK_CONFIG = _config(
     f"Is $masked_by right? Submit it as it is, or repair it; or reject it and say why. {_KEYS}",
@@ -80,7 +80,7 @@ _NOT_SHOWN = (
     "updated_at",
     "updated_by",
 )
-"""Columns of the Data Manager that say nothing to an annotator."""
+"""Columns of the Data Manager that are of no use to an annotator."""
 
 
 def tabs() -> list[dict[str, Any]]:
@@ -103,12 +103,12 @@ def check_tabs() -> list[dict[str, Any]]:
 
 
 def blind_tabs() -> list[dict[str, Any]]:
-    """The tabs of the project in which frames are masked without sight of any mask."""
+    """The tabs of the project in which people mask frames without seeing any mask."""
     return [_tab("To mask unseen", ["tasks:id"], _filter("stage", "equal", WANTED))]
 
 
 WANTED, DONE, OUTDATED = "wanted", "done", "outdated"
-"""What is said of a task of the cross-check beside the stages of its frame."""
+"""Values of the field `stage` of a cross-check's task, beside the stages of its frame."""
 
 
 def _tab(title: str, ordering: list[str], *filters: dict[str, Any]) -> dict[str, Any]:

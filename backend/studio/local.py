@@ -1,4 +1,4 @@
-"""A Label Studio of one's own on this machine, in a virtual environment of its own."""
+"""Installs and runs a private Label Studio on this machine, in its own virtual environment."""
 
 import json
 import os
@@ -20,20 +20,20 @@ VERSION = "1.23.2"
 """The Label Studio that this tool was tested with."""
 
 EMPTY = "empty.sqlite3"
-"""A database with all tables and nothing in them: making it takes Label Studio a minute."""
+"""A database with empty tables, to be copied: Label Studio takes a minute to make one."""
 
 START_SECONDS = 240.0
 
 
 def tools_folder() -> Path:
-    """Where Label Studio is installed: once for all workspaces of this user."""
+    """Return the folder of the installed Label Studio, one for all workspaces of this user."""
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(cache).expanduser() / "mvps-labeler" / f"label-studio-{VERSION}"
 
 
 @dataclass(frozen=True, repr=False)
 class Login:
-    """How a person logs in, and the token with which programs do."""
+    """A person's e-mail address and password, and the token for programs."""
 
     email: str
     password: str
@@ -60,7 +60,7 @@ def install(folder: Path) -> None:
         migrate = [str(folder / "bin" / "python"), str(manage), "migrate", "--no-input"]
         _run(migrate, os.environ | environment)
         made = Path(scratch) / "label_studio.sqlite3"
-        made.replace(ready)  # last: a folder with this file is whole
+        made.replace(ready)  # last: a folder with this file is complete
 
 
 class LocalStudio:
@@ -83,7 +83,7 @@ class LocalStudio:
 
     @property
     def log(self) -> Path:
-        """What it says."""
+        """The file that its output goes to."""
         return self.folder / "label-studio.log"
 
     def start(self) -> None:
@@ -119,14 +119,14 @@ class LocalStudio:
             time.sleep(0.2)
 
     def stop(self) -> None:
-        """End it."""
+        """End the process."""
         if self._process is not None:
             end(self._process)
             self._process = None
 
 
 def answers(url: str, seconds: float = 2.0) -> bool:
-    """Whether something on this machine answers there with anything but an error of its own."""
+    """Whether a server answers at this address with anything but an error of its own (5xx)."""
     try:
         with urllib.request.urlopen(url, timeout=seconds):
             return True
@@ -137,7 +137,7 @@ def answers(url: str, seconds: float = 2.0) -> bool:
 
 
 def end(process: subprocess.Popen[bytes], seconds: float = 10.0) -> None:
-    """Ask a process to end, and make it end where it does not."""
+    """Ask a process to end, and kill it if it has not ended after some seconds."""
     process.terminate()
     try:
         process.wait(seconds)
@@ -178,7 +178,7 @@ def _run(command: list[str], environment: "os._Environ[str] | dict[str, str]") -
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise LabelerError(
-            f"{' '.join(command)} failed; mend what it says and try again:\n"
+            f"{' '.join(command)} failed; fix what it reports and try again:\n"
             + (done.stdout + done.stderr)[-2000:]
         )
 

@@ -1,4 +1,4 @@
-"""The projects of a workspace in Label Studio: which there are, and what each is for."""
+"""The projects that a workspace has in Label Studio, and what each is for."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,8 +22,8 @@ from labeler.workspace.workspace import Workspace
 class Role(StrEnum):
     """What a project is for.
 
-    In LABELING masks are corrected. In CHECK a second person sees the first one's mask, in BLIND
-    they see none. Label Studio Community has no review of its own.
+    In LABELING people correct masks. In CHECK a second person sees the first person's mask; in
+    BLIND a second person sees none. Label Studio Community has no review of its own.
     """
 
     LABELING = "labeling"
@@ -33,10 +33,10 @@ class Role(StrEnum):
 
 @dataclass(frozen=True)
 class ProjectPlan:
-    """What a project is to be.
+    """How a project is to be set up.
 
-    Masks are shown in it if it has `pre_labels`; where there is none, our backend is asked for
-    one if it `masks`.
+    With `pre_labels`, people see masks in it. With `masks`, Label Studio asks our backend for a
+    mask where there is none.
     """
 
     role: Role
@@ -83,7 +83,7 @@ def roles(workspace: Workspace) -> dict[int, Role]:
 
 
 def keep_project(workspace: Workspace, role: Role, url: str, number: int) -> None:
-    """Note which project has a role; the one that had it before has it no more."""
+    """Record which project has a role, in place of the project that had it before."""
     table = tables.projects
     with workspace.database.writing() as connection:
         connection.execute(sa.delete(table).where(table.c.role == role))

@@ -1,4 +1,4 @@
-"""The projects of the cross-check in Label Studio: a task for whatever waits for another person."""
+"""The cross-check's projects in Label Studio: a task for each mask that waits for someone else."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,21 +13,21 @@ from labeler.revision import Revision, Shown, standing_of
 from labeler.workspace.workspace import Workspace
 
 SHOWN = "first mask"
-"""In the place of weights: the version of the masks that a checker is shown."""
+"""The model version under which a checker is shown the first person's mask."""
 
 
 class CheckSync(ProjectTasks):
-    """Keeps the project in which a second person confirms: a task for each mask to be checked.
+    """Updates the project in which a second person checks masks: it has a task for each mask.
 
-    A mask that was changed meanwhile gets a new task, so that whoever checks says of which mask;
-    the old task stays, since somebody may be at it, and is said to be outdated.
+    A mask that has changed gets a new task, so that it is clear which mask was checked. The old
+    task stays, since somebody may be working on it, and is marked as outdated.
 
     Args:
         workspace: the clips and masks.
-        inbox: where what checkers did is put.
+        inbox: takes the checkers' annotations.
         studio: Label Studio.
         project: the number of the project.
-        prefix: of the workspace's files below Label Studio's document root.
+        prefix: path of the workspace below Label Studio's document root, "" or `folder/`.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class CheckSync(ProjectTasks):
         return sum(self.publish(clip) for clip in self._workspace.clips())
 
     def publish(self, clip: Clip) -> int:
-        """Add a task, with the mask, for each that waits for its check; return how many."""
+        """Add a task for each of the clip's masks that waits for its check; return how many."""
         rows = self._rows(clip.name)
         by_frame = self._workspace.revisions_by_frame(clip)
         now = {frame: standing(revisions) for frame, revisions in by_frame.items()}
@@ -84,17 +84,18 @@ class CheckSync(ProjectTasks):
 
 
 class BlindSync(ProjectTasks):
-    """Keeps the project in which frames are masked without sight of any mask.
+    """Updates the project in which people mask frames without seeing any mask.
 
-    They are all that a person has masked, or, to measure, the share drawn for the audit.
+    Its frames are all that a person has masked, as second opinions; or the share of them that is
+    drawn for the audit, which measures the effect of pre-labels.
 
     Args:
         workspace: the clips and masks.
-        inbox: where what is masked is put.
+        inbox: takes the annotations.
         studio: Label Studio.
         project: the number of the project.
-        prefix: of the workspace's files below Label Studio's document root.
-        share: of the key frames for the audit; None for all, each a second opinion.
+        prefix: path of the workspace below Label Studio's document root, "" or `folder/`.
+        share: share of the key frames for the audit; None for second opinions on all.
     """
 
     def __init__(
@@ -114,10 +115,10 @@ class BlindSync(ProjectTasks):
         return sum(self.publish(clip) for clip in self._workspace.clips())
 
     def publish(self, clip: Clip) -> int:
-        """Add a task for each frame to be masked unseen, and say which are done; return how many.
+        """Add a task for each frame to be masked unseen, mark those that are done; return how many.
 
-        A task is there only once a person has masked the frame, so that nobody labels a frame
-        otherwise because it is audited.
+        A task is added only after a person has masked the frame, so that nobody labels a frame
+        differently because it is audited.
         """
         look = Shown.BLIND if self._share is None else Shown.AUDIT
         rows = self._rows(clip.name)
@@ -147,6 +148,6 @@ class BlindSync(ProjectTasks):
 
 
 def _shows(fields: Mapping[str, object], first: Revision, revisions: Sequence[Revision]) -> bool:
-    """Whether a task shows the very pixels of a mask, by its number among the frame's revisions."""
+    """Whether a task shows exactly this mask, by the revision's number and the mask's digest."""
     number = fields.get("revision")
     return any(each.number == number and each.digest == first.digest for each in revisions)

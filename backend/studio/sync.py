@@ -1,4 +1,4 @@
-"""What the workspace and Label Studio tell each other, beside the webhook."""
+"""Keeps the workspace and the projects in Label Studio alike, beside the webhook."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -21,10 +21,10 @@ class ProjectSync(Protocol):
         """Add the tasks that the project should have by now; return how many."""
 
     def publish(self, clip: Clip) -> int:
-        """Bring what is new of a clip to Label Studio; return how many masks."""
+        """Send what is new of a clip to Label Studio; return how many masks."""
 
     def fetch(self, *, full: bool = True) -> int:
-        """Put into the inbox what annotators did that no webhook told; return how much it is."""
+        """Put annotators' work that no webhook reported into the inbox; return how many events."""
 
 
 class StudioSync:
@@ -32,7 +32,7 @@ class StudioSync:
 
     Args:
         labeling: the project in which masks are corrected.
-        others: those of the cross-check.
+        others: the projects of the cross-check.
     """
 
     def __init__(self, labeling: "LabelingSync", others: Sequence[ProjectSync] = ()) -> None:
@@ -45,28 +45,29 @@ class StudioSync:
         return sum(each.add_missing_tasks() for each in self._all)
 
     def show(self, clip: Clip) -> int:
-        """Bring a clip's newest predictions to Label Studio; return how many."""
+        """Send a clip's newest predictions to Label Studio; return how many."""
         return self._labeling.show(clip)
 
     def publish(self, clip: Clip) -> int:
-        """Bring what is new of a clip to Label Studio; return how many masks."""
+        """Send what is new of a clip to Label Studio; return how many masks."""
         return sum(each.publish(clip) for each in self._all)
 
     def fetch(self, *, full: bool = True) -> int:
-        """Put into the inbox what annotators did that no webhook told; return how much it is."""
+        """Put annotators' work that no webhook reported into the inbox; return how many events."""
         return sum(each.fetch(full=full) for each in self._all)
 
 
 class LabelingSync(ProjectTasks):
-    """Keeps the project in which masks are corrected: a task a key frame, each with its prediction.
+    """Updates the project in which people correct masks: a task and a prediction per key frame.
 
     Args:
         workspace: the clips and masks.
-        inbox: where what annotators did is put.
+        inbox: takes the annotations.
         studio: Label Studio.
-        project: the number of its project.
-        prefix: of the workspace's files below Label Studio's document root, "" or `folder/`.
-        model_version: of the weights that predict now; masks of people are shown under it too.
+        project: the number of the project.
+        prefix: path of the workspace below Label Studio's document root, "" or `folder/`.
+        model_version: version of the weights that predict now; people's masks are shown under it,
+            too.
     """
 
     def __init__(
@@ -103,7 +104,7 @@ class LabelingSync(ProjectTasks):
         return added
 
     def show(self, clip: Clip) -> int:
-        """Bring a clip's newest predictions to Label Studio; return how many were replaced."""
+        """Send a clip's newest predictions to Label Studio; return how many were replaced."""
         rows = self._rows(clip.name)
         by_frame = self._workspace.revisions_by_frame(clip)
         news: dict[str, list[Revision]] = defaultdict(list)
@@ -121,7 +122,7 @@ class LabelingSync(ProjectTasks):
         return sum(map(len, news.values()))
 
     def publish(self, clip: Clip) -> int:
-        """Bring a clip's newest predictions, then what is said of its frames, to Label Studio.
+        """Send a clip's newest predictions, then the changed fields of its tasks, to Label Studio.
 
         Returns:
             How many predictions were replaced.
@@ -131,7 +132,7 @@ class LabelingSync(ProjectTasks):
         return shown
 
     def fetch(self, *, full: bool = True) -> int:
-        """Add the tasks that are missing, and see `ProjectTasks.fetch`."""
+        """Add the tasks that are missing, then do as `ProjectTasks.fetch`."""
         self.add_missing_tasks()
         return super().fetch(full=full)
 
@@ -140,7 +141,7 @@ class LabelingSync(ProjectTasks):
         return changing_fields(clip, self._workspace.current(clip), looks)
 
     def _adopt_tasks(self) -> None:
-        """Note tasks that the project has and the workspace does not know of."""
+        """Record the tasks of the project that the workspace does not know."""
         known = self._known()
         clips = {clip.name: clip for clip in self._workspace.clips()}
         for task in self._studio.tasks(self.project):

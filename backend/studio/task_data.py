@@ -1,4 +1,4 @@
-"""What a task of Label Studio says and shows of its key frame."""
+"""The data of a key frame's task in Label Studio, and the mask that the task shows."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,11 +11,11 @@ from labeler.revision import Revision, counting, last_prediction
 from labeler.workspace.workspace import Workspace
 
 LEVELS = 10
-"""Uncertainty and priority are told in so many steps, so that few calls bring them up to date."""
+"""Uncertainty and priority are rounded to this many steps, so that few calls update them."""
 
 
 def prediction(workspace: Workspace, revision: Revision) -> dict[str, Any]:
-    """A mask as Label Studio takes a prediction: `result` and `score`, 1 less its uncertainty.
+    """Convert a mask to a prediction of Label Studio: `result`, and `score`, 1 - uncertainty.
 
     Raises:
         LabelerError: the mask's file is missing or damaged.
@@ -28,12 +28,12 @@ def prediction(workspace: Workspace, revision: Revision) -> dict[str, Any]:
 
 
 def task_data(clip: Clip, frame: int, prefix: str) -> dict[str, Any]:
-    """What never changes of a task: which frame it is, and the pictures to show.
+    """Return the fields of a task that never change: which frame it is, and its pictures.
 
     Args:
         clip: the clip.
         frame: the key frame.
-        prefix: of the workspace's files below Label Studio's document root, "" or `some/folder/`.
+        prefix: path of the workspace below Label Studio's document root, "" or `some/folder/`.
     """
     last = clip.key_frames[-1]
 
@@ -54,11 +54,11 @@ def task_data(clip: Clip, frame: int, prefix: str) -> dict[str, Any]:
 def changing_fields(
     clip: Clip, current: Mapping[int, Revision], looks: Thumbnails | None
 ) -> dict[int, dict[str, str | float]]:
-    """What changes of a clip's tasks as masks come in, by key frame.
+    """Return the fields of a clip's tasks that change as masks come in, by key frame.
 
-    `provenance` of the mask that counts; `uncertainty`, 0 to 1; `priority`, 0 to 1, how much a
-    correction of this frame would help (see `labeler.review.priority`), 0 once a person has masked
-    it. Both in tenths.
+    They are the `provenance` of the mask that counts; its `uncertainty`, 0 to 1; and the
+    `priority`, 0 to 1: how much a correction of this frame would help (see
+    `labeler.review.priority`), 0 once a person has masked it. Both numbers are in tenths.
     """
     helps = clip_priorities(clip, current, looks)
     found: dict[int, dict[str, str | float]] = {}
@@ -77,10 +77,10 @@ def changing_fields(
 
 
 def shown_revision(revisions: Sequence[Revision]) -> Revision | None:
-    """The one of a frame's masks that Label Studio is to show as its prediction; None of none.
+    """Return the mask that Label Studio is to show as a frame's prediction; None if none exists.
 
-    The newest prediction; but a person's mask that came from elsewhere, which Label Studio has no
-    annotation for.
+    It is the newest prediction. But if the mask that counts is a person's, and Label Studio has no
+    annotation for it since it came from elsewhere, then it is that mask.
     """
     latest = counting(revisions)
     annotated = {each.digest for each in revisions if each.annotation and not each.withdrawn}

@@ -1,4 +1,4 @@
-"""The tasks of one project of Label Studio: which key frame each is, and what people did there."""
+"""The tasks of one project in Label Studio: their key frames, fields and new annotations."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -13,18 +13,18 @@ from backend.studio.client import Studio, StudioTask
 from labeler.workspace.workspace import Workspace
 
 OVERLAP = timedelta(minutes=1)
-"""So much of what was seen already is looked at again: a save may take a while to be listed."""
+"""Each look goes back this far before the last change seen: a save may be listed late."""
 
 
 class ProjectTasks:
     """One project's tasks, as the workspace knows them.
 
-    What was last told is kept, so that only what changed since is told; and what Label Studio
-    says of when a task changed, so that only those annotations are read that are news.
+    The workspace keeps the fields that it last sent, to send only changes; and the time at which
+    each task last changed in Label Studio, to read only new annotations.
 
     Args:
         workspace: the clips and masks.
-        inbox: where what annotators did is put.
+        inbox: takes the annotations.
         studio: Label Studio.
         project: the number of the project.
     """
@@ -35,17 +35,17 @@ class ProjectTasks:
         workspace.database.complete(tables.metadata)
 
     def fetch(self, *, full: bool = True) -> int:
-        """Put into the inbox what annotators did that no webhook told; return how much it is.
+        """Put annotators' work that no webhook reported into the inbox; return how many events.
 
         Args:
-            full: look at every task; else only at those that changed since the last look.
+            full: look at every task; if false, only at those that changed since the last look.
         """
         found, known = 0, self._known()
         seen = [row.seen for row in known.values() if row.seen is not None]
         since = max(seen) - OVERLAP if seen and not full else None
         for task in self._studio.tasks(self.project, since):
             row = known.get(task.id)
-            if row is None:  # one that another task has taken the place of
+            if row is None:  # another task has taken its place
                 found += self._fetch_task(task) if task.annotations else 0
             elif row.seen is None or row.seen < task.updated:
                 found += self._fetch_task(task)
@@ -62,7 +62,7 @@ class ProjectTasks:
                 table.c.deleted.is_(None),
             )
             known = set(connection.execute(query).scalars())
-        # Only then, or what is taken up in between would look deleted.
+        # Read after `known`, or an annotation that is recorded in between would look deleted.
         annotations = self._studio.annotations(task.id) if task.annotations or known else []
         gone = known - {each["id"] for each in annotations}
         found = sum(self._inbox.put_deletion(self.project, number) for number in sorted(gone))
@@ -72,7 +72,7 @@ class ProjectTasks:
         return found
 
     def _add_tasks(self, clip: str, data: Sequence[Mapping[str, Any]], fields: set[str]) -> None:
-        """Add tasks of a clip's key frames; what may change of their data is kept."""
+        """Add tasks for a clip's key frames, and keep those of their fields that may change."""
         numbers = self._studio.add_tasks(self.project, data)
         notes = {}
         for each, number in zip(data, numbers, strict=True):
@@ -86,7 +86,7 @@ class ProjectTasks:
         rows: Mapping[int, sa.Row[Any]],
         wanted: Mapping[int, Mapping[str, str | float]],
     ) -> None:
-        """Set what changes in the data of tasks: one call for each value that has news."""
+        """Set the fields of tasks that have changed: one call for each field and value."""
         news: dict[tuple[str, str | float], list[int]] = defaultdict(list)
         for frame, row in rows.items():
             for name, value in wanted[frame].items():
@@ -116,7 +116,7 @@ class ProjectTasks:
             return {row.frame: row for row in rows}
 
     def _note(self, clip: str, notes: Mapping[int, Mapping[str, object]]) -> None:
-        """Keep what Label Studio was told of a clip's tasks, or what it told, all at once.
+        """Store what was sent to Label Studio, or read there, of a clip's tasks, all at once.
 
         Args:
             clip: the name of the clip.
@@ -141,5 +141,5 @@ class ProjectTasks:
 
 
 def _news(values: Mapping[str, object]) -> dict[str, object]:
-    """Values under names that an UPDATE does not give to the columns themselves."""
+    """Rename values, since an UPDATE uses the names of the columns for itself."""
     return {f"new_{name}": value for name, value in values.items()}

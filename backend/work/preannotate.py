@@ -1,4 +1,4 @@
-"""Mask every key frame that is not masked yet with these weights and these references."""
+"""Masks the key frames of a clip whose mask is missing or out of date."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,10 +16,11 @@ from model.segmenter import Segmenter
 class Refresh:
     """What a refresh did to one clip.
 
-    `segmented` are the frames that got a new prediction, `restored` those that got an earlier one
-    of the same weights and references again, `kept` how many key frames had theirs already or are
-    a person's, `left` how many still have to be masked, `emptied` those whose mask was not empty
-    before and is now, and `seconds` the time it took, reading and recording included.
+    `segmented` are the frames that got a new prediction; `restored` are those that got back an
+    earlier prediction of the same weights and references. `kept` counts the key frames that were
+    up to date or masked by a person, `left` those that still have to be masked. `emptied` are the
+    frames whose mask was not empty before and is now. `seconds` is the time it took, including
+    reading and recording.
     """
 
     clip: str
@@ -48,13 +49,13 @@ def refresh(
 ) -> Refresh:
     """Bring a clip's predictions up to date with its references and the engine's weights.
 
-    First those whose references changed: a person is at work there. What these weights said with
-    the same references before, as after a rollback or a correction that was taken back, is not
-    computed again.
+    Frames whose references have changed come first: a person is at work there. If the same weights
+    masked a frame with the same references before, that mask is restored and not computed again;
+    this happens after a rollback, and after a correction was withdrawn.
 
-    A pure function of weights, references and frames: a second run changes nothing, a killed one
-    is resumed by the next, and no person's mask is touched. Corrections that arrive meanwhile
-    are taken up before it returns.
+    The outcome depends only on weights, references and frames: a second run changes nothing, and a
+    killed run is resumed by the next one. No person's mask is touched. Corrections that arrive
+    meanwhile are taken up before it returns.
 
     Args:
         workspace: where the clip is.
@@ -62,9 +63,9 @@ def refresh(
         segmenter: the engine, with its weights.
         keep_other_weights: leave predictions of other weights alone unless their references
             changed; a correction then costs no more than its own effect.
-        near: the key frame to begin with, and to go on from to both sides; None is the last
-            corrected one.
-        limit: mask no more than so many frames; `left` says how many are to do then.
+        near: the key frame to begin at and to go on from in both directions; None means the one
+            that was corrected last.
+        limit: mask at most this many frames; `left` then counts the rest.
         progress: called with (frames done, frames to do).
     """
     started = time.perf_counter()
@@ -132,7 +133,7 @@ def _restore(
     model_version: str,
     references: str,
 ) -> bool:
-    """Record what these weights said of a frame with these references, if they ever did, again."""
+    """Record an earlier mask of these weights and references again; return if there was one."""
     asked = (model_version, references)
     earlier = [each for each in revisions if (each.model_version, each.references) == asked]
     if not earlier:
@@ -140,7 +141,7 @@ def _restore(
     last = earlier[-1]
     try:
         mask = workspace.read(last)
-    except LabelerError:  # the doctor tells of the damaged file; the mask is computed again
+    except LabelerError:  # `mvps doctor` reports the damaged file; the mask is computed again
         return False
     workspace.record_prediction(
         clip,
@@ -154,7 +155,7 @@ def _restore(
 
 
 def _last_corrected(current: Mapping[int, Revision]) -> int:
-    """The key frame that a person masked last, or the first: next to it they go on."""
+    """The key frame that a person masked last, or the first: the person goes on next to it."""
     human = [revision for revision in current.values() if revision.provenance.human]
     return max(human, key=lambda revision: revision.created).frame if human else 0
 

@@ -1,7 +1,7 @@
 """One retraining from beginning to end: snapshot, training, verdict, promotion.
 
-A killed one goes on where it was, by its files: the training from its checkpoint, the judging
-from its start, and both promotion and the copy into the registry may be done twice.
+A killed retraining resumes from its files: the training from its checkpoint, the judging from its
+beginning. Promotion and the copy into the registry may be done twice without harm.
 """
 
 import re
@@ -43,7 +43,7 @@ from model.training.further import Budget, train_further
 from model.training.trainer import TrainingProgress
 
 TOLD_EVERY = 2.0
-"""Seconds."""
+"""Seconds between two updates of a training's state."""
 
 Note = Callable[[str], None]
 Report = Callable[[int, int], None]
@@ -60,9 +60,9 @@ def retrain(
 
     Args:
         workspace: the clips and masks.
-        settings: on what, for how long, where.
-        note: is told in a sentence what happens.
-        report: is told how many steps, then clips, are done, and of how many.
+        settings: what else to train on, for how long, and on which device.
+        note: called with a sentence for each thing that happens.
+        report: called with how many steps, then clips, are done, and of how many.
 
     Returns:
         What came of it.
@@ -74,7 +74,7 @@ def retrain(
         run = unfinished(workspace.root) or _begin(workspace, settings)
         state = run.state
         if state.attempts >= ATTEMPTS:
-            sentence = f"It ended {ATTEMPTS} times without a word; see {FOLDER}/log.txt."
+            sentence = f"It ended {ATTEMPTS} times without a message; see {FOLDER}/log.txt."
             run.tell(stage=Phase.FAILED, sentence=sentence)
             raise LabelerError(sentence)
         run.tell(attempts=state.attempts + 1)
@@ -90,7 +90,7 @@ def retrain(
         except torch.OutOfMemoryError as error:
             sentence = (
                 f"The device's memory is too small ({str(error).splitlines()[0]}); set "
-                "MVPS_TRAIN_BATCH or MVPS_TRAIN_SIZE lower, or MVPS_TRAIN_DEVICE."
+                "MVPS_TRAIN_BATCH or MVPS_TRAIN_SIZE lower, or choose another MVPS_TRAIN_DEVICE."
             )
             run.tell(stage=Phase.FAILED, sentence=sentence)
             raise LabelerError(sentence) from None
@@ -107,13 +107,13 @@ def judge_other(
 
     Args:
         workspace: the clips and masks.
-        settings: which clips are locked, how many it takes, where to compute.
+        settings: the share of locked clips, how many a promotion takes, and the device.
         model: the version of weights that were kept, a folder with some, or bundled ones.
         report: where the page goes.
-        progress: is told how many clips are done, and of how many.
+        progress: called with how many clips are done, and of how many.
 
     Raises:
-        LabelerError: there are no such weights, or nothing is accepted yet.
+        LabelerError: there are no such weights, or no mask is accepted yet.
     """
     registry = ModelRegistry(workspace.root / "models")
     champion = registry.path(_first_champion(workspace, settings))
@@ -126,7 +126,7 @@ def judge_other(
 
 
 def _begin(workspace: Workspace, settings: Settings) -> Retraining:
-    """Take a snapshot, and keep a copy of the champion, which the candidate is compared with."""
+    """Take a snapshot, and record the champion, with which the candidate is to be compared."""
     begun = datetime.now(UTC)
     run = Retraining(workspace.root / FOLDER / begun.strftime("%Y-%m-%dT%H-%M-%S.%f"))
     state, snapshot = RetrainingState(Phase.TRAINING, begun, ""), Snapshot((), (), (), ())
@@ -139,12 +139,12 @@ def _begin(workspace: Workspace, settings: Settings) -> Retraining:
     finally:
         run.folder.mkdir(parents=True)
         snapshot.write(run.folder / SNAPSHOT)
-        run.write(state)  # last: a folder with a state is whole
+        run.write(state)  # last: a folder with a state is complete
     return run
 
 
 def _first_champion(workspace: Workspace, settings: Settings) -> str:
-    """The champion; where there is none, the weights that mask now become the first one."""
+    """Return the champion; if there is none, the weights that mask now become the first one."""
     registry = ModelRegistry(workspace.root / "models")
     if (champion := registry.champion) is not None:
         return champion

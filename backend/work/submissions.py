@@ -1,4 +1,4 @@
-"""From an event of Label Studio to a mask in the workspace."""
+"""Turns the events of Label Studio into masks in the workspace."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -27,13 +27,13 @@ logger = logging.getLogger(__name__)
 class Submissions:
     """Takes events up: what a person submitted is recorded, what they deleted is withdrawn.
 
-    Any event may come twice, late, or before one that it follows: the outcome is the same.
+    An event may come twice, late, or before an earlier one: the outcome is the same.
 
     Args:
         workspace: where masks are recorded.
         inbox: where events are kept.
         author_of: the name of a user by number.
-        thresholds: from which agreement of two people a mask is accepted.
+        thresholds: the least agreement of two people at which a mask is accepted.
     """
 
     def __init__(
@@ -52,9 +52,9 @@ class Submissions:
         for event in self._inbox.pending():
             try:
                 clips |= self.take(event)
-            except (OSError, sa.exc.SQLAlchemyError):  # a full disk: it stays, and comes again
+            except (OSError, sa.exc.SQLAlchemyError):  # a full disk, say: the event stays for later
                 logger.exception("event %d could not be taken up now", event.id)
-            except Exception as error:  # one event that nobody foresaw must not stop the others
+            except Exception as error:  # an unforeseen event must not stop the others
                 logger.exception("event %d could not be taken up", event.id)
                 self._inbox.settle(event, EventState.REFUSED, f"{type(error).__name__}: {error}")
         return clips
@@ -62,8 +62,8 @@ class Submissions:
     def take(self, event: Event) -> set[str]:
         """Take up one event, and return the clips whose references may have changed.
 
-        What cannot be a mask is refused with the reason, and kept. An empty mask over one that is
-        not waits until a person says that it is right.
+        What cannot be read as a mask is refused with the reason, and kept. An empty mask for a
+        frame whose mask is not empty waits until a person confirms it.
         """
         try:
             return self._withdraw(event) if event.action == DELETED else self._record(event)
@@ -81,7 +81,7 @@ class Submissions:
     def _record(self, event: Event) -> set[str]:
         annotation = event.body.get("annotation")
         if annotation is None:
-            raise LabelerError("What was kept of the annotation is damaged; submit it again.")
+            raise LabelerError("The stored annotation is damaged; submit it again.")
         if annotation.get("was_cancelled"):
             self._inbox.settle(event, EventState.DONE, "skipped by the annotator")
             return set()
@@ -104,7 +104,7 @@ class Submissions:
         if withdrawn:
             self._workspace.withdraw(clip, event.frame, name)
             revisions = self._workspace.revisions(clip, event.frame)
-        # A second person who was shown no mask may have been there first.
+        # A second person who is shown no mask may have submitted before the first one.
         accept_if_agreed(self._workspace, clip, event.frame, self._thresholds, revisions)
         self._inbox.settle(event, EventState.DONE, _ignored(found), quality)
         return {clip.name}
@@ -132,7 +132,7 @@ class Submissions:
         return {clip.name}
 
     def _withdraw(self, event: Event) -> set[str]:
-        """Withdraw what came with an annotation, and whatever of it may still come."""
+        """Withdraw the masks of an annotation, also those that may still come."""
         table = tables.annotations
         key = {"project": event.project, "annotation": event.annotation}
         with self._workspace.database.writing() as connection:
@@ -149,10 +149,11 @@ class Submissions:
         return clips
 
     def _is_deleted(self, event: Event, name: str, clip: Clip, submitted: datetime) -> bool:
-        """Note which annotation this is, and say whether it was deleted already.
+        """Record which annotation this is, and return whether it was deleted already.
 
-        Numbers start again with a new Label Studio, names do not: another name is another
-        annotation, and so is one without a name that was submitted after it was deleted.
+        A new Label Studio starts its numbers again, but names are unique. So a number with another
+        name is another annotation; and so is one without a name that was submitted after the
+        deletion.
         """
         table = tables.annotations
         key = {"project": event.project, "annotation": event.annotation}
@@ -171,21 +172,21 @@ class Submissions:
         return row.deleted is not None and "deleted" not in values
 
     def _prelabel_quality(self, revisions: Sequence[Revision], mask: Mask) -> float | None:
-        """J of the prediction that the annotator was shown, with what they made of it."""
+        """J between the prediction that the annotator was shown and the mask they submitted."""
         predicted = last_prediction(revisions)
         if predicted is None:
             return None
         try:
             return region_similarity(self._workspace.read(predicted), mask)
-        except LabelerError:  # the doctor tells of a damaged file; the person's mask is kept
+        except LabelerError:  # `mvps doctor` reports the damaged file; the person's mask is kept
             return None
 
 
 def _shown(event: Event) -> tuple[Shown, tuple[int, ...]]:
-    """What a task of the cross-check showed: how, and which of the frame's masks.
+    """What a task of the cross-check showed to the second person: how, and which masks.
 
     Raises:
-        LabelerError: the task does not say.
+        LabelerError: the task does not say what it showed.
     """
     data = event.body.get("data", {})
     if type(number := data.get("revision")) is int and number > 0:
@@ -199,11 +200,11 @@ def _shown(event: Event) -> tuple[Shown, tuple[int, ...]]:
 
 
 def _ignored(found: AnnotatedMask) -> str:
-    return f"{found.ignored} regions that are no portrait left out" if found.ignored else ""
+    return f"{found.ignored} regions without the portrait left out" if found.ignored else ""
 
 
 def _name(annotation: dict[str, Any]) -> str:
-    """A name for an annotation that no other one has, also of another Label Studio."""
+    """A name that no other annotation has, not even one of another Label Studio."""
     unique = annotation.get("unique_id")
     if isinstance(unique, str) and unique and unique.isprintable():
         return unique
@@ -215,7 +216,7 @@ def _numbered(project: int, annotation: int) -> str:
 
 
 def _user(annotation: dict[str, Any]) -> int:
-    """The number of the user who submitted it last, 0 where it is not said."""
+    """The number of the user who last submitted the annotation; 0 if it is unknown."""
     for key in ("updated_by", "completed_by"):
         found = annotation.get(key)
         found = found.get("id") if isinstance(found, dict) else found

@@ -1,15 +1,15 @@
 """Retrainings of a workspace's network: which there were, whether one runs, and when one is due.
 
-On disk, below the workspace, a folder for each::
+Each has a folder in the workspace::
 
     retraining/<begun>/state.json      how far it is, see `RetrainingState`
     retraining/<begun>/snapshot.json   what it is trained and judged on
     retraining/<begun>/weights/        the candidate, with checkpoint and log
     retraining/<begun>/report.html     how it was judged
-    retraining/<begun>/stop            somebody wants it to stop
-    retraining/lock                    held by the process that does it
+    retraining/<begun>/stop            exists if somebody asked it to stop
+    retraining/lock                    held by the process that retrains
 
-What does the work is `backend.work.retrain`; nothing here imports torch.
+`backend.work.retrain` does the work; nothing here imports torch.
 """
 
 import fcntl
@@ -41,12 +41,12 @@ STATE, SNAPSHOT, WEIGHTS, REPORT, STOP = (
     "stop",
 )
 ATTEMPTS = 3
-"""How often a retraining is begun that ended without a word, as when memory runs out, and got no
-farther than before."""
+"""How often a retraining is started that dies without a message, as when memory runs out, and gets
+no further than before."""
 
 
 class Phase(StrEnum):
-    """How far a retraining is. After a crash one goes on that was TRAINING or JUDGING."""
+    """How far a retraining is; after a crash, one that was TRAINING or JUDGING goes on."""
 
     TRAINING = "training"
     JUDGING = "judging"
@@ -57,7 +57,7 @@ class Phase(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more comes of it."""
+        """Whether the retraining has ended."""
         return self not in (Phase.TRAINING, Phase.JUDGING)
 
 
@@ -65,7 +65,7 @@ class Phase(StrEnum):
 class RetrainingState:
     """How far a retraining is, and what came of it in one sentence.
 
-    `done` of `total` are steps, then clips; `seconds_left` is of the training.
+    `done` and `total` count steps, then clips; `seconds_left` is that of the training.
     """
 
     stage: Phase
@@ -95,7 +95,7 @@ class Retraining:
         """How far it is.
 
         Raises:
-            LabelerError: that is not to be read.
+            LabelerError: the file of the state cannot be read.
         """
         path = self.folder / STATE
         try:
@@ -105,7 +105,8 @@ class Retraining:
             return RetrainingState(**found)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise LabelerError(
-                f"{path} does not say how far the retraining is ({error}); remove {self.folder}."
+                f"The state of a retraining, {path}, cannot be read ({error}); remove "
+                f"{self.folder}."
             ) from None
 
     @property
@@ -124,38 +125,38 @@ class Retraining:
         return self.folder / REPORT
 
     def write(self, state: RetrainingState) -> None:
-        """Say how far it is."""
+        """Write the state to the folder."""
         fields = asdict(state) | {"begun": state.begun.isoformat()}
         write_atomically(self.folder / STATE, (json.dumps(fields, indent=2) + "\n").encode())
 
     def tell(self, **changes: object) -> None:
-        """Say what has changed."""
+        """Change some fields of the state."""
         self.write(replace(self.state, **changes))  # type: ignore[arg-type]
 
     @property
     def is_to_stop(self) -> bool:
-        """Whether somebody wants it to stop."""
+        """Whether somebody asked it to stop."""
         return (self.folder / STOP).exists()
 
     def stop(self) -> None:
-        """Let it stop."""
+        """Ask it to stop."""
         (self.folder / STOP).touch()
 
 
 def runs(workspace: Path) -> list[Retraining]:
-    """The retrainings of a workspace, the last one first."""
+    """Return the retrainings of a workspace, the newest first."""
     states = sorted((workspace / FOLDER).glob(f"*/{STATE}"), reverse=True)
     return [Retraining(path.parent) for path in states]
 
 
 def last_run(workspace: Path) -> Retraining | None:
-    """The retraining of a workspace that began last; None where there was none."""
+    """Return the retraining of a workspace that began last; None if there was none."""
     return next(iter(runs(workspace)), None)
 
 
 @contextmanager
 def only_one(workspace: Path) -> Iterator[None]:
-    """Hold the lock of the one retraining that there may be.
+    """Hold the lock that allows only one retraining at a time.
 
     Raises:
         LabelerError: another process holds it.
@@ -164,7 +165,7 @@ def only_one(workspace: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        for _ in range(20):  # somebody who only looks holds it for a moment
+        for _ in range(20):  # `is_running` elsewhere holds it for a moment
             if _try(handle, fcntl.LOCK_EX):
                 break
             time.sleep(0.05)
@@ -193,20 +194,20 @@ def is_running(workspace: Path) -> bool:
 
 
 def end_running(workspace: Path) -> None:
-    """End the process that retrains here, if there is one; the next goes on where it was."""
+    """End the process that retrains this workspace, if any; the next one goes on where it was."""
     if is_running(workspace):
         with suppress(ValueError, OSError):
             os.kill(int((workspace / FOLDER / LOCK).read_text()), signal.SIGTERM)
 
 
 def unfinished(workspace: Path) -> Retraining | None:
-    """The retraining that a process left when it was killed; None where there is none."""
+    """Return the retraining that a killed process left unfinished; None if there is none."""
     last = last_run(workspace)
     return None if last is None or last.state.stage.ended else last
 
 
 def is_due(workspace: Workspace, settings: Settings) -> bool:
-    """Whether it is time to retrain: one was left, or enough was accepted since the last."""
+    """Whether it is time to retrain: one is unfinished, or enough masks were accepted since."""
     if unfinished(workspace.root) is not None:
         return True
     if not settings.retrain_masks:
@@ -221,7 +222,7 @@ def is_due(workspace: Workspace, settings: Settings) -> bool:
 
 
 class Retrainer:
-    """Starts retrainings, each as a process of its own, so that it harms no one else.
+    """Starts retrainings, each as a process of its own, so that a crash ends nothing else.
 
     Args:
         workspace: the clips and masks.
@@ -234,7 +235,7 @@ class Retrainer:
 
     @property
     def pauses_masking(self) -> bool:
-        """Whether masks are to wait now."""
+        """Whether masks have to wait now for a retraining."""
         return self._settings.train_pauses and is_running(self._workspace.root)
 
     def start_if_due(self) -> bool:
@@ -256,13 +257,13 @@ class Retrainer:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # it outlives a worker that is started anew
+                start_new_session=True,  # it outlives a restart of the worker
             )
         return True
 
 
 def _try(handle: int, how: int) -> bool:
-    """Lock a file, exclusively or shared, if nobody keeps one from it."""
+    """Try to lock a file, exclusively or shared; return whether that succeeded."""
     try:
         fcntl.flock(handle, how | fcntl.LOCK_NB)
     except BlockingIOError:

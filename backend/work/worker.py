@@ -21,12 +21,12 @@ logger = logging.getLogger(__name__)
 
 
 class Champion:
-    """The engine of the workspace's champion, loaded anew once that is another one.
+    """The engine of the workspace's champion, loaded again whenever the champion changes.
 
     Args:
-        models: the workspace's models.
-        load: loads the engine of a model by name; None is whatever is the champion now.
-        named: a model to stay with, whoever is the champion.
+        models: the folder of the workspace's models.
+        load: loads the engine of a model by name; None means the default weights.
+        named: a model to use in place of the champion.
 
     Raises:
         LabelerError: the weights cannot be loaded.
@@ -40,7 +40,7 @@ class Champion:
         self._segmenter = load(self._loaded)
 
     def __call__(self) -> Segmenter:
-        """The engine to mask with now; the one before it where new weights cannot be loaded."""
+        """Return the engine to mask with now; the previous one if new weights cannot be loaded."""
         try:
             version = self._version()
             if version != self._loaded:
@@ -57,30 +57,30 @@ class Champion:
 logger = logging.getLogger(__name__)
 
 SLICE = 8
-"""Key frames masked in one go: nobody who submits or waits has to wait for more."""
+"""Key frames masked in one job: a submission, or a person who waits, never waits for more."""
 
 SLOW = 2.0
-"""Seconds; a slice that took longer is shown before the next, instead of all of them at the end."""
+"""Seconds; after a slice that took longer, its masks are shown at once, not only at the end."""
 
 PAUSE = 10.0
-"""Seconds until masks that wait for the network to be retrained are asked for again."""
+"""Seconds until masks that wait for a retraining are asked for again."""
 
 LONGEST_PAUSE = 60.0
 """Seconds between two attempts while Label Studio is away, at most."""
 
 
 class Worker:
-    """Does jobs; what each leaves to be done, it asks for.
+    """Does one job after another, and asks for the jobs that follow from each.
 
     Nothing is kept in memory between jobs: each compares what there is with what should be.
 
     Args:
         workspace: the clips and masks.
-        find_segmenter: the engine to mask with now; another one after a promotion.
-        queue: where to ask for what follows.
+        find_segmenter: returns the engine to mask with now; another one after a promotion.
+        queue: the queue to ask for further jobs.
         submissions: takes up what annotators submit.
-        find_sync: what brings clips to Label Studio; None as long as there is no project.
-        retrainer: what starts to retrain the network; None for a worker that never does.
+        find_sync: returns what sends clips to Label Studio; None as long as there is no project.
+        retrainer: starts retrainings; None for a worker that never does.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class Worker:
 
     @property
     def _segmenter(self) -> Segmenter:
-        """The engine to mask with now; everybody is told which weights that are."""
+        """The engine to mask with now; when it changes, the other processes are told."""
         segmenter = self._find_segmenter()
         if segmenter.model_version != self._masking_with:
             self._masking_with = segmenter.model_version
@@ -135,7 +135,7 @@ class Worker:
             self._queue.ask(Job(JobKind.REFRESH, clip))
 
     def _mask(self, job: Job) -> None:
-        """Mask a frame that somebody waits for, with its neighbours, who come next."""
+        """Mask a frame that somebody waits for, and its neighbours, which they will see next."""
         clip = self._workspace.clip(job.clip)
         refresh(
             self._workspace,
@@ -147,7 +147,7 @@ class Worker:
         self._queue.ask(Job(JobKind.PUBLISH, job.clip))
 
     def _refresh(self, job: Job) -> None:
-        """Mask some of the frames that a correction can help; the rest comes next."""
+        """Mask some of the frames that a correction can help; another job masks the rest."""
         if self._retrainer is not None and self._retrainer.pauses_masking:
             self._queue.ask(job, PAUSE)
             return
@@ -174,12 +174,12 @@ class Worker:
             self._retrainer.start()
 
     def _reconcile(self, job: Job) -> None:
-        """Find whatever was missed: annotations, frames to mask, predictions to publish."""
+        """Find what was missed: annotations, frames to mask, predictions to publish."""
         _ = self._segmenter  # there may be a new champion
         full = not self._fetched
         if self._with_patience(job, lambda sync: sync.fetch(full=full)):
             self._fetched = True
-        self._queue.ask(Job(JobKind.TAKE))  # also what nobody asked for, or could not be written
+        self._queue.ask(Job(JobKind.TAKE))  # also events not asked for, or not recorded before
         waiting = set(self._queue.waiting())
         for clip in self._workspace.clips():
             self._submissions.accept_agreed(clip)
@@ -189,7 +189,7 @@ class Worker:
             self._retrainer.start_if_due()
 
     def _with_patience(self, job: Job, act: Callable[[StudioSync], object]) -> bool:
-        """Do something with Label Studio; where it is away, try again later, ever more rarely."""
+        """Call Label Studio; if it is away, ask for the job again, after ever longer pauses."""
         self._sync = self._sync or self._find_sync()
         if self._sync is None:
             return False

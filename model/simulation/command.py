@@ -1,4 +1,4 @@
-"""The command that plays the whole circle through on a labelled dataset."""
+"""The command `simulate`: labelling and retraining in rounds, on a labelled dataset."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -28,25 +28,31 @@ def simulate(
     picking: Annotated[
         list[str] | None,
         typer.Option(
-            help="priority, uncertainty, random, in_order or worst; may be repeated. Default: all.",
+            help="How to choose the next frames: priority, uncertainty, random, in_order or "
+            "worst; may be repeated. Default: all.",
         ),
     ] = None,
     model: Annotated[
-        Path | None, typer.Option(help="A folder with weights to begin with.", show_default=False)
+        Path | None, typer.Option(help="A folder with weights to start from.", show_default=False)
     ] = None,
-    rounds: Annotated[int, typer.Option(min=1)] = 3,
-    frames: Annotated[int, typer.Option(min=1, help="Labelled in each round.")] = 5,
-    seeds: Annotated[int, typer.Option(min=1, help="How many times, each with its own seed.")] = 2,
-    steps: Annotated[int, typer.Option(min=1, help="Of training, in each round.")] = 50,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of labelling and retraining.")] = 3,
+    frames: Annotated[int, typer.Option(min=1, help="Frames labelled in each round.")] = 5,
+    seeds: Annotated[int, typer.Option(min=1, help="How many repetitions, a seed each.")] = 2,
+    steps: Annotated[int, typer.Option(min=1, help="Training steps in each round.")] = 50,
     size: Annotated[int, typer.Option(help="Side of the input in training.")] = 192,
-    batch_size: Annotated[int, typer.Option(min=1)] = 8,
+    batch_size: Annotated[int, typer.Option(min=1, help="Samples a step.")] = 8,
     rate: Annotated[float, typer.Option(help="Learning rate.")] = 1e-4,
-    quality: Annotated[float, typer.Option(help="The q of FC@q.")] = 0.85,
-    output: Annotated[Path, typer.Option("-o", "--out")] = Path("runs/simulation"),
+    quality: Annotated[float, typer.Option(help="The q of FC@q: J&F of a good mask.")] = 0.85,
+    output: Annotated[Path, typer.Option("-o", "--out", help="Folder for the results.")] = Path(
+        "runs/simulation"
+    ),
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
-    """Label, retrain, judge, on a labelled dataset: does it help, and which frames teach most?"""
+    """Simulate labelling and retraining in rounds, on a labelled dataset.
+
+    It shows whether retraining helps, and which frames are best to label first.
+    """
     from dataclasses import asdict
 
     from model.data.folders import clips_from

@@ -115,7 +115,7 @@ def test_the_same_video_twice_is_skipped_by_name(mvps, video, tmp_path):
     copy = tmp_path / "other.mp4"
     copy.write_bytes(video.read_bytes())
     out, _ = mvps.run("add", copy, "--scenario", "news")
-    assert "other.mp4: in already, as first; skipped" in out
+    assert "other.mp4: already added as first; skipped" in out
 
 
 def test_wrong_use_exits_with_2(mvps, video):
@@ -157,7 +157,7 @@ def test_an_interrupted_add_leaves_no_clip(mvps, tmp_path, how):
 
 def test_the_doctor_names_what_is_wrong(mvps, video):
     out, _ = mvps.run("doctor")
-    assert "is not there yet" in out
+    assert "does not exist yet" in out
     mvps.run("add", video, "--scenario", "news")
     mvps.run("preannotate", "--model", "copy")
     checks = json.loads(mvps.run("doctor", "--deep", "--json")[0])

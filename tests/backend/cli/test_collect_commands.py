@@ -33,7 +33,7 @@ def test_a_folder_is_judged_video_by_video_and_can_be_added_again(mvps, videos):
     out, err = mvps.run("add", videos, "--scenario", "lecture", expect=1)
     assert "good: 60 frames at 10 per second, 1280x720 (landscape), 12 key frames" in out
     assert "good: keeps short-side, duration, no-cut; portrait and motion" in out
-    assert "clips added: 3; videos in already: 0; failures: 1" in out
+    assert "clips added: 3; videos skipped: 0; failures: 1" in out
     lines = err.strip().splitlines()
     assert "cut: breaks no-cut: a camera cut at 6.0 s" in lines
     assert "small: breaks short-side: the short side is 90 pixels, of at least 720" in lines
@@ -43,7 +43,7 @@ def test_a_folder_is_judged_video_by_video_and_can_be_added_again(mvps, videos):
 
     before = file_bytes(mvps.root / "clips")
     out, err = mvps.run("add", videos, "--scenario", "lecture", expect=1)
-    assert out.count("in already, as ") == 3
+    assert out.count("already added as ") == 3
     assert "torn.mp4" in err
     assert file_bytes(mvps.root / "clips") == before
 
@@ -74,7 +74,7 @@ def test_a_table_brings_source_and_licence_and_is_begun_by_a_template(mvps, vide
     ]
     table.write_text("\n".join(filled))
     out, err = mvps.run("add", table, "--split-cuts", expect=1)
-    assert "clips added: 3; videos in already: 0; failures: 2" in out
+    assert "clips added: 3; videos skipped: 0; failures: 2" in out
     failures = [line for line in err.splitlines() if line.startswith("mvps: ")]
     assert len(failures) == 2
     assert "'opera' is no scenario" in failures[0]
@@ -92,7 +92,7 @@ def test_a_table_brings_source_and_licence_and_is_begun_by_a_template(mvps, vide
 
 def test_strict_refuses_what_breaks_a_rule(mvps, videos):
     out, err = mvps.run("add", videos, "--scenario", "news", "--strict", "-j", "2", expect=1)
-    assert "clips added: 1; videos in already: 0; failures: 3" in out
+    assert "clips added: 1; videos skipped: 0; failures: 3" in out
     assert [clip.name for clip in mvps.workspace().clips()] == ["good"]
     for reason in ("breaks short-side", "breaks no-cut", "torn.mp4"):
         assert reason in err

@@ -27,19 +27,19 @@ def test_a_dataset_is_extended_and_goes_out_again(
     assert "give --scenario, one of entertainment" in err
     out, _ = mvps.run("import", davis, "--scenario", "news", "--clip", "a", "--fps", "29.97")
     assert "a: 6 frames at 29.97 per second, 40x24, 2 masks, key frames every 5" in out
-    assert "1 clips with 6 frames and 2 masks came in, 0 were in already" in out
+    assert "imported 1 clips with 6 frames and 2 masks; 0 clips were already there" in out
     picture = davis / "JPEGImages" / "480p" / "b" / "00002.jpg"
     kept = picture.read_bytes()
     picture.write_bytes(kept[:-40])
     out, err = mvps.run("import", davis, "--scenario", "news", expect=1)
-    assert "1 clips with 6 frames and 2 masks came in, 1 were in already" in out
-    assert "b was not taken in" in err.strip().splitlines()[-1]
+    assert "imported 1 clips with 6 frames and 2 masks; 1 clips were already there" in out
+    assert "b was not imported" in err.strip().splitlines()[-1]
     assert "00002.jpg is not a readable picture" in err
     picture.write_bytes(kept)
     mvps.run("import", davis, "--scenario", "news", "--format", "davis")
     before = file_bytes(mvps.root / "clips")
     out, err = mvps.run("import", davis, "--scenario", "news")
-    assert "0 clips with 0 frames and 0 masks came in, 3 were in already" in out
+    assert "imported 0 clips with 0 frames and 0 masks; 3 clips were already there" in out
     assert err == ""
     assert file_bytes(mvps.root / "clips") == before
     for layout in ("davis", "youtube-vos", "coco"):
@@ -47,7 +47,7 @@ def test_a_dataset_is_extended_and_goes_out_again(
         assert "3 clips, 18 frames, 6 masks" in out
         other = Terminal(tmp_path / f"from {layout}")
         out, _ = other.run("import", tmp_path / layout)
-        assert "3 clips with 18 frames and 6 masks came in" in out
+        assert "imported 3 clips with 18 frames and 6 masks" in out
         assert faults(other.workspace(), deep=True) == []
 
 

@@ -90,7 +90,7 @@ def test_training_by_command_needs_data_or_the_workspace(workspace):
 def test_models_on_the_status_page(client, workspace, registry, service):
     one, two = versions(registry)
     page = client.get("/", headers=basic()).text
-    assert "It was not retrained yet." in page
+    assert "The network was not retrained yet." in page
     assert "Retrain now" in page
     assert page.count("<button>Promote</button>") == 2
 

@@ -135,7 +135,7 @@ def without(payload, *path):
     ],
 )
 def test_what_label_studio_never_sends_is_refused_and_not_kept(inbox, payload):
-    with pytest.raises(LabelerError, match="what Label Studio does"):
+    with pytest.raises(LabelerError, match="as Label Studio does"):
         inbox.put(payload)
     assert told(inbox) == []
 

@@ -224,7 +224,7 @@ def test_one_that_ends_without_a_word_is_given_up(ready):
         wait_for(lambda before=before: (s := state_of(workspace)) and s.attempts > before)
         running.kill()
         running.communicate()
-    with pytest.raises(LabelerError, match="ended 3 times without a word"):
+    with pytest.raises(LabelerError, match="ended 3 times without a message"):
         retrain(workspace, small(workspace), lambda _: None)
     assert state_of(workspace).stage is Phase.FAILED
 
@@ -323,7 +323,7 @@ def test_a_damaged_state_is_refused(workspace):
     folder = workspace.root / FOLDER / "2026-01-01"
     folder.mkdir(parents=True)
     (folder / STATE).write_text("{}")
-    with pytest.raises(LabelerError, match="does not say how far the retraining is"):
+    with pytest.raises(LabelerError, match="cannot be read"):
         Retraining(folder).state  # noqa: B018
 
 

@@ -190,7 +190,7 @@ def test_foreign_regions_are_left_out_and_said(workspace, clip, inbox, tell):
     tell(submission(None, result=[region(square(1)), region(square(20)), other]))
     assert workspace.current(clip)[5].digest == mask_digest(square(1) | square(20))
     (event,) = inbox.listed(EventState.DONE)
-    assert event.note == "1 regions that are no portrait left out"
+    assert event.note == "1 regions without the portrait left out"
 
 
 @pytest.mark.parametrize(
@@ -208,10 +208,10 @@ def test_foreign_regions_are_left_out_and_said(workspace, clip, inbox, tell):
         (submission(square(1), frame=10**40), "no key frame"),
         (submission(square(1)[1:]), "but the frame is 128x96"),
         (submission(None, result=[region(square(1), original_width="\ud800")]), "but the frame"),
-        (submission(None, result=[region(square(1), image_rotation=180)]), "turned"),
+        (submission(None, result=[region(square(1), image_rotation=180)]), "rotated"),
         (submission(None, result=[region(square(1), value={"rle": [1, 2, 3]})]), "unreadable"),
-        (submission(None, result=None), "no list"),
-        (submission(None, result={"0": region(square(1))}), "no list"),
+        (submission(None, result=None), "not a list"),
+        (submission(None, result={"0": region(square(1))}), "not a list"),
     ],
 )
 def test_what_is_no_mask_is_refused_kept_and_stops_nothing(
