@@ -1,7 +1,7 @@
-"""The domain: clips, masks, references, and the dataset on disk. No torch, no HTTP.
+"""The domain: clips, masks, references and datasets on disk, without torch and without HTTP.
 
-What is listed here is for everyone's use. Each name is imported when it is first asked for, so
-that `import labeler` is fast and what needs no database runs where there is none.
+`__all__` lists the public names. Each name is imported when it is first used, so `import labeler`
+is fast, and code that needs no database runs where none is installed.
 """
 
 from importlib import import_module

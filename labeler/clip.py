@@ -1,4 +1,4 @@
-"""What a clip is: its name, its frames in order, its rate, its scenario and its source."""
+"""Clips: name, frames in order, frame rate, scenario and source; and how frames are read."""
 
 import json
 import re
@@ -20,7 +20,7 @@ Image = NDArray[np.uint8]
 """One frame: H x W x 3, uint8, blue-green-red as OpenCV has it."""
 
 JPEG_QUALITY = 95
-"""Of every frame that is written."""
+"""The JPEG quality of every frame that is written, 0 to 100."""
 
 KEY_FRAME_STRIDE = 5
 """MVPS annotates every fifth frame (PDNet paper, section 3.1)."""
@@ -40,15 +40,16 @@ class Scenario(StrEnum):
 
 @dataclass(frozen=True)
 class Clip:
-    """One video's sampled frames, as the workspace or a dataset knows them.
+    """The sampled frames of one video, as a workspace or a dataset describes them.
 
-    `width` and `height` are in pixels, upright. `fps` is the true rate of the sampled frames.
-    `source` says where the video is from, the file's name where nothing else is known, `licence`
-    under which terms, and `sha256` is the digest of the file; of an imported clip, of its pictures
-    as they were found, one after the other. A clip that is one shot of its source begins at the
-    source's sampled frame `first_frame`, of `source_frames` in all; None says that the clip is all
-    of it. `cuts` are the frames at which a new shot begins; None says that nobody has looked for
-    any.
+    `width` and `height` are in pixels, of the upright picture. `fps` is the true rate of the
+    sampled frames. `source` says where the video comes from; it is the file's name if nothing else
+    is known. `licence` names the terms of use. `sha256` is the digest of the video file; for an
+    imported clip, it is the digest of the pictures as they were found, one after the other. If the
+    clip is one shot of a longer video, it begins at the video's sampled frame `first_frame`, and
+    `source_frames` is the number of the video's sampled frames; None means that the clip is the
+    whole video. `cuts` are the frames at which a new shot begins; None means that nobody has
+    looked for cuts.
     """
 
     name: str
@@ -74,7 +75,7 @@ class Clip:
 
     @property
     def part(self) -> range:
-        """Which of its source's sampled frames it has."""
+        """The range of the source's sampled frames that this clip holds."""
         return range(self.first_frame, self.first_frame + self.frame_count)
 
     @property
@@ -83,15 +84,15 @@ class Clip:
         return range(0, self.frame_count, self.stride)
 
     def to_json(self) -> str:
-        """The clip as JSON, so that its folder explains itself."""
+        """Return the clip as JSON, so that its folder describes itself."""
         return json.dumps(asdict(self) | {"fps": str(self.fps)}, indent=2, sort_keys=True) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> "Clip":
-        """The clip that `to_json` wrote.
+        """Read a clip from the JSON that `to_json` wrote.
 
         Raises:
-            ValueError, KeyError, TypeError: the text is something else.
+            ValueError, KeyError, TypeError: the text is not such JSON.
         """
         fields = json.loads(text)
         fields["fps"] = Fraction(fields["fps"])
@@ -102,7 +103,7 @@ class Clip:
 
 
 def frame_name(index: int) -> str:
-    """The stem of a frame's files: five digits, 0-based.
+    """Return the stem of a frame's file names: the 0-based index as five digits.
 
     >>> frame_name(5)
     '00005'
@@ -126,7 +127,7 @@ def check_clip_name(name: str) -> str:
 
 
 def clip_name_from(source: Path) -> str:
-    """The clip name a source file suggests: its stem, with every unsafe run replaced by `_`.
+    """Make a clip name from a source file's stem: each run of unsafe characters becomes `_`.
 
     >>> clip_name_from(Path("My holiday (1).mp4"))
     'My_holiday_1'
@@ -135,11 +136,11 @@ def clip_name_from(source: Path) -> str:
 
 
 class Frames(Protocol):
-    """A clip's frames, read when asked for: `frames[i]` is the i-th, `len(frames)` their number."""
+    """The frames of a clip, read on access: `frames[i]` is the i-th, `len(frames)` their number."""
 
     @property
     def key(self) -> str:
-        """A name that differs whenever the pictures differ, so that features can be kept by it."""
+        """A cache key for features; it differs whenever the pictures differ."""
 
     @property
     def key_frames(self) -> Sequence[int]:
@@ -178,8 +179,9 @@ class FrameList:
 
     Args:
         images: the pictures, each H x W x 3 uint8 BGR.
-        key: differs whenever the pictures do; of a list without one nothing is kept for the next.
-        stride: every how many frames one is a key frame.
+        key: a cache key that differs whenever the pictures do; without one, cached features of this
+            list are not reused for another list.
+        stride: every `stride`-th frame is a key frame.
     """
 
     def __init__(
@@ -191,7 +193,7 @@ class FrameList:
 
     @classmethod
     def of(cls, frames: "Frames | Sequence[Image]") -> "Frames":
-        """Frames as they are, or a list of them made of plain pictures."""
+        """Return `Frames` unchanged, or wrap plain pictures in a `FrameList`."""
         return (
             cls(frames) if isinstance(frames, list | tuple | np.ndarray) else cast(Frames, frames)
         )

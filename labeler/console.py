@@ -1,4 +1,4 @@
-"""How the command line speaks: results to stdout, everything else to stderr."""
+"""Output of the command line: results go to stdout, everything else goes to stderr."""
 
 import json
 import sys
@@ -32,18 +32,18 @@ def say(text: str) -> None:
 
 
 def say_json(value: Any) -> None:
-    """Print a result for a script to read."""
+    """Print a result as JSON, for scripts."""
     out.print(json.dumps(value, indent=2, default=str), markup=False)
 
 
 def note(text: str) -> None:
-    """Tell the person something that is no result."""
+    """Print a remark that is not a result, to stderr."""
     err.print(text, markup=False, style="yellow")
 
 
 @contextmanager
 def spoken_errors() -> Iterator[None]:
-    """Turn a LabelerError into its sentence on stderr and exit code 1."""
+    """Print the message of a LabelerError to stderr, and exit with code 1."""
     try:
         yield
     except LabelerError as error:
@@ -52,7 +52,7 @@ def spoken_errors() -> Iterator[None]:
 
 
 def table(*columns: str, right: int = 1) -> Table:
-    """An unboxed table whose columns from the `right`-th on are numbers."""
+    """Make a table without borders, whose columns from the `right`-th on are numbers."""
     made = Table(box=None, pad_edge=False, header_style="bold")
     for position, column in enumerate(columns):
         number = position >= right
@@ -61,19 +61,19 @@ def table(*columns: str, right: int = 1) -> Table:
 
 
 class Bars:
-    """Bars for several things at once, and one for all of them; see `bars`."""
+    """Progress bars: one for each item in progress, and one for all items; see `bars`."""
 
     def __init__(self, shown: Progress, all_of_them: TaskID) -> None:
         self._shown, self._all = shown, all_of_them
         self._tasks: dict[str, TaskID] = {}
 
     def begin(self, name: str) -> Callable[[int, int | None], None]:
-        """Show a bar for one; gives a function of (done, total)."""
+        """Show a bar for the item `name`; return a function of (done, total) that updates it."""
         task = self._tasks[name] = self._shown.add_task(name, total=None)
         return lambda done, total: self._shown.update(task, completed=done, total=total)
 
     def end(self, name: str) -> None:
-        """Take the bar of one away: it is done."""
+        """Remove the bar of the item `name`, which is done."""
         if (task := self._tasks.pop(name, None)) is not None:
             self._shown.remove_task(task)
         self._shown.advance(self._all)
@@ -81,7 +81,7 @@ class Bars:
 
 @contextmanager
 def bars(description: str, total: int) -> Iterator[Bars]:
-    """Show the progress of `total` things, some at a time; what is said meanwhile stands above."""
+    """Show the progress of `total` items, several at a time, below all other output."""
     with Progress(
         *_columns(),
         console=err,
@@ -93,7 +93,7 @@ def bars(description: str, total: int) -> Iterator[Bars]:
 
 @contextmanager
 def progress(description: str, total: int | None = None) -> Iterator[Callable[..., None]]:
-    """Show a bar with the time left on a terminal; gives a function of (done) or (done, total)."""
+    """Show a bar with the time left, on a terminal; yield a function of (done) or (done, total)."""
     with Progress(*_columns(), console=err, disable=not err.is_terminal) as bar:
         task = bar.add_task(description, total=total)
 

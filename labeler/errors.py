@@ -1,13 +1,13 @@
-"""The one exception that a user is meant to read, and a harmless kind of it."""
+"""The exception whose message is written for users, and a harmless subclass of it."""
 
 
 class LabelerError(Exception):
-    """Something a user can act on.
+    """An error that the user can do something about.
 
     The message is one clear sentence: which file or value, why, and what to do next. The command
-    line prints it and exits with 1; it never shows a traceback for one.
+    line prints the message and exits with 1; it never shows a traceback.
     """
 
 
 class AlreadyInError(LabelerError):
-    """What was to be added is in already: nothing was done, and nothing is wrong."""
+    """The video or clip to be added is in the workspace already; nothing was changed."""

@@ -1,4 +1,4 @@
-"""Files and folders that are written whole or not at all, and marks of who is still writing."""
+"""Atomic writing of files and folders, and locks that show which process is still writing."""
 
 import fcntl
 import hashlib
@@ -39,18 +39,18 @@ def sync_folder(folder: Path) -> None:
 
 
 def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file's bytes, as 64 hex digits, read in pieces."""
+    """Compute the SHA-256 of a file's bytes, as 64 hex digits; the file is read in pieces."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
 def scratch_folder(parent: Path, *, keep_unfinished: bool = False) -> Iterator[Path]:
-    """Give a new folder below `parent`, locked while in use and removed afterwards.
+    """Yield a new folder below `parent`, which is locked while in use and removed afterwards.
 
-    Whoever is killed leaves the folder behind but not the lock, so `lock_if_dead` can tell it
-    from a folder in use. Moving the folder away inside the block is how its content is kept;
-    with `keep_unfinished` it is also left as after a kill if the block fails.
+    A killed process leaves the folder behind but not the lock, so `lock_if_dead` can tell it from
+    a folder in use. To keep the content, move the folder away inside the block. With
+    `keep_unfinished`, the folder also stays, as after a kill, if the block fails.
     """
     parent.mkdir(parents=True, exist_ok=True)
     while True:
@@ -72,9 +72,9 @@ def scratch_folder(parent: Path, *, keep_unfinished: bool = False) -> Iterator[P
 
 @contextmanager
 def hold(path: Path, data: bytes) -> Iterator[Path]:
-    """Write `data` to a new file, locked while in use and removed once the block has succeeded.
+    """Write `data` to a new file, which is locked while in use and removed if the block succeeds.
 
-    After a failure or a kill the file stays without its lock: `lock_if_dead` finds it so.
+    After a failure or a kill the file stays, without its lock, and `lock_if_dead` yields True.
     """
     while True:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
@@ -92,7 +92,7 @@ def hold(path: Path, data: bytes) -> Iterator[Path]:
 
 @contextmanager
 def one_at_a_time(path: Path) -> Iterator[None]:
-    """Let one process into the block, while others that name the same file wait before it."""
+    """Let one process at a time run the block; others that give the same `path` wait."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -101,7 +101,7 @@ def one_at_a_time(path: Path) -> Iterator[None]:
 
 @contextmanager
 def lock_if_dead(path: Path) -> Iterator[bool]:
-    """Lock a file or folder and give True, or give False if a live process holds or removed it."""
+    """Lock a file or folder and yield True; yield False if a live process holds or removed it."""
     try:
         handle = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
@@ -120,16 +120,17 @@ def lock_if_dead(path: Path) -> Iterator[bool]:
 
 @contextmanager
 def replacing(target: Path, *, resume: bool = False) -> Iterator[Path]:
-    """Give an empty folder that takes the place of `target` once the block has succeeded.
+    """Yield an empty folder that replaces `target` once the block has succeeded.
 
     Until then, and after any failure, `target` is as it was. The new folder is prepared in
     `.<target>.partial` beside it. A process killed there leaves that behind; the next `replacing`
     of the same target removes it, and first puts the old folder back if the kill came in the
     instant between the two renames.
 
-    With `resume` the folder is not empty but what the last such block had prepared when it failed
-    or was killed, and perhaps half a file; and what this block prepares stays if it fails. What
-    tells whole files from half ones may lie beside the folder, and goes when it does.
+    With `resume`, the folder is not empty: it holds what the last block with `resume` had prepared
+    when it failed or was killed, where files may be incomplete. If this block fails, its files
+    stay for the next one. A journal that tells complete files from incomplete ones may lie beside
+    the folder; it is removed together with the folder.
 
     Raises:
         LabelerError: the files cannot be written, or the target cannot be replaced.
@@ -171,8 +172,7 @@ def _swap(target: Path, new: Path, aside: Path) -> None:
 def _sweep(partial: Path, target: Path, held: ExitStack | None) -> Path | None:
     """Remove what killed processes left; leave alone what a live one is writing.
 
-    With `held`, one of the things left that can be gone on with stays, and stays locked: it is
-    given back.
+    With `held`, one leftover folder that can be resumed is kept, stays locked, and is returned.
     """
     taken = None
     for leftover in sorted(partial.glob("*/")):

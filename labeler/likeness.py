@@ -15,13 +15,14 @@ from labeler.files import write_atomically
 from labeler.threads import call_all
 
 SIDE = 16
-"""Of the thumbnails that are compared, in pixels."""
+"""The side of the thumbnails that are compared, in pixels."""
 
 ALIKE = 0.95
-"""From this correlation two thumbnails show the same.
+"""Two thumbnails show the same moment if their correlation is at least this.
 
-Of the DAVIS clips, a frame made half as large, saved at JPEG quality 60, brightened, squashed or
-cut by 5 % keeps .956 and more; the most alike frames of two different clips have .876.
+In the DAVIS clips, a frame keeps .956 or more when it is made half as large, saved at JPEG quality
+60, brightened, squashed or cropped by 5 %; the most similar frames of two different clips have
+.876.
 """
 
 Thumbnails = NDArray[np.float32]
@@ -30,7 +31,7 @@ Thumbnails = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Likeness:
-    """A picture that shows what a frame of a clip shows."""
+    """A picture that shows the same moment as a frame of a clip."""
 
     picture: Path
     clip: str
@@ -38,7 +39,7 @@ class Likeness:
 
 
 def thumbnails_of(pictures: Iterable[Path]) -> Thumbnails:
-    """The thumbnails of pictures, in order, N x 256 float32.
+    """Compute the thumbnails of pictures, in order: N x 256 float32.
 
     Raises:
         LabelerError: one of them is missing or damaged.
@@ -48,7 +49,7 @@ def thumbnails_of(pictures: Iterable[Path]) -> Thumbnails:
 
 
 def thumbnail_of(image: Image) -> NDArray[np.float32]:
-    """The thumbnail of a picture, H x W x 3 uint8 BGR: 256 float32."""
+    """Compute the thumbnail of a picture, H x W x 3 uint8 BGR: 256 float32."""
     grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
     small = cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
     small -= small.mean()
@@ -63,12 +64,12 @@ def write_thumbnails(path: Path, looks: Thumbnails) -> None:
 
 
 def read_thumbnails(path: Path) -> Thumbnails:
-    """Read what `write_thumbnails` wrote."""
+    """Read thumbnails that `write_thumbnails` wrote: N x 256 float32."""
     return np.asarray(np.load(path), np.float32)
 
 
 def alike(pictures: Iterable[Path], clips: Mapping[str, Thumbnails]) -> list[Likeness]:
-    """Those pictures, in order, that show what a frame of some clip shows, and which.
+    """Find the pictures, in order, that show the same moment as a frame of one of the clips.
 
     Args:
         pictures: the pictures.

@@ -22,8 +22,8 @@ PORTRAIT_COLOUR = (128, 0, 0)
 def encode_mask(mask: Mask, note: str | None = None) -> bytes:
     """Encode a mask as a 1-bit palette PNG: 0 background, 1 portrait.
 
-    The bytes depend on the mask and the note alone. `note` is kept in the file as a text chunk
-    named `mvps`, so that a mask file can say by itself who made it (see `read_note`).
+    The bytes depend only on the mask and the note. `note` is stored in the file as a text chunk
+    named `mvps`, so that the file itself says who made the mask (see `read_note`).
     """
     height, width = mask.shape
     indexed = Pillow.frombytes("P", (width, height), mask.astype(np.uint8).tobytes())
@@ -47,8 +47,8 @@ def read_mask(path: Path, size: tuple[int, int] | None = None) -> Mask:
         H x W bool, True where the value is not zero.
 
     Raises:
-        LabelerError: the file is missing, unreadable, of another size, or has more than two
-            values (an anti-aliased or multi-object mask), none of which is a mask.
+        LabelerError: the file is missing or unreadable, has another size, or has more than two
+            values (an anti-aliased or multi-object mask).
     """
     try:
         with Pillow.open(path) as picture:
@@ -69,13 +69,13 @@ def read_mask(path: Path, size: tuple[int, int] | None = None) -> Mask:
     if pixels.min() != highest and not np.equal(foreground, pixels == highest).all():
         raise LabelerError(
             f"{path} has {len(np.unique(pixels))} values where a mask has two, 0 for background "
-            "and one for the portrait; cut it at a threshold and save it again without smoothing."
+            "and one for the portrait; apply a threshold and save it again without smoothing."
         )
     return foreground
 
 
 def read_note(path: Path) -> str | None:
-    """The note that `encode_mask` put into the file, or None where there is none."""
+    """Return the note that `encode_mask` put into the file, or None if there is none."""
     try:
         with Pillow.open(path) as picture:
             note = picture.info.get("mvps")
@@ -85,13 +85,13 @@ def read_note(path: Path) -> str | None:
 
 
 def mask_digest(mask: Mask) -> str:
-    """The SHA-256 of a mask's size and pixels, as 64 hex digits; independent of any file."""
+    """Compute the SHA-256 of a mask's size and pixels, 64 hex digits, independent of any file."""
     height, width = mask.shape
     return hashlib.sha256(b"%d %d " % (height, width) + np.packbits(mask).tobytes()).hexdigest()
 
 
 def _values(picture: Pillow.Image) -> NDArray[np.integer[Any]]:
-    """One number per pixel: the value of a palette or grey picture, the colour of another."""
+    """Return one number per pixel: the value in a palette or grey picture, else the RGB colour."""
     if picture.mode == "1":
         return np.asarray(picture).view(np.uint8)
     if picture.mode in {"L", "P", "I", "I;16"}:

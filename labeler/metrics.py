@@ -1,6 +1,6 @@
-"""How good masks are: region similarity J and boundary measure F, as DAVIS defines them.
+"""Quality measures of masks: region similarity J and boundary measure F, as in DAVIS.
 
-The definitions are those of Perazzi et al. (CVPR 2016), as the evaluation of DAVIS 2017 has them.
+The definitions are those of Perazzi et al. (CVPR 2016), as DAVIS 2017's evaluation computes them.
 Masks are scored at their own size: a smaller copy has another radius and another boundary.
 """
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from labeler.mask import Mask
 
 BOUND_TH = 0.008
-"""How far apart boundaries may be and still match, as a share of the frame's diagonal."""
+"""The largest distance at which boundaries still match, as a share of the frame's diagonal."""
 
 RECALL_THRESHOLD = 0.5
 """A frame counts as recalled when its score is strictly above this."""
@@ -24,10 +24,10 @@ RECALL_THRESHOLD = 0.5
 
 @dataclass(frozen=True)
 class Statistics:
-    """One measure over a clip's frames, or over a dataset's clips.
+    """A summary of one measure over a clip's frames, or over a dataset's clips.
 
     `mean` and `recall` (the share of frames above one half) are 0 to 1, higher is better.
-    `decay` is what is lost from the first quarter of a clip to the last, -1 to 1, lower is better.
+    `decay` is the loss from a clip's first quarter to its last one, -1 to 1, lower is better.
     """
 
     mean: float
@@ -111,12 +111,13 @@ def boundary_measure(
 
 
 def boundary_radius(shape: tuple[int, ...], bound_th: float = BOUND_TH) -> int:
-    """Compute how far apart boundaries may be in a frame of (height, width), in whole pixels.
+    """Compute the largest distance at which boundaries match in a frame, in whole pixels.
 
-    It is the share `bound_th` of the diagonal, rounded up: 8 at 480 x 854, 18 at 1080 x 1920.
+    It is the share `bound_th` of the diagonal of a frame of `shape` (height, width), rounded up: 8
+    at 480 x 854, 18 at 1080 x 1920.
 
     Raises:
-        ValueError: `bound_th` is not 0 to below 1 (DAVIS takes more as pixels; see `radius`).
+        ValueError: `bound_th` is not in [0, 1). (DAVIS takes 1 and more as pixels; use `radius`.)
     """
     if not 0 <= bound_th < 1:
         raise ValueError(f"bound_th is {bound_th} but a share of the diagonal is 0 to below 1")
@@ -140,15 +141,15 @@ def boundary(mask: Mask) -> Mask:
 
 
 def statistics(values: Sequence[float] | NDArray[np.floating]) -> Statistics:
-    """Sum up one measure over a clip's frames: mean, recall and decay.
+    """Summarize one measure over a clip's frames: mean, recall and decay.
 
     Quarters share their edge frames: a clip of n frames is cut at (n - 1) / 4, rounded half up,
-    and a cut's frame counts on both sides. So even one frame has quarters, and a decay of 0.
+    and a cut's frame counts on both sides. So even one frame has quarters; its decay is 0.
     DAVIS keeps the cuts in 8 bits, so its decay is wrong from 256 frames on; this one is not.
 
     Args:
-        values: one J or F a frame, in the clip's order, at least one. As in DAVIS, NaN counts
-            for neither mean nor decay, and as a frame that is not recalled.
+        values: one J or F per frame, in the clip's order, at least one. As in DAVIS, a NaN is left
+            out of mean and decay, and counts as a frame that is not recalled.
 
     Raises:
         ValueError: there are no values, or they are not one-dimensional.
@@ -168,10 +169,10 @@ def statistics(values: Sequence[float] | NDArray[np.floating]) -> Statistics:
 def clip_scores(
     region: Sequence[float] | NDArray[np.floating], boundary: Sequence[float] | NDArray[np.floating]
 ) -> Scores:
-    """Sum up a clip from J and F of its frames, in the clip's order, one of each a frame.
+    """Compute a clip's scores from one J and one F per frame, in the clip's order.
 
-    Which frames count is the caller's choice: DAVIS leaves out the first and the last one where
-    the first was given, and scores every annotated frame where nothing was.
+    The caller chooses which frames count: DAVIS leaves out the first and the last frame if the
+    first mask was given, and scores every annotated frame if no mask was given.
 
     Raises:
         ValueError: the two differ in length, or are empty.
@@ -195,13 +196,13 @@ def dataset_scores(clips: Sequence[Scores]) -> Scores:
 
 
 def _mean(values: NDArray[np.float64]) -> float:
-    """The mean of the values that are not NaN; NaN, without a warning, where there are none."""
+    """Average the values that are not NaN; return NaN, without a warning, if there are none."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else math.nan
 
 
 def _without_void(prediction: Mask, truth: Mask, void: Mask | None) -> tuple[Mask, Mask]:
-    """Check that the masks are masks of one size, and clear both where they are void."""
+    """Check that all are bool masks of one size, and clear prediction and truth where void."""
     for name, mask in (("truth", truth), ("prediction", prediction), ("void", void)):
         if mask is None:
             continue
@@ -213,19 +214,19 @@ def _without_void(prediction: Mask, truth: Mask, void: Mask | None) -> tuple[Mas
 
 
 def _box(mask: Mask) -> tuple[slice, slice]:
-    """The rows and columns of a mask, with one more on each side where the frame has it.
+    """Return the rows and columns of a mask's bounding box, one larger on each side if possible.
 
-    That margin makes a boundary in the box the same as in the frame: the box's last row and
-    column are either the frame's own or empty.
+    With that margin, a boundary in the box is the same as in the frame: the box's last row and
+    column are either those of the frame or empty.
     """
     x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
     return slice(max(y - 1, 0), y + height + 1), slice(max(x - 1, 0), x + width + 1)
 
 
 def _bits(mask: Mask, stride: int) -> int:
-    """A mask as one whole number, a bit a pixel, rows `stride` bits apart.
+    """Pack a mask into one integer: one bit per pixel, rows `stride` bits apart.
 
-    Python shifts and joins such numbers at the speed of memory, eight pixels in a byte.
+    Python shifts and combines such integers at the speed of memory, eight pixels per byte.
     """
     rows = np.zeros((mask.shape[0], stride), np.bool_)
     rows[:, : mask.shape[1]] = mask

@@ -1,4 +1,4 @@
-"""Which frames the network looks at when it masks another one."""
+"""References: the frames that a network looks at when it masks another frame."""
 
 import hashlib
 from bisect import bisect_right
@@ -15,9 +15,9 @@ from labeler.mask import Mask, mask_digest
 class Reference:
     """A frame the network looks at, with a person's mask or without one.
 
-    Two references are equal when their frames and the pixels of their masks are: `digest` is the
-    SHA-256 of the mask, "" where there is none. The mask is read only when asked for, since a
-    long clip may have thousands.
+    Two references are equal if their frames and the pixels of their masks are equal. `digest` is
+    the SHA-256 of the mask, "" if there is no mask. The mask is read only on access, because a long
+    clip may have thousands.
     """
 
     frame: int
@@ -26,7 +26,7 @@ class Reference:
 
     @classmethod
     def of_mask(cls, frame: int, mask: Mask) -> "Reference":
-        """The reference at a frame whose mask, H x W bool, is in memory."""
+        """Make a reference from a frame and its mask, H x W bool, in memory."""
         return cls(frame, mask_digest(mask), partial(np.asarray, mask))
 
     @property
@@ -36,14 +36,14 @@ class Reference:
 
 
 class ReferenceBook:
-    """A clip's references: every frame that a person has masked.
+    """A book holds every frame of a clip that a person has masked, as references.
 
-    Which of them a target frame is masked by is the engine's choice, see `chosen_by`; without
-    one it is `nearest_and_first`.
+    The engine chooses which of them are used to mask a target frame (see `chosen_by`); the default
+    choice is `nearest_and_first`.
 
     Args:
         corrected: the frames that a person has masked.
-        choice: which of them are for which target.
+        choice: the function that chooses the references of a target frame.
     """
 
     def __init__(
@@ -55,13 +55,13 @@ class ReferenceBook:
 
     @classmethod
     def of(cls, references: "ReferenceBook | Mapping[int, Mask]") -> "ReferenceBook":
-        """A book, also of plain masks, H x W bool, by frame."""
+        """Return a book unchanged, or make one from plain masks, H x W bool, by frame."""
         if isinstance(references, ReferenceBook):
             return references
         return cls(Reference.of_mask(frame, mask) for frame, mask in references.items())
 
     def chosen_by(self, choice: "ReferenceChoice") -> "ReferenceBook":
-        """The same frames, of which another choice is made for each target."""
+        """Return a book with the same corrected frames and another choice."""
         return ReferenceBook(self._corrected.values(), choice)
 
     @property
@@ -70,37 +70,38 @@ class ReferenceBook:
         return not self.order
 
     def corrected(self, frame: int) -> Reference | None:
-        """The reference at this very frame if a person masked it, else None."""
+        """Return the reference at exactly this frame, or None if no person has masked it."""
         return self._corrected.get(frame)
 
     def nearest(self, target: int) -> tuple[Reference, ...]:
-        """The nearest corrected frame at or before a target and the nearest after it, in order."""
+        """Return the nearest corrected frame at or before a target, and the nearest after it."""
         after = bisect_right(self.order, target)
         frames = self.order[max(after - 1, 0) : after + 1]
         return tuple(self._corrected[frame] for frame in frames)
 
     def references_for(self, target: int) -> tuple[Reference, ...]:
-        """The references of a target frame, by frame index."""
+        """Return the references of a target frame, in order of frame index."""
         return self._choice(self, target)
 
     def digest_for(self, target: int) -> str:
-        """A digest that changes exactly when the target's references do; 16 hex digits."""
+        """Compute a digest, 16 hex digits, that changes exactly when the target's references do."""
         listed = ";".join(f"{r.frame}:{r.digest}" for r in self.references_for(target))
         return hashlib.sha256(listed.encode()).hexdigest()[:16]
 
 
 ReferenceChoice = Callable[[ReferenceBook, int], tuple[Reference, ...]]
-"""From a book and a target frame to the references of that frame, by frame index.
+"""A function of a book and a target frame that returns that frame's references, by frame index.
 
-It must depend on nothing else: predictions are made anew when, and only when, it changes."""
+The result must depend on nothing else: a frame is predicted again when, and only when, its
+references change."""
 
 
 def nearest_and_first(book: ReferenceBook, target: int) -> tuple[Reference, ...]:
-    """The nearest corrected frames on both sides, and the clip's first frame in any case.
+    """Choose the nearest corrected frame on each side, and always the clip's first frame.
 
-    So a correction changes only the frames between its neighbouring corrections, and, on the
-    first frame, all of them. With no correction PDNet's own rule is left: the first frame,
-    without a mask (PDNet paper, section 4.1).
+    So a correction affects only the frames between its neighbouring corrections; a correction of
+    the first frame affects all frames. Without any correction this is PDNet's own rule: the first
+    frame, without a mask (PDNet paper, section 4.1).
     """
     near = book.nearest(target)
     if near and near[0].frame == 0:
@@ -109,5 +110,5 @@ def nearest_and_first(book: ReferenceBook, target: int) -> tuple[Reference, ...]
 
 
 def nearest_on_both_sides(book: ReferenceBook, target: int) -> tuple[Reference, ...]:
-    """The nearest corrected frame before the target and the nearest after it, where there are."""
+    """Choose the nearest corrected frame at or before the target, and the nearest one after it."""
     return book.nearest(target)

@@ -1,4 +1,4 @@
-"""One mask as it was recorded: whose it is, and when."""
+"""Revisions: recorded masks with author, time and provenance, and which of them counts."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -10,10 +10,11 @@ from labeler.errors import LabelerError
 
 
 class Provenance(IntEnum):
-    """How far a mask has come, in order. Everything above PREDICTED is a human's.
+    """Where a mask comes from, in ascending order; all but PREDICTED come from a person.
 
-    CONFIRMED is a prediction that a person looked at and submitted as it was. CHECKED is what a
-    second person says of a frame; it counts through the ACCEPTED mask that comes of it.
+    CONFIRMED is a prediction that a person looked at and submitted without a change. CHECKED is
+    the mask of a second person, who checks the frame; it never counts by itself, only through the
+    ACCEPTED mask that may follow.
     """
 
     PREDICTED = 0
@@ -24,15 +25,16 @@ class Provenance(IntEnum):
 
     @property
     def human(self) -> bool:
-        """Whether a person stands behind the mask; no job may change such a one."""
+        """Whether a person made or confirmed the mask; no job may replace such a mask."""
         return self is not Provenance.PREDICTED
 
 
 class Shown(StrEnum):
     """What a person was shown when they made a mask.
 
-    LABEL is the frame with a prediction. A second person sees the first one's mask (CONFIRM) or
-    no mask at all (BLIND; AUDIT if it is only to measure). DECIDE is the third look at two.
+    LABEL: the frame with a prediction. CONFIRM: a second person is shown the first one's mask.
+    BLIND: a second person is shown no mask. AUDIT: as BLIND, but only to measure the effect of
+    pre-labels. DECIDE: a third person is shown both masks.
     """
 
     LABEL = "label"
@@ -44,10 +46,11 @@ class Shown(StrEnum):
 
 @dataclass(frozen=True)
 class Draft:
-    """What is to be recorded with a mask of a key frame; the fields mean what a Revision's do.
+    """The data to record with a mask of a key frame; the fields mean the same as in Revision.
 
-    A person's has an `author`, and a network's `model_version`, `references` and `uncertainty`.
-    `submitted` is when it was submitted or predicted; None is now.
+    The draft of a person's mask has an `author`; the draft of a prediction has `model_version`,
+    `references` and `uncertainty`. `submitted` is the time of submission or prediction; None means
+    now.
     """
 
     author: str = ""
@@ -64,16 +67,17 @@ class Draft:
 
 @dataclass(frozen=True)
 class Revision:
-    """One recorded mask of one frame; never changed, only followed by the next.
+    """One recorded mask of one frame; it is never changed, only followed by a newer revision.
 
     `number` counts from 1 within the frame and names the file. `author` is a person, or "" for a
     network, which `model_version` names. `references` is the digest of the references a
     prediction was made with (see ReferenceBook.digest_for) and `uncertainty` its uncertainty, 0
     to 1. `digest` is the SHA-256 of the mask's pixels and `area` their number. `created` is when
-    the mask was submitted or predicted, in UTC. `annotation` names the annotation that a person's
-    mask came with, "" where it came otherwise. `withdrawn` is whether that person took it back:
-    then it stays, but counts no more. `judges` are the numbers of the frame's masks that a later
-    look was about, and `reason` is what was said of them; a CHECKED mask with one is a rejection.
+    the mask was submitted or predicted, in UTC. `annotation` names the Label Studio annotation that
+    a person's mask came from, "" if there was none. `withdrawn` says whether that person took the
+    mask back: then it stays on disk but no longer counts. `look` is what the person was shown.
+    `judges` are the numbers of the frame's revisions that a check or a decision is about, and
+    `reason` is what was said about them; a CHECKED mask with a reason is a rejection.
     """
 
     clip: str
@@ -94,7 +98,7 @@ class Revision:
     reason: str = ""
 
     def to_note(self) -> str:
-        """The revision as JSON, to be kept inside its mask file; without what comes later."""
+        """Return the revision as JSON for its mask file, without the fields that are set later."""
         fields = asdict(self) | {
             "provenance": self.provenance.name,
             "created": self.created.isoformat(),
@@ -104,7 +108,7 @@ class Revision:
 
     @classmethod
     def from_note(cls, note: str, number: int) -> "Revision":
-        """The revision that a mask file's note tells of.
+        """Read a revision from the note in its mask file.
 
         Raises:
             LabelerError: the note is not one that `to_note` wrote.
@@ -121,12 +125,13 @@ class Revision:
 
 
 def counting(revisions: Sequence[Revision]) -> Revision | None:
-    """The one of a frame's revisions that counts; None of none.
+    """Return the revision of a frame that counts, or None if there is none.
 
     It is the mask that a person submitted last, by the time of submission and not of arrival, so
-    that late news change nothing; else the last prediction. An accepted mask is as old as the one
-    that was judged, so that whatever was submitted after that one counts and is judged anew; it
-    counts as long as all stand that it judges. `revisions` are in order of number.
+    that a late message changes nothing; without a person's mask it is the last prediction. An
+    accepted mask carries the time of the first person's mask that was judged. So a mask that was
+    submitted after that one counts, and is checked again. An accepted mask counts as long as all
+    revisions that it judges stand (see `standing_of`). `revisions` are in order of number.
     """
     standing = {each.number for each in standing_of(revisions)}
     human = [
@@ -143,9 +148,10 @@ def counting(revisions: Sequence[Revision]) -> Revision | None:
 
 
 def standing_of(revisions: Iterable[Revision]) -> list[Revision]:
-    """Those of a frame's human masks that nobody has taken back or replaced by saying otherwise.
+    """Return a frame's human masks that were neither withdrawn nor replaced.
 
-    Of one annotation only its newest state stands, and earlier ones that say the same.
+    If an annotation has several states, the newest one stands, and earlier ones with the same mask
+    and the same reason.
     """
     human = [each for each in revisions if each.provenance.human and not each.withdrawn]
     newest: dict[str, Revision] = {}
@@ -166,16 +172,17 @@ def _submission(revision: Revision) -> tuple[datetime, bool, str, int]:
 
 
 def last_prediction(revisions: Sequence[Revision]) -> Revision | None:
-    """The newest of a frame's masks that a network made; None of none."""
+    """Return the newest of a frame's masks that a network made, or None if there is none."""
     predicted = [each for each in revisions if not each.provenance.human]
     return predicted[-1] if predicted else None
 
 
 def already_recorded(news: Revision, earlier: Sequence[Revision]) -> Revision | None:
-    """The revision that stands in the place of a mask which is not to be recorded, if one does.
+    """Return the revision that makes it unnecessary to record `news`, or None if there is none.
 
-    That is a person's mask where `news` is a prediction, and where it is a person's, the same
-    state of the same annotation, or without one the same mask with nothing else said of it.
+    For a prediction, that is a person's mask. For a person's mask that came from an annotation, it
+    is the same state of the same annotation. For one without an annotation, it is the mask that
+    counts now (for a CHECKED mask, the last one with the same look), if both say the same.
 
     Args:
         news: the mask, not yet numbered.
@@ -187,12 +194,12 @@ def already_recorded(news: Revision, earlier: Sequence[Revision]) -> Revision | 
     if news.annotation:
         state = (news.annotation, news.created)
         return next((r for r in earlier if (r.annotation, r.created) == state), None)
-    if news.provenance is Provenance.CHECKED:  # which never counts by itself
+    if news.provenance is Provenance.CHECKED:  # it never counts by itself
         latest = next((r for r in reversed(earlier) if r.look is news.look), None)
     return None if latest is None or _said(latest) != _said(news) else latest
 
 
 def _said(revision: Revision) -> tuple[object, ...]:
-    """What a person says by a mask."""
+    """Return everything that a person says with a mask."""
     told = revision.digest, revision.author, revision.provenance
     return *told, revision.look, revision.judges, revision.reason

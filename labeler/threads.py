@@ -1,4 +1,4 @@
-"""Many small jobs on a few threads; OpenCV and Pillow work side by side."""
+"""Runs many small jobs on a few threads; OpenCV and Pillow run in parallel there."""
 
 import operator
 import os
@@ -10,7 +10,8 @@ from typing import TypeVar
 T = TypeVar("T")
 
 THREADS = min(8, os.cpu_count() or 1)
-"""Each may hold a decoded picture, and they share one disk: more would cost and not save."""
+"""The number of threads. Each may hold a decoded picture, and all share one disk: more threads
+would take more memory and save no time."""
 
 _BATCH = 256
 

@@ -1,1 +1,1 @@
-"""What comes in: videos by the rules of MVPS, and datasets of other layouts."""
+"""Collecting: adds videos by the rules of MVPS, and imports datasets of other layouts."""

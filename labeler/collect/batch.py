@@ -1,4 +1,4 @@
-"""Many videos at once: each becomes its clips, or a sentence on why not."""
+"""Adds many videos at once: each gives its clips, or a sentence that says why not."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -11,14 +11,15 @@ from labeler.errors import LabelerError
 from labeler.workspace.workspace import Workspace
 
 Progress = Callable[[int, int | None], None]
-"""Is told the number of frames written, and the expected one."""
+"""Called with (frames written, frames expected); the second is None if it is unknown."""
 
 JOBS = max(1, min(8, (os.cpu_count() or 1) // 2))
-"""One video keeps about two cores busy; each holds some decoded frames."""
+"""How many videos are added at once. One keeps about two cores busy, and each holds some decoded
+frames in memory."""
 
 
 class _StoppedError(Exception):
-    """The others were told to stop."""
+    """The caller has stopped the work, so this video is given up."""
 
 
 def add_all(
@@ -28,17 +29,18 @@ def add_all(
     jobs: int = JOBS,
     begun: Callable[[Candidate], Progress] | None = None,
 ) -> Iterator[tuple[Candidate, Added | str]]:
-    """Take videos in, a few at a time, and tell of each as it is done: what came of it, or why not.
+    """Add videos, a few at a time; yield each one as it is done, with its result or its error.
 
-    No video stops the others. Ended early, by an interruption too, it stops those in work, which
-    leave nothing behind; the next time goes on with what is missing.
+    A video that fails does not stop the others. If the caller stops early, also by an interruption,
+    the videos in progress stop and leave nothing behind; the next call adds what is missing.
 
     Args:
         workspace: where the clips go.
-        candidates: the videos. One that would have an earlier one's name is not taken in.
-        policy: how they are taken in.
+        candidates: the videos. A video that would get the name of an earlier one is not added.
+        policy: how they are added.
         jobs: how many at a time; memory grows with it, and not with the number of videos.
-        begun: called, in the threads at work, when a video is begun, for a progress of its own.
+        begun: called in a worker thread when a video is begun; returns that video's progress
+            function.
     """
     stop = Event()
 
@@ -75,7 +77,7 @@ def _outcome(done: Future[Added], candidate: Candidate) -> Added | str:
         return done.result()
     except LabelerError as error:
         return str(error)
-    except Exception as error:  # nobody foresaw it, and the other videos are none the worse
+    except Exception as error:  # an unforeseen error of one video must not stop the others
         return f"{candidate.path} could not be added ({type(error).__name__}: {error})."
 
 

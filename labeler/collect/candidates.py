@@ -1,4 +1,4 @@
-"""Which videos to take in: the files of a folder, or the lines of a table."""
+"""Candidates: the videos to add, from the files of a folder or the lines of a table."""
 
 import csv
 import io
@@ -39,15 +39,15 @@ class Candidate:
 
     @classmethod
     def of(cls, path: Path, scenario: Scenario, name: str = "") -> "Candidate":
-        """A video of which nothing but its file is known; the file's stem, made safe, names it."""
+        """Make a candidate from a file alone; without `name`, the file's stem names it."""
         return cls(path, scenario, name or clip_name_from(path), path.name)
 
 
 def videos_below(folder: Path) -> list[Path]:
-    """The videos in a folder and its subfolders, by the end of their names, sorted.
+    """List the videos in a folder and its subfolders, found by file name suffix, sorted.
 
     Raises:
-        LabelerError: there is none.
+        LabelerError: the folder has no video.
     """
     found = sorted(
         path
@@ -57,24 +57,24 @@ def videos_below(folder: Path) -> list[Path]:
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
     if not found:
-        raise LabelerError(f"{folder} holds no video; name a folder with .mp4 or .mov files, say.")
+        raise LabelerError(f"{folder} holds no video; name a folder with videos, such as .mp4.")
     return found
 
 
 def read_candidates(
     table: Path, scenario: Scenario | None = None
 ) -> tuple[list[Candidate], list[str]]:
-    """The videos that a table names, and a sentence for each line that cannot be used.
+    """Read the videos that a table names, and a sentence for each line that cannot be used.
 
-    The first line has the columns' names, of `COLUMNS`; values stand between commas, semicolons
-    or tabs. Paths are relative to the table's folder.
+    The first line has the names of the columns (see `COLUMNS`). Commas, semicolons or tabs separate
+    the values. Paths are relative to the table's folder.
 
     Args:
         table: a CSV file.
-        scenario: of the lines that say none.
+        scenario: the scenario of lines that name none.
 
     Raises:
-        LabelerError: it cannot be read, or has other columns.
+        LabelerError: the table cannot be read, or has other columns.
     """
     try:
         text = table.read_text(encoding="utf-8-sig")
@@ -89,7 +89,7 @@ def read_candidates(
         wrong = f"an unknown column {unknown[0]!r}" if unknown else f"the columns {columns}"
         raise LabelerError(
             f"{table} has {wrong}; its first line must be {','.join(COLUMNS[:-1])}, and may have "
-            "name besides (`mvps add --template` writes one)."
+            "a column name, too (`mvps add --template` writes such a table)."
         )
     lines.fieldnames = columns
     candidates, faults = [], []
@@ -101,7 +101,7 @@ def read_candidates(
                 faults.append(f"{table}, line {lines.line_num}: {error}.")
     except csv.Error as error:
         raise LabelerError(
-            f"{table}, line {lines.line_num}, is no line of a table ({error}); correct it."
+            f"{table}, line {lines.line_num}, is no line of a table ({error}); correct that line."
         ) from None
     return candidates, faults
 
@@ -109,14 +109,14 @@ def read_candidates(
 def _candidate(
     line: dict[str | None, str | list[str] | None], folder: Path, scenario: Scenario | None
 ) -> Candidate:
-    """The video of one line.
+    """Read the video of one line.
 
     Raises:
         ValueError: a value is missing or wrong.
     """
     values = {key: value.strip() for key, value in line.items() if key and isinstance(value, str)}
     if None in line or len(values) < len(line):
-        raise ValueError("it has not one value for each column")
+        raise ValueError("it does not have one value for each column")
     if not values["path"]:
         raise ValueError("it names no video; write its path")
     said = values.get("scenario") or (scenario.value if scenario else "")
@@ -133,10 +133,10 @@ def _candidate(
 
 
 def write_template(table: Path, videos: Sequence[Path], scenario: Scenario | None) -> None:
-    """Write a table to fill in, with a line for each video, or an example where there is none.
+    """Write a table to fill in, with a line for each video, or one example if there are none.
 
     Raises:
-        LabelerError: there is such a file already, or it cannot be written.
+        LabelerError: the file exists already, or cannot be written.
     """
     said = scenario.value if scenario else ""
     try:

@@ -1,4 +1,4 @@
-"""Where the camera cuts: hard cuts as PySceneDetect finds them, and dissolves and fades."""
+"""Finds camera cuts: hard cuts, as PySceneDetect finds them, and dissolves and fades."""
 
 from collections import deque
 from fractions import Fraction
@@ -12,25 +12,26 @@ from scenedetect.detectors import AdaptiveDetector
 
 from labeler.clip import Image
 
-_SIDE = 192  # pixels; noise, and the mending of each key frame, are averaged away
-_FLASH = Fraction(1, 6)  # seconds; a flash is over by then
-_DISSOLVE = Fraction(1, 2)  # seconds; between the pictures whose colours are compared
+_SIDE = 192  # pixels; this averages away noise, and what changes at a codec's key frames
+_FLASH = Fraction(1, 6)  # seconds; no flash lasts longer
+_DISSOLVE = Fraction(1, 2)  # seconds between the pictures whose colours are compared
 
-# Of PySceneDetect, whose own are 3 and 15: these also find cuts within one scene.
+# Thresholds of PySceneDetect. Its defaults are 3 and 15; these also find cuts within one scene.
 _ADAPTIVE_RATIO = 2.0
 _LEAST_CHANGE = 8.0
 
-# 0 to 1: half a second of one shot stays below, two shots come above.
+# Threshold on the change of colours in half a second, 0 to 1: one shot is below, two are above.
 _OTHER_COLOURS = 0.4
 
 
 class CutFinder:
     """Finds the camera cuts of a video whose frames it sees once, in order.
 
-    Hard cuts are those of PySceneDetect's AdaptiveDetector. It takes a flash for a cut, and sees
-    no dissolve, because no two neighbours differ. So the colours of each frame are compared with
-    those half a second before: they are other ones after a dissolve or a fade, and the same again
-    after a flash. A frame costs about a millisecond and leaves one number in memory.
+    PySceneDetect's AdaptiveDetector finds the hard cuts. It takes a flash for a cut, and it misses
+    a dissolve, because two neighbouring frames hardly differ. So the colours of each frame are also
+    compared with those of half a second before: after a dissolve or a fade they differ, after a
+    flash they are the same again. A frame costs about a millisecond and leaves one number in
+    memory.
 
     A cut in the first or last two frames, or less than half a second after another, is not found.
     """
@@ -59,7 +60,7 @@ class CutFinder:
         )
 
     def cuts(self) -> tuple[int, ...]:
-        """The frames that begin a new shot, in order; the first frame of all is none of them."""
+        """Return the frames that begin a new shot, in order, without the video's first frame."""
         changes = np.array(self._changes)
         hard, dark_again = [], -1
         for cut in self._hard:
@@ -69,7 +70,7 @@ class CutFinder:
                 hard.append(cut)
         other = changes > _OTHER_COLOURS
         for cut in hard:
-            other[cut : cut + self._gap + self._flash] = False  # seen already
+            other[cut : cut + self._gap + self._flash] = False  # found already
         soft = [
             max(1, (start + end - self._gap) // 2)
             for start, end in _runs(other)
@@ -78,7 +79,7 @@ class CutFinder:
         return tuple(sorted({*hard, *soft}))
 
     def _is_flash(self, changes: NDArray[np.float64], cut: int) -> bool:
-        """Whether the colours of before are back while the frame before is still compared with."""
+        """Tell whether the colours of before the cut return within the time that is compared."""
         after = changes[cut + self._flash : cut + self._gap]
         return bool(
             len(after) and changes[cut] > _OTHER_COLOURS / 2 and after.min() < changes[cut] / 2
@@ -86,7 +87,7 @@ class CutFinder:
 
 
 def _shrunk(image: MatLike) -> MatLike:
-    """At most 192 pixels long; by halves first, which costs a tenth of averaging at once."""
+    """Shrink a picture to at most 192 pixels; halving first costs a tenth of one large step."""
     while max(image.shape) >= 2 * _SIDE:
         size = (image.shape[1] // 2, image.shape[0] // 2)
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
@@ -98,13 +99,13 @@ def _shrunk(image: MatLike) -> MatLike:
 
 
 def _colours(image: MatLike) -> MatLike:
-    """The shares of 8 x 16 x 16 colours of the Lab space."""
+    """Compute the shares of 8 x 16 x 16 colours of the Lab space."""
     lab = cv2.cvtColor(image, cv2.COLOR_BGR2Lab)
     counts = cv2.calcHist([lab], [0, 1, 2], None, [8, 16, 16], [0, 256, 64, 192, 64, 192])
     return counts.ravel() / lab[..., 0].size
 
 
 def _runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """The stretches of True, each as (first, behind the last)."""
+    """Return the runs of True, each as (first, one after the last)."""
     edges = np.flatnonzero(np.diff(np.r_[False, flags, False]))
     return [(int(start), int(end)) for start, end in edges.reshape(-1, 2)]

@@ -1,4 +1,4 @@
-"""From somebody's dataset to clips in the workspace, with masks that are ACCEPTED."""
+"""Imports a dataset: its clips come into the workspace, with masks that are ACCEPTED."""
 
 import math
 import shutil
@@ -20,11 +20,11 @@ from labeler.workspace.workspace import Workspace
 
 @dataclass(frozen=True)
 class Wanted:
-    """What an import is told that a dataset does not say itself.
+    """What the user states for an import, because the dataset does not state it.
 
-    `scenario` and `rate` (frames a second, of the dataset's numbering) are for clips of which no
-    clips.csv says them. `stride` keeps the masks of every so many frames alone; where it is None,
-    it follows from where the masks are. `prefix` goes before each clip's name.
+    `scenario` and `rate` (in frames a second of the dataset's numbering) apply to clips that no
+    clips.csv describes. `stride` keeps only the masks of every `stride`-th frame; None derives it
+    from the frames that have masks. `prefix` is put before each clip's name.
     """
 
     scenario: Scenario | None = None
@@ -35,10 +35,11 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Taken:
-    """What came of one clip: `clip` in the workspace, new or there already, or a `fault`.
+    """The result of importing one clip: the `clip` in the workspace, or a `fault`.
 
-    `masks` is how many came in with it. `remarks` are sentences on what did not, and why; they
-    are all there is of a clip that was left out without fault.
+    `new` says whether the import added the clip, or it was there already. `masks` is the number of
+    masks that came with it. `remarks` are sentences on what was left out, and why; a clip that was
+    left out without a fault has only remarks.
     """
 
     name: str
@@ -52,21 +53,21 @@ class Taken:
 def import_dataset(
     workspace: Workspace, dataset: ForeignDataset, names: Sequence[str] | None, wanted: Wanted
 ) -> Iterator[Taken]:
-    """Take clips of a dataset in, each wholly or not at all, and tell what came of each in turn.
+    """Import clips of a dataset, each completely or not at all; yield the result of each in turn.
 
-    A clip that is in already, by its pictures, is left as it is, so that a second import changes
-    nothing and an interrupted one goes on. JPEG files keep their bytes; other pictures are
-    encoded once. What is damaged costs its clip alone.
+    A clip whose pictures are in the workspace already is left as it is, so a second import changes
+    nothing, and an interrupted one goes on. JPEG files keep their bytes; other pictures are encoded
+    once. A damaged file costs only its own clip.
 
     Args:
         workspace: where the clips go.
         dataset: see `find_dataset`.
-        names: the clips to take, all of them when None.
-        wanted: what the dataset does not say.
+        names: the clips to import; all of them when None.
+        wanted: what the dataset does not state.
 
     Raises:
-        LabelerError: a clip of that name is not in the dataset, nobody says which scenario the
-            clips are, or the workspace cannot be written.
+        LabelerError: a clip of that name is not in the dataset, no scenario is known for a clip, or
+            the workspace cannot be written.
     """
     for name in names or ():
         if name not in dataset.clips:
@@ -87,7 +88,7 @@ def import_dataset(
         except OSError as error:
             raise LabelerError(
                 f"{workspace.root} could not be written ({error}); the clips before {name} are "
-                "in: make room, and run the same again."
+                "in. Make room, and run the same command again."
             ) from error
 
 
@@ -96,7 +97,7 @@ def _take(workspace: Workspace, dataset: ForeignDataset, name: str, wanted: Want
     found = dataset.clips[name]()
     places, step = _places(dataset, name, found)
     if not found.masks:
-        return Taken(name, remarks=("it has no mask; `mvps add` is for what is to be labeled",))
+        return Taken(name, remarks=("it has no mask; `mvps add` adds videos to label",))
     shared = Revision(
         clip=new_name,
         frame=0,
@@ -118,12 +119,12 @@ def _take(workspace: Workspace, dataset: ForeignDataset, name: str, wanted: Want
             return Taken(name, known, remarks=as_other + _left_alone(workspace, known, seen))
         raise LabelerError(
             f"There is already another clip {new_name!r} in the workspace (from {known.source}); "
-            "give those of this dataset other names with --prefix."
+            "give the clips of this dataset other names with --prefix."
         )
     row = dataset.rows.get(name)
     scenario, rate = (row.scenario, row.fps) if row else (wanted.scenario, wanted.rate)
     if scenario is None:
-        raise AssertionError("import_dataset has seen to it that somebody says the scenario")
+        raise AssertionError("import_dataset has checked that the scenario is known")
     with workspace.scratch() as folder:
         width, height = take_pictures(found, folder / "frames")
         seen = read_masks(found, places, (width, height), shared, folder / "masks")
@@ -150,10 +151,10 @@ def _take(workspace: Workspace, dataset: ForeignDataset, name: str, wanted: Want
 
 
 def _places(dataset: ForeignDataset, name: str, found: ForeignClip) -> tuple[dict[int, int], int]:
-    """The place of each numbered picture in the clip, from 0, and the step between the numbers.
+    """Return the 0-based place in the clip of each picture number, and the step between numbers.
 
     Raises:
-        LabelerError: pictures are missing, or masks have none, or clips.csv counts otherwise.
+        LabelerError: a picture is missing, a mask has no picture, or clips.csv has other counts.
     """
     numbers = list(found.pictures)
     if not numbers:
@@ -182,7 +183,7 @@ def _places(dataset: ForeignDataset, name: str, found: ForeignClip) -> tuple[dic
 
 
 def _stride(layout: Layout, seen: Sequence[SeenMask]) -> int:
-    """Every how many frames the masks are; MVPS masks every fifth, even where some are missing."""
+    """Find the stride of the masks; MVPS masks every fifth frame, even if some are missing."""
     stride = math.gcd(*(each.frame for each in seen if not each.missing))
     if stride == 0 or (layout is Layout.MVPS and stride % KEY_FRAME_STRIDE == 0):
         return KEY_FRAME_STRIDE
@@ -195,7 +196,7 @@ def _frames(workspace: Workspace, clip: Clip) -> Iterator[Path]:
 
 
 def _left_alone(workspace: Workspace, clip: Clip, seen: Sequence[SeenMask]) -> tuple[str, ...]:
-    """What is to be told of a clip that is in: the masks that the workspace never had."""
+    """List the remarks on a clip that is in already, also on masks that the workspace never had."""
     recorded = workspace.revisions_by_frame(clip)
     other = [
         each.frame
@@ -208,13 +209,13 @@ def _left_alone(workspace: Workspace, clip: Clip, seen: Sequence[SeenMask]) -> t
         return _remarks(seen, clip.stride)
     return (
         *_remarks(seen, clip.stride),
-        f"{_masks(other)} that the workspace never had left alone, as the clip is in; bring one "
-        f"in with `mvps correct`: {_list(other)}",
+        f"{_masks(other)} not imported, because the clip is in already; record one with "
+        f"`mvps correct`: {_list(other)}",
     )
 
 
 def _remarks(seen: Sequence[SeenMask], stride: int) -> tuple[str, ...]:
-    """What is to be told of masks that were left out, or in part."""
+    """List the remarks on masks that were left out, or that have void pixels."""
     remarks = []
     whole = [each for each in seen if not each.missing]
     if between := [each.frame for each in whole if each.frame % stride]:

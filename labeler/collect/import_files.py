@@ -1,4 +1,4 @@
-"""A found clip's files on their way into the workspace: looked at, copied, given notes."""
+"""Copies the pictures and masks of an imported clip, and checks them on the way."""
 
 import hashlib
 import shutil
@@ -21,7 +21,7 @@ _ORIENTATION = 0x0112  # the EXIF tag that turns a picture where it is shown
 
 @dataclass(frozen=True)
 class SeenMask:
-    """A mask that was read: what it is to be in the workspace, and see `FoundMask`."""
+    """A mask that was read: its future revision; `void` and `missing` are as in `ForeignMask`."""
 
     revision: Revision
     void: bool
@@ -29,12 +29,12 @@ class SeenMask:
 
     @property
     def frame(self) -> int:
-        """Its place in the clip."""
+        """The index of its frame in the clip."""
         return self.revision.frame
 
 
 def pictures_digest(pictures: Iterable[Path]) -> str:
-    """The SHA-256 of a clip's pictures: of the files' bytes, one after the other, in order.
+    """Compute the SHA-256 of a clip's pictures: of the files' bytes, one after the other, in order.
 
     Raises:
         LabelerError: a file is missing or cannot be read.
@@ -51,10 +51,10 @@ def pictures_digest(pictures: Iterable[Path]) -> str:
 
 
 def take_pictures(found: ForeignClip, folder: Path) -> tuple[int, int]:
-    """Bring a clip's pictures into a folder, numbered from 0; return their width and height.
+    """Copy a clip's pictures into a folder, numbered from 0; return their width and height.
 
     Raises:
-        LabelerError: one is unreadable, cut off, of another size, or turned by a tag.
+        LabelerError: one is unreadable, cut off, of another size, or turned by an EXIF tag.
     """
     folder.mkdir()
     sources = list(found.pictures.values())
@@ -80,14 +80,14 @@ def read_masks(
     shared: Revision,
     folder: Path | None = None,
 ) -> list[SeenMask]:
-    """Read a clip's masks, and write them below a folder where one is given.
+    """Read a clip's masks, and write them below a folder if one is given.
 
     Args:
         found: the clip.
-        places: the place in the clip of each number.
+        places: the index in the clip of each picture number.
         size: (width, height) of its pictures, in pixels.
-        shared: what is the same in all of them.
-        folder: to be the clip's `masks`.
+        shared: a revision with the fields that are the same for all masks.
+        folder: the folder that becomes the clip's `masks`; None writes nothing.
 
     Raises:
         LabelerError: one is unreadable or of another size.
@@ -101,12 +101,12 @@ def read_masks(
 
 
 def _take_picture(source: Path, target: Path) -> tuple[int, int]:
-    """Write a picture's very bytes if it is JPEG, else encode it; return its width and height."""
+    """Copy a JPEG file's bytes, or encode another picture as JPEG; return its width and height."""
     try:
         with Pillow.open(source) as picture:
             size, jpeg = picture.size, picture.format in ("JPEG", "MPO")
             turned = picture.getexif().get(_ORIENTATION, 1) != 1
-            picture.draft("L", (1, 1))  # reads all there is, but works out an eighth of each side
+            picture.draft("L", (1, 1))  # reads the whole file, but decodes an eighth of each side
             picture.load()
     except (OSError, SyntaxError, ValueError, Pillow.DecompressionBombError) as error:
         raise LabelerError(
@@ -114,11 +114,11 @@ def _take_picture(source: Path, target: Path) -> tuple[int, int]:
         ) from None
     if turned:
         raise LabelerError(
-            f"{source} has an EXIF tag that turns it where it is shown, while masks lie as the "
-            "pixels do; take the tag away (exiftool -Orientation=)."
+            f"{source} has an EXIF tag that turns it when it is shown, but its mask is not turned; "
+            "remove the tag (exiftool -Orientation=)."
         )
     if jpeg:
-        shutil.copyfile(source, target)  # never a link: who owns the dataset may change it
+        shutil.copyfile(source, target)  # never a link: the dataset's owner may change the file
     else:
         target.write_bytes(encode_jpeg(read_image(source)))
     return size

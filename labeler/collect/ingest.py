@@ -1,4 +1,4 @@
-"""From a video file to its clip in the workspace, or to one clip for each shot."""
+"""Adds a video file to the workspace, as one clip or as one clip for each shot."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -20,10 +20,10 @@ from labeler.workspace.workspace import Workspace
 
 @dataclass(frozen=True)
 class Policy:
-    """How videos are taken in.
+    """How videos are added.
 
-    Every `stride`-th frame, at least 1, is a key frame. `strict` refuses what breaks a collection
-    rule that can be judged without masks; `split_cuts` makes one clip of each shot.
+    Every `stride`-th frame is a key frame; `stride` is at least 1. `strict` refuses clips that
+    break a collection rule that needs no masks. `split_cuts` makes one clip of each shot.
     """
 
     stride: int = KEY_FRAME_STRIDE
@@ -33,9 +33,9 @@ class Policy:
 
 @dataclass(frozen=True)
 class Added:
-    """What came of a video: its new clips, those that were in already, and what was refused.
+    """The result of adding a video: its new clips, its clips that were in already, and refusals.
 
-    `refused` has a sentence for each clip that a strict policy did not take in.
+    `refused` has a sentence for each clip that was not added.
     """
 
     clips: tuple[Clip, ...] = ()
@@ -49,18 +49,18 @@ def add_video(
     policy: Policy | None = None,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> Added:
-    """Decode a video, once, into new clips: each wholly, or leaving nothing behind.
+    """Decode a video once and add its clips, each completely or not at all.
 
-    What is in already is left as it is, so an interrupted splitting goes on where it was.
+    A clip that is in already is left as it is, so an interrupted split goes on where it was.
 
     Args:
         workspace: where the clips go.
         candidate: the video, and what is known of it.
-        policy: how it is taken in; the default one if None.
+        policy: how it is added; the default policy if None.
         progress: called with the number of frames written so far, and the expected one.
 
     Raises:
-        LabelerError: the file is no usable video, or a clip of another source has the name.
+        LabelerError: the file is not a usable video, or a clip of another source has the name.
     """
     policy = policy or Policy()
     path, name = candidate.path, check_clip_name(candidate.name)
@@ -76,7 +76,7 @@ def add_video(
         workspace.refuse_known(name, digest)
     info = probe_video(path)
     if policy.strict and min(info.width, info.height) < SHORTEST_SIDE:
-        why = f"the picture is {info.width}x{info.height}, of at least {SHORTEST_SIDE}"
+        why = f"the picture is {info.width}x{info.height}, its short side below {SHORTEST_SIDE}"
         return Added(refused=(f"{path}: it was not added: it breaks short-side, {why}.",))
     finder = CutFinder(info.rate)
     with workspace.scratch() as folder:
@@ -121,7 +121,7 @@ def add_video(
 
 
 def _shots_are_missing(known: list[Clip]) -> bool:
-    """Whether these clips of one source are shots of it, but not all."""
+    """Tell whether these clips are shots of one source and other shots of it are missing."""
     total = known[0].source_frames
     return total is not None and sum(clip.frame_count for clip in known) < total
 
@@ -131,7 +131,7 @@ def _shot_name(name: str, number: int) -> str:
 
 
 def _shots(whole: Clip) -> list[Clip]:
-    """One clip for each stretch between two cuts; a clip without cuts is its own only shot."""
+    """Make one clip for each shot; a clip without cuts is its own only shot."""
     bounds = [0, *(whole.cuts or ()), whole.frame_count]
     if len(bounds) == 2:
         return [whole]
@@ -149,7 +149,7 @@ def _shots(whole: Clip) -> list[Clip]:
 
 
 def _take(workspace: Workspace, clip: Clip, folder: Path) -> None:
-    """Make a clip known whose frames lie in `folder`, numbered as in the source."""
+    """Add a clip whose frames lie in `folder`, numbered as in the source."""
     if clip.source_frames is None:
         workspace.add_clip(clip, folder)
         return
@@ -164,9 +164,9 @@ def _take(workspace: Workspace, clip: Clip, folder: Path) -> None:
 def look_for_cuts(
     workspace: Workspace, clip: Clip, progress: Callable[[int, int], None] | None = None
 ) -> Clip:
-    """Look for camera cuts in the frames of a clip, and keep with it what was found.
+    """Look for camera cuts in the frames of a clip, and store the result with the clip.
 
-    Nothing else of the clip changes. Killed half way, it is as if it had not begun.
+    Nothing else of the clip changes. If the process is killed half way, nothing has changed.
 
     Args:
         workspace: where the clip is.

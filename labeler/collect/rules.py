@@ -1,7 +1,7 @@
 """The collection rules of MVPS (PDNet paper, section 3.1), and whether a clip keeps them.
 
-What can be told without masks follows from the clip alone. The portrait and its motion are judged
-from the masks that count at the moment, so the verdicts change as the masks do; none is stored.
+Three rules are judged from the clip alone. The portrait and its motion are judged from the masks
+that count at the moment, so these verdicts change with the masks. No verdict is stored.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,23 +18,23 @@ from labeler.mask import read_mask
 from labeler.revision import Revision
 
 SHORTEST_SIDE = 720
-"""Pixels."""
+"""The least length of a picture's short side, in pixels."""
 
 SHORTEST_TIME = 6
-"""Seconds."""
+"""The least duration of a clip, in seconds."""
 
 SMALLEST_PORTRAIT = 0.005
-"""Of the frame; less is a bystander, or what a network takes for a person."""
+"""The least portrait, as a share of the frame; less is a bystander or a network's mistake."""
 
 OBVIOUS_MOTION = 0.12
-"""The part of the portrait that is elsewhere a second later, 1 - J.
+"""The least motion: 1 - J of the masks at two moments a second apart.
 
-It is up to .09 for a network's masks of a photograph with the noise of a camera, and at least .33
-in nine of ten places of each of nine DAVIS clips of people who move.
+It is up to .09 for a network's masks of a still photograph with camera noise. In each of nine DAVIS
+clips of people who move, it is at least .33 in nine of ten places.
 """
 
-_MOVING_PLACES = 3  # one bad mask makes two
-_STEPS = 7  # the clip is gone through in so many rounds, so that motion anywhere is met early
+_MOVING_PLACES = 3  # pairs of masks that must show motion; one bad mask spoils two pairs
+_STEPS = 7  # rounds through a clip, each with other pairs, so that motion is found early
 
 
 class Rule(StrEnum):
@@ -49,7 +49,7 @@ class Rule(StrEnum):
 
 @dataclass(frozen=True)
 class RuleResult:
-    """Whether a clip keeps a rule, None where that cannot be told yet, and what was found."""
+    """Whether a clip keeps a rule (`kept`; None if that is not known yet), and what was found."""
 
     rule: Rule
     kept: bool | None
@@ -57,23 +57,23 @@ class RuleResult:
 
     @property
     def word(self) -> str:
-        """The verdict in a word or three."""
+        """The verdict in words: kept, broken, or not judged yet."""
         return {True: "kept", False: "broken", None: "not judged yet"}[self.kept]
 
 
 def check_video_rules(clip: Clip) -> tuple[RuleResult, ...]:
-    """The verdicts that need no masks: on size, length and cuts."""
+    """Judge the rules that need no masks: short side, duration and cuts."""
     side, seconds = min(clip.width, clip.height), clip.frame_count / clip.fps
     return (
         RuleResult(
             Rule.SHORT_SIDE,
             side >= SHORTEST_SIDE,
-            f"the short side is {side} pixels, of at least {SHORTEST_SIDE}",
+            f"the short side is {side} pixels (at least {SHORTEST_SIDE})",
         ),
         RuleResult(
             Rule.DURATION,
             seconds >= SHORTEST_TIME,
-            f"it lasts {float(seconds):.1f} s, of at least {SHORTEST_TIME}",
+            f"it lasts {float(seconds):.1f} s (at least {SHORTEST_TIME})",
         ),
         _check_cuts(clip),
     )
@@ -82,12 +82,12 @@ def check_video_rules(clip: Clip) -> tuple[RuleResult, ...]:
 def check_rules(
     clip: Clip, masks: Mapping[int, Revision], path_of: Callable[[Revision], Path]
 ) -> tuple[RuleResult, ...]:
-    """The verdict on every rule; reads about six masks of a clip whose portrait moves.
+    """Judge every rule; this reads about six masks of a clip whose portrait moves.
 
     Args:
         clip: the clip.
         masks: the mask that counts for each key frame that has one.
-        path_of: says where a revision's mask is.
+        path_of: returns the path of a revision's mask.
     """
     complete = len(masks) >= len(clip.key_frames)
     return (
@@ -98,7 +98,7 @@ def check_rules(
 
 
 def broken(verdicts: tuple[RuleResult, ...]) -> list[RuleResult]:
-    """Those that say no."""
+    """Return the verdicts that say a rule is broken."""
     return [verdict for verdict in verdicts if verdict.kept is False]
 
 
@@ -143,23 +143,26 @@ def _check_motion(
     for start in range(_STEPS):
         for one, other in ((masks[a], masks[b]) for a, b in pairs[start::_STEPS]):
             if not one.area or not other.area:
-                continue  # coming and going is no motion of a portrait
+                continue  # a person who comes or goes is not a portrait that moves
             try:
                 change = _change(path_of(one), path_of(other), (one.digest, other.digest))
-            except LabelerError as error:  # the doctor deals with it
+            except LabelerError as error:  # the doctor reports it
                 return RuleResult(Rule.MOTION, None, str(error))
             most = max(most, change)
             moving += change >= OBVIOUS_MOTION
             if moving >= wanted:
-                found = f"{most:.0%} of it is elsewhere a second later"
+                found = f"{most:.0%} of the portrait is elsewhere a second later"
                 return RuleResult(Rule.MOTION, True, found)
-    found = f"at most {most:.0%} of it is elsewhere a second later, of {OBVIOUS_MOTION:.0%}"
+    found = (
+        f"at most {most:.0%} of the portrait is elsewhere a second later "
+        f"(at least {OBVIOUS_MOTION:.0%} is needed)"
+    )
     return RuleResult(Rule.MOTION, False if complete else None, found)
 
 
-@lru_cache(maxsize=1 << 14)  # of a status page that is asked for every few seconds
+@lru_cache(maxsize=1 << 14)  # the status page asks every few seconds
 def _change(one: Path, other: Path, _digests: tuple[str, str]) -> float:
-    """1 - J, 0 to 1, of masks that are not both empty; the digests tell a replaced file."""
+    """Compute 1 - J, 0 to 1, of masks that are not both empty; digests mark a replaced file."""
     first, second = read_mask(one), read_mask(other)
     if first.shape != second.shape:
         raise LabelerError(f"{one} and {other} differ in size; run `mvps doctor --deep`.")

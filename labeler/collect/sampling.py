@@ -1,4 +1,4 @@
-"""Which frames stay when a source is thinned to a rate."""
+"""Chooses the frames that stay when a source is thinned to a lower frame rate."""
 
 import math
 from collections import deque
@@ -11,7 +11,7 @@ SAMPLING_RATE = Fraction(30)
 """Frames a second; MVPS was sampled at this rate (PDNet paper, section 3.1)."""
 
 _LOOK_AHEAD = 8  # ticks
-_ROUNDING = Fraction(1, 20)  # ticks; what a length between time stamps in milliseconds is off by
+_ROUNDING = Fraction(1, 20)  # ticks; the error of a duration between time stamps in milliseconds
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ class _Candidate(Generic[T]):
     nearest: bool = False
 
     def stand(self, taken: int) -> int:
-        """The first tick it can stand on when all up to `taken` are taken."""
+        """Return the first tick that it can have when all ticks up to `taken` are taken."""
         return max(math.floor(self.place), taken + 1)
 
 
@@ -35,9 +35,9 @@ def thin(items: Iterable[tuple[Fraction, T]], rate: Fraction) -> Iterator[tuple[
     """Yield the item nearest to each tick of `rate`, and every item of a slower source, once.
 
     `items` are (seconds, item) with rising seconds. Jitter and rounded time stamps put two items
-    of a slow source on one tick and none on its neighbour. So an item can stand on either of the
-    two ticks around it, and one that is not its tick's nearest stays where that makes room for
-    all. Items of a few ticks are held, never more.
+    of a slow source on one tick and none on its neighbour. So an item may have either of the two
+    ticks around it, and an item that is not the nearest to its tick stays if all items then still
+    find a tick. Only the items of a few ticks are held in memory.
 
     >>> [n for _, n in thin([(Fraction(n, 60), n) for n in range(7)], Fraction(30))]
     [0, 2, 4, 6]
@@ -54,7 +54,7 @@ def thin(items: Iterable[tuple[Fraction, T]], rate: Fraction) -> Iterator[tuple[
 
 
 def _by_tick(items: Iterable[tuple[Fraction, T]], rate: Fraction) -> Iterator[list[_Candidate[T]]]:
-    """Yield the candidates of each tick, at most three, and at last a stand-in for the end."""
+    """Yield the candidates of each tick, at most three, and finally a placeholder for the end."""
     group: list[_Candidate[T]] = []
     place, step = Fraction(-1), Fraction(1)
     for time, item in items:
@@ -80,9 +80,9 @@ def _distance(candidate: _Candidate[T]) -> Fraction:
 
 
 def _stays(queue: deque[_Candidate[T]], taken: int) -> bool | None:
-    """Whether the queue's first stays: if those after it can move over until one need not move.
+    """Tell whether the first item stays: those after it must move over, until one need not.
 
-    All ticks up to `taken` are taken. None says that what follows must be known first.
+    All ticks up to `taken` are taken. None means that more items must be known first.
     """
     first = queue[0]
     if first.nearest:

@@ -1,4 +1,4 @@
-"""Reading a video: its frames in presentation order, upright, sampled as MVPS was."""
+"""Reads a video: its frames in presentation order, upright, sampled at the rate of MVPS."""
 
 import math
 import shlex
@@ -27,9 +27,9 @@ _JPEG_THREADS = 2  # encoding 720p takes longer than decoding it
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a video says of itself: its upright size in pixels, its frames a second.
+    """The properties of a video: its upright size in pixels, and its rate in frames a second.
 
-    `frame_estimate` is how many frames sampling will give; None if its length is not told.
+    `frame_estimate` is the expected number of sampled frames; None if the duration is unknown.
     """
 
     width: int
@@ -40,7 +40,7 @@ class VideoInfo:
 
 @dataclass(frozen=True)
 class SampledFrame:
-    """A kept frame: its 0-based place in the source, its seconds since the first, upright."""
+    """A sampled frame: its 0-based index in the source, seconds since the first, picture."""
 
     source_index: int
     time: Fraction
@@ -49,7 +49,7 @@ class SampledFrame:
 
 @dataclass(frozen=True)
 class ExtractedVideo:
-    """What `extract_frames` wrote: how many frames, their true rate, their size in pixels."""
+    """The result of `extract_frames`: number of frames, their true rate, their size in pixels."""
 
     frame_count: int
     fps: Fraction
@@ -58,10 +58,10 @@ class ExtractedVideo:
 
 
 def probe_video(path: Path) -> VideoInfo:
-    """Look at a video's header and first frame.
+    """Read a video's header and first frame.
 
     Raises:
-        LabelerError: the file is missing, a folder, no video, or under 64 pixels on a side.
+        LabelerError: the file is missing, a folder, not a video, or under 64 pixels on a side.
     """
     with open_video(path) as video:
         first = next(video.frames())
@@ -75,7 +75,7 @@ def sample_frames(path: Path, rate: Fraction = SAMPLING_RATE) -> Iterator[Sample
     """Yield a video's frames at `rate`, as `thin` chooses; memory does not grow with the length.
 
     Raises:
-        LabelerError: the file cannot be read or, found out on the way, is damaged or cut off.
+        LabelerError: the file cannot be read, or turns out to be damaged or cut off.
     """
     with open_video(path) as video:
         yield from _sample(video, rate)
@@ -89,10 +89,10 @@ def extract_frames(
 ) -> ExtractedVideo:
     """Write a video's frames at 30 a second as `folder/00000.jpg`, ..., at JPEG quality 95.
 
-    `folder` exists; whoever made it removes it when this raises. `progress` is told how many
-    frames there are so far, `look` is shown each, in order. The resulting `fps` is 30 where a
-    faster source was thinned, else the rate the source states, or the measured one where that is
-    more than 1 % off.
+    `folder` must exist; the caller removes it if this raises. `progress` is called with the number
+    of frames so far, `look` with each frame, in order. The resulting `fps` is 30 if a faster source
+    was thinned. Otherwise it is the rate that the source states, or the measured rate if the two
+    differ by more than 1 %.
 
     Raises:
         LabelerError: as for `sample_frames`; or a frame could not be written.
@@ -125,7 +125,7 @@ def _write_jpeg(target: Path, image: Image) -> None:
 
 
 def _true_rate(count: int, last: SampledFrame, stated: Fraction) -> Fraction:
-    """The rate of `count` frames, of which `last` is the last, from a source of `stated` rate."""
+    """Compute the rate of `count` frames up to `last`, from a source of `stated` rate."""
     if count == 1:
         return min(stated, SAMPLING_RATE)
     one_a_tick = abs(last.time * SAMPLING_RATE - (count - 1)) <= max(1, count / 100)
@@ -145,8 +145,9 @@ def _sample(video: VideoFile, rate: Fraction) -> Iterator[SampledFrame]:
         size = size or image.shape
         if image.shape != size:
             raise LabelerError(
-                f"{video.path} changes its size to {image.shape[1]}x{image.shape[0]}; add what "
-                f"`ffmpeg -i {shlex.quote(str(video.path))} -s {size[1]}x{size[0]} out.mp4` makes."
+                f"{video.path} changes its size to {image.shape[1]}x{image.shape[0]}; run "
+                f"`ffmpeg -i {shlex.quote(str(video.path))} -s {size[1]}x{size[0]} out.mp4` and "
+                "add out.mp4."
             )
         yield SampledFrame(index, time, image)
 
@@ -155,8 +156,8 @@ class _Upright:
     """Turns a video's frames into BGR pictures, upright as the first frame's matrix says."""
 
     def __init__(self, first: av.VideoFrame) -> None:
-        # Asked once: PyAV ties a frame that was asked into a cycle, and it would stay in memory.
-        # PyAV's stub declares another key only, and its `rotation` is blind to mirroring.
+        # Read once: PyAV puts a frame whose side data is read into a reference cycle, so that it
+        # stays in memory. PyAV's stub declares another key only; its `rotation` ignores mirroring.
         matrix = cast(Mapping[Type, bytes], first.side_data).get(Type.DISPLAYMATRIX)
         self._matrix = [1, 0, 0, 0, 1] if matrix is None else list(np.frombuffer(matrix, np.int32))
         self._reformatter = VideoReformatter()

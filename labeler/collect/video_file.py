@@ -1,4 +1,4 @@
-"""An open video file: its frames in presentation order, or one sentence on why there are none."""
+"""Opens a video file and decodes its frames in presentation order, with one sentence per error."""
 
 import shlex
 from collections.abc import Iterator
@@ -34,12 +34,12 @@ class VideoFile:
 
     @property
     def rate(self) -> Fraction:
-        """The rate it states or, failing that, one that serves where frames carry no time."""
+        """The frame rate that the file states, or one to use if frames carry no time."""
         return self.stream.average_rate or self.stream.guessed_rate or SAMPLING_RATE
 
     @property
     def length(self) -> Fraction | None:
-        """Its length in seconds, as the header has it."""
+        """The duration in seconds that the header states; None if it states none."""
         if self.stream.duration and self.stream.time_base:
             return self.stream.duration * self.stream.time_base
         if self.container.duration:
@@ -48,7 +48,7 @@ class VideoFile:
 
     @property
     def promised_end(self) -> Fraction | None:
-        """The time stamp at which it should end; None where no header was written to say so."""
+        """The time stamp at which the video should end; None if no header states it."""
         kind = set(self.container.format.name.split(","))
         if "avi" in kind:
             return self.stream.frames / self.rate
@@ -59,7 +59,7 @@ class VideoFile:
 
     def frames(self) -> Iterator[av.VideoFrame]:
         """Yield every frame in presentation order; refuse a file that is damaged or cut off."""
-        # Where only the container tells its length, the sound may be what lasts that long.
+        # If only the container states a duration, it may be the duration of the sound.
         sound = () if self.stream.duration else self.container.streams.audio
         end = Fraction(0)
         begun = False
@@ -72,7 +72,7 @@ class VideoFile:
                     if packet.stream is self.stream:
                         frames = self.stream.decode(packet)
                 except FFmpegError:
-                    if begun:  # else the recording starts between two key frames
+                    if begun:  # else the recording starts between two key frames of the codec
                         raise
                 for frame in frames:
                     if not frame.is_corrupt:
@@ -90,7 +90,7 @@ class VideoFile:
 
     def timed_frames(self) -> Iterator[tuple[Fraction, av.VideoFrame]]:
         """Yield (seconds since the first frame, frame); the seconds always rise."""
-        # AVI stores no presentation times: with B-frames, libav's are those of decoding.
+        # AVI stores no presentation times: with B-frames, libav gives the times of decoding.
         numbered = self.container.format.name == "avi" and self.stream.codec_context.has_b_frames
         first, time = None, Fraction(0)
         for frame in self.frames():
@@ -107,7 +107,7 @@ class VideoFile:
 
 @contextmanager
 def open_video(path: Path) -> Iterator[VideoFile]:
-    """Open a video file, or refuse one that is missing, a folder, empty, no video, too small."""
+    """Open a video file; refuse one that is missing, a folder, empty, no video or too small."""
     try:
         size = path.stat().st_size
     except OSError as error:
@@ -117,7 +117,7 @@ def open_video(path: Path) -> Iterator[VideoFile]:
     if not path.is_file() or size == 0:
         raise LabelerError(f"{path} is empty; copy it again from where it was recorded.")
     try:
-        # Absolute, because libav takes what stands before a colon for a protocol.
+        # Absolute, because libav takes the text before a colon for a protocol.
         container = av.open(
             str(path.absolute()),
             container_options={"format_whitelist": _FORMATS},
@@ -153,6 +153,7 @@ def _unreadable(path: Path, reason: str | None) -> LabelerError:
 
 def _damaged(path: Path, what: str | None, time: Fraction) -> LabelerError:
     return LabelerError(
-        f"{path} is damaged after {float(time):.1f} seconds ({what}); copy it again, or add what "
-        f"`ffmpeg -fflags +discardcorrupt -i {shlex.quote(str(path))} -crf 16 out.mp4` saves of it."
+        f"{path} is damaged after {float(time):.1f} seconds ({what}); copy it again, or "
+        f"run `ffmpeg -fflags +discardcorrupt -i {shlex.quote(str(path))} -crf 16 out.mp4` "
+        "and add out.mp4."
     )

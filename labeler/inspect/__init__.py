@@ -1,1 +1,1 @@
-"""What is seen in masks and datasets: odd masks, statistics, pages to look at."""
+"""Inspecting masks and datasets: suspicious masks, statistics, and pages to look at."""

@@ -1,4 +1,4 @@
-"""How often something is how large in a dataset, or in two that are set side by side."""
+"""The distribution of each measured quantity in one dataset, or in two side by side."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -21,12 +21,12 @@ NOT_SAID = "not said"
 """The scenario of a clip that no clips.csv describes."""
 
 MANY = 8
-"""So many portraits and more in a frame are counted together."""
+"""Frames with this many portraits or more are counted together."""
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Some values in short."""
+    """A summary of some values: mean, standard deviation, least and greatest value."""
 
     mean: float
     deviation: float
@@ -35,7 +35,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "Spread | None":
-        """Sum values up; None of none."""
+        """Summarize values; return None if there are none."""
         if not values:
             return None
         return cls(*(float(of(values)) for of in (np.mean, np.std, np.min, np.max)))
@@ -43,10 +43,11 @@ class Spread:
 
 @dataclass(frozen=True)
 class Distribution:
-    """How often something is how large, for each of the datasets.
+    """The distribution of one quantity, for each of the datasets.
 
-    `labels` stand at the bars, or are the edges between them if `bins`; `counts` and `spreads`
-    have an entry for each dataset.
+    `how` says how it was measured, `across` and `counted` what labels and counts are. `labels` name
+    the bars, or are the edges between them if `bins`. `counts` and `spreads` have an entry for each
+    dataset.
     """
 
     name: str
@@ -61,18 +62,18 @@ class Distribution:
 
     @property
     def rows(self) -> list[str]:
-        """What each count is of: a label, or from one edge to the next."""
+        """The name of each count: a label, or the range from one edge to the next."""
         if not self.bins:
             return list(self.labels)
         return [f"{a} to {b}" for a, b in zip(self.labels, self.labels[1:], strict=False)]
 
     def share(self, dataset: int, row: int) -> float:
-        """The share of one count in a dataset's, in percent."""
+        """Return the share of one count in all counts of a dataset, in percent."""
         return 100 * self.counts[dataset][row] / max(1, sum(self.counts[dataset]))
 
 
 def distributions(datasets: Sequence[DatasetStatistics]) -> list[Distribution]:
-    """Everything that is plotted; what no clip of any dataset has is left out."""
+    """Make every distribution that is plotted, without those for which no clip has a value."""
     return [_scenarios(datasets), *_measured(datasets)]
 
 
@@ -150,7 +151,7 @@ def _portraits(datasets: Sequence[DatasetStatistics]) -> Iterator[Distribution]:
         "portraits",
         "Portraits",
         f"Portraits in a mask: its connected pieces of {100 * PORTRAIT_SHARE:g} % of the frame or "
-        "more. People who touch are one.",
+        "more. People who touch count as one.",
         "portraits",
         "masks",
         tuple(f"{n} or more" if n == MANY else str(n) for n in range(most + 1)),
@@ -182,5 +183,5 @@ def _histogram(
 
 
 def _counts(values: Sequence[float], edges: Sequence[float]) -> tuple[int, ...]:
-    inside = np.clip(values, edges[0], edges[-1])  # the largest may be the last edge but for a bit
+    inside = np.clip(values, edges[0], edges[-1])  # rounding may put the largest beyond it
     return tuple(map(int, np.histogram(inside, edges)[0]))

@@ -1,4 +1,4 @@
-"""What may be wrong with a mask, how sure that is, and what to do about it."""
+"""Findings: what may be wrong with a mask, how sure that is, and what to do about it."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -45,16 +45,16 @@ class FindingKind(StrEnum):
 _ADVICE = {
     FindingKind.UNREADABLE: "Put the file back from a copy, or make it again.",
     FindingKind.SIZE: "Make the mask again at the size of its picture.",
-    FindingKind.EMPTY: "Mask whoever is there; if nobody is, leave it empty.",
-    FindingKind.SPECKS: "Erase the specks, unless somebody is there.",
+    FindingKind.EMPTY: "Mask the people in the frame; if there are none, leave it empty.",
+    FindingKind.SPECKS: "Erase the specks, unless they show a person.",
     FindingKind.HOLES: "Fill the holes, unless the background shows through them.",
-    FindingKind.BORDER_GAP: "Paint on to the border, if the portrait goes on behind it.",
-    FindingKind.BORDER_STRIP: "Erase the strip, unless somebody just shows there.",
-    FindingKind.BORDER_AROUND: "See whether portrait and background are swapped.",
-    FindingKind.AREA: "See whether one of the two frames misses somebody or has too much.",
-    FindingKind.PLACE: "See whether both frames mask the same people.",
-    FindingKind.FLICKER: "See what this mask has or lacks that the ones before and after agree on.",
-    FindingKind.STILL: "One of these frames is enough; take a part of the video where people move.",
+    FindingKind.BORDER_GAP: "Extend the mask to the border, if the person goes on there.",
+    FindingKind.BORDER_STRIP: "Erase the strip, unless it is the edge of a person.",
+    FindingKind.BORDER_AROUND: "Check whether portrait and background are swapped.",
+    FindingKind.AREA: "Check whether one of the two masks lacks a person or has too much.",
+    FindingKind.PLACE: "Check whether both masks show the same people.",
+    FindingKind.FLICKER: "Check where this mask differs from the masks before and after.",
+    FindingKind.STILL: "One of these frames is enough; use a part of the video where people move.",
 }
 
 
@@ -73,7 +73,7 @@ class Finding:
     message: str
 
     def to_json(self) -> dict[str, str | int]:
-        """The finding for a script."""
+        """Return the finding as JSON values, for scripts."""
         return {
             "file": str(self.path),
             "clip": self.clip,

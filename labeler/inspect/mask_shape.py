@@ -1,10 +1,10 @@
-"""What is odd in the shape of a single mask: specks, holes, edges that hug the frame's border.
+"""Finds odd shapes in a single mask: specks, holes, and edges close to the frame's border.
 
-True masks are not smooth: hair, fingers and ropes leave scraps and pinholes along the outline,
-and a portrait that the frame cuts has a straight edge right on the border. So what is looked for
-is what lies where a person's outline does not: a scrap far from everybody, a pinhole deep inside,
-a straight edge just short of the border. The limits were chosen on 1,763 true masks of people;
-docs/results.md says what is found among them. All scale with the frame.
+True masks are not smooth: hair, fingers and ropes leave small pieces and pinholes along the
+outline, and a portrait that the frame cuts off has a straight edge exactly on the border. So these
+functions look in places where a true outline is rare: a speck far from every person, a pinhole deep
+inside, a straight edge just before the border. The limits were chosen on 1,763 true masks of
+people; docs/results.md says what is found in them. All limits scale with the frame.
 """
 
 import math
@@ -18,38 +18,42 @@ from numpy.typing import NDArray
 from labeler.mask import Mask
 
 SPECK_SHARE = 1e-4
-"""Of the frame; a scrap below it is no part of anybody. 92 pixels at 720p, 41 at 480p: the ends of
-sticks and ropes that stand by themselves are twice that."""
+"""A speck is below this share of the frame: 92 pixels at 720p, 41 at 480p. The detached ends of
+sticks and ropes in true masks are twice that."""
 
 SPECK_OF_LARGEST = 0.01
-"""Of the largest piece; in a picture of a far person, whose head may be below SPECK_SHARE."""
+"""A speck is also below this share of the largest piece: the head of a person far away may be below
+SPECK_SHARE."""
 
 SPECK_REACH = 0.02
-"""Of the frame's diagonal; scraps nearer to a person are cut off by grass, poles and hair in half
-of all true masks."""
+"""A speck is at least this far from every person, as a share of the frame's diagonal. In half of
+all true masks, grass, poles and hair cut off small pieces that are nearer."""
 
 PINHOLE_SHARES = (1e-5, 1e-3)
-"""Of the frame; smaller holes no eye sees, larger ones are between an arm and a body."""
+"""The least and the greatest pinhole, as shares of the frame: smaller holes are invisible, larger
+ones are between an arm and a body."""
 
 PINHOLE_DEPTH = 0.15
-"""From the outline, of the square root of the mask's area: the half of a thigh. Nearer to it two
-of three true masks of clips have pinholes; so deep, one in fifty."""
+"""The least distance of a pinhole from the outline, as a share of the square root of the mask's
+area: about half of a thigh. Two of three true masks of clips have pinholes nearer to the outline;
+one in fifty has one so deep."""
 
 BORDER_REACH = 0.01
-"""Of the frame's short side, 7 pixels at 720p: how far from the border still hugs it."""
+"""The largest distance of an edge that counts as close to the border, as a share of the frame's
+short side: 7 pixels at 720p."""
 
 BORDER_RUN = 0.10
-"""Of the frame's short side: how long an edge must hug the border. True outlines come that near
-for half as long."""
+"""The least length of an edge close to the border, as a share of the frame's short side. True
+outlines are that close for half as long."""
 
 AROUND = 0.75
-"""Of the border: no portrait covers so much of it, an inverted mask does. The closest of true
-close-ups comes to 0.6."""
+"""A share of the border that no portrait covers, but an inverted mask does. The mask of the closest
+true close-up covers 0.6."""
 
 
 @dataclass(frozen=True)
 class Spot:
-    """A part of the frame, by its left upper corner and its size, and its number of pixels."""
+    """A part of the frame: its upper left corner, its size, and its number of pixels."""
 
     x: int
     y: int
@@ -63,7 +67,7 @@ class Spot:
 
 @dataclass(frozen=True)
 class BorderRun:
-    """So many pixels along one side of the frame, `left`, `right`, `top` or `bottom`."""
+    """A run of pixels along one side of the frame: `left`, `right`, `top` or `bottom`."""
 
     side: str
     start: int
@@ -75,9 +79,10 @@ class BorderRun:
 
 
 def specks(mask: Mask) -> list[Spot]:
-    """Find the scraps of a mask, H x W bool, that are far from everybody; the largest first.
+    """Find the specks of a mask, H x W bool: small pieces far from every person; largest first.
 
-    Pieces nearer to each other than the reach are one: a leg seen through grass is a chain of them.
+    Pieces nearer to each other than SPECK_REACH count as one: a leg behind grass is a chain of
+    pieces.
     """
     reach = math.ceil(SPECK_REACH * math.hypot(*mask.shape))
     near = cv2.dilate(mask.view(np.uint8), np.ones((reach, reach), np.uint8))
@@ -125,7 +130,7 @@ def pinholes(mask: Mask) -> list[Spot]:
 
 
 def gaps_at_border(mask: Mask) -> list[BorderRun]:
-    """Find where a mask, H x W bool, ends just short of the border and along it."""
+    """Find where a mask, H x W bool, ends just before the frame's border, along the border."""
     reach, length = _border_limits(mask)
     found = []
     for side, lines in _sides(mask, reach + 1):
@@ -135,7 +140,7 @@ def gaps_at_border(mask: Mask) -> list[BorderRun]:
 
 
 def strips_at_border(mask: Mask) -> list[BorderRun]:
-    """Find where a mask, H x W bool, is but a thin strip along the border."""
+    """Find where a mask, H x W bool, is only a thin strip along the frame's border."""
     reach, length = _border_limits(mask)
     found = []
     for side, lines in _sides(mask, reach + 1):
@@ -145,13 +150,13 @@ def strips_at_border(mask: Mask) -> list[BorderRun]:
 
 
 def border_share(mask: Mask) -> float:
-    """The share of the frame's border that lies in a mask, H x W bool; 0 to 1."""
+    """Compute the share of the frame's border that a mask, H x W bool, covers; 0 to 1."""
     sides = [mask[0], mask[-1], mask[:, 0], mask[:, -1]]
     return float(np.concatenate(sides).mean())
 
 
 def _pieces(mask: Mask, connectivity: int) -> tuple[NDArray[np.int32], list[Spot]]:
-    """The connected pieces of a mask: their labels from 1, 0 elsewhere, and each as a spot."""
+    """Find the connected pieces of a mask: labels from 1 on, 0 elsewhere, and each as a spot."""
     _, labels, boxes, _ = cv2.connectedComponentsWithStats(
         mask.view(np.uint8), connectivity=connectivity
     )
@@ -160,13 +165,13 @@ def _pieces(mask: Mask, connectivity: int) -> tuple[NDArray[np.int32], list[Spot
 
 
 def _border_limits(mask: Mask) -> tuple[int, int]:
-    """How far from the border counts, and how long a run; in pixels."""
+    """Return the largest distance from the border and the least length of a run, in pixels."""
     short = min(mask.shape)
     return max(1, round(BORDER_REACH * short)), math.ceil(BORDER_RUN * short)
 
 
 def _sides(mask: Mask, depth: int) -> Iterator[tuple[str, Mask]]:
-    """For each side the lines of pixels nearest to it, the outermost first; depth x length."""
+    """Yield for each side the lines of pixels next to it, outermost first: depth x length."""
     yield "top", mask[:depth]
     yield "bottom", mask[::-1][:depth]
     yield "left", mask.T[:depth]
@@ -174,7 +179,7 @@ def _sides(mask: Mask, depth: int) -> Iterator[tuple[str, Mask]]:
 
 
 def _runs(true: NDArray[np.bool_], shortest: int) -> list[tuple[int, int]]:
-    """The start and length of each run of True that is long enough."""
+    """Return the start and length of each run of True that is long enough."""
     change = np.diff(np.concatenate(([0], true.view(np.int8), [0])))
     starts, ends = np.flatnonzero(change == 1), np.flatnonzero(change == -1)
     return [(int(a), int(b - a)) for a, b in zip(starts, ends, strict=True) if b - a >= shortest]

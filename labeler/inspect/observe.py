@@ -1,4 +1,4 @@
-"""What is seen of one mask, and how it compares with the one before and the one after."""
+"""Observes one mask by itself, and compares it with the masks before and after."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -25,29 +25,29 @@ from labeler.layouts.mvps import picture_size
 from labeler.mask import Mask
 
 # The limits on change were chosen on true masks, five frames apart, of nine clips in which people
-# dance, skate and swing. What is the most there is said with each; docs/results.md has the rest.
+# dance, skate and swing. Each limit says how far these masks go; docs/results.md has the rest.
 
 NEIGHBOURS = KEY_FRAME_STRIDE
-"""Masks so many frames apart or fewer are compared: the limits hold for a sixth of a second."""
+"""Masks at most this many frames apart are compared: the limits hold for a sixth of a second."""
 
 AREA_FACTOR = 1.8
-"""From one mask to the next; where one of two people is lost it is 2. At most 1.84, once, behind a
-pole."""
+"""The largest change of area from one mask to the next, as a factor. Where one of two people is
+lost, it is 2. True masks reach 1.84, once, behind a pole."""
 
 PLACE_STEP = 1.2
-"""How far the centre goes, over the square root of the area; to somebody standing beside it is
-more. At most 0.99, where a skater crosses the frame."""
+"""The largest step of a mask's centre, divided by the square root of its area. The step from one
+person to the next is larger. True masks reach 0.99, where a skater crosses the frame."""
 
 FLICKER_RATIO = 2.0
-"""A mask flickers if it differs from both neighbours so many times as much as they do from each
-other, in 1 - J,"""
+"""A mask flickers if it differs from both neighbours at least this many times as much as they
+differ from each other, in 1 - J, and if it also meets FLICKER_LEAST."""
 
 FLICKER_LEAST = 0.10
-"""and by at least so much. No true mask does."""
+"""A mask that flickers differs from both neighbours by at least this 1 - J. No true mask does."""
 
 STILL_LEVELS = 2
-"""Of 255 levels of grey: what noise and compression change in the mean of a part of the picture.
-Where people move, some part changes by 28 at least."""
+"""The largest change, in 255 levels of grey, that noise and compression cause in the mean of a part
+of the picture. Where people move, some part changes by 28 at least."""
 
 STILL_PARTS = (32, 18)
 """How many parts of the picture are compared, across and down."""
@@ -55,7 +55,7 @@ STILL_PARTS = (32, 18)
 
 @dataclass(frozen=True)
 class MaskFile:
-    """One mask of a clip: its frame, its file, that frame's picture, and how the mask is read."""
+    """One mask of a clip: its frame, its file, the frame's picture, and a function to read it."""
 
     frame: int
     path: Path
@@ -65,10 +65,11 @@ class MaskFile:
 
 @dataclass(frozen=True)
 class Observation:
-    """What was seen of one mask.
+    """The result of looking at one mask.
 
-    `mask` where it can be read and has its picture's size, and whether it is `empty`; `parts` of
-    the picture where that can be read.
+    `mask` is None if the mask cannot be read or has another size than its picture. `empty` says
+    whether nobody is masked. `parts` are the mean grey levels of the picture's parts, None if the
+    picture cannot be read.
     """
 
     clip: str
@@ -79,12 +80,12 @@ class Observation:
     parts: NDArray[np.int16] | None = None
 
     def finding(self, rule: FindingKind, message: str) -> Finding:
-        """Say what was found of this mask."""
+        """Make a finding about this mask."""
         return Finding(rule, self.clip, self.file.frame, self.file.path, message)
 
 
 def observe(clip: str, file: MaskFile) -> Observation:
-    """Look at one mask by itself, and take along what comparing it takes."""
+    """Look at one mask by itself, and keep what is needed to compare it with others."""
 
     def found(rule: FindingKind, message: str, path: Path = file.path) -> Finding:
         return Finding(rule, clip, file.frame, path, message)
@@ -106,7 +107,7 @@ def observe(clip: str, file: MaskFile) -> Observation:
 
 
 def _oddities(mask: Mask) -> Iterator[tuple[FindingKind, str]]:
-    """What is odd in a mask's shape."""
+    """Yield what is odd in a mask's shape, as (rule, message)."""
     for rule, name, spots in (
         (FindingKind.SPECKS, "speck", specks(mask)),
         (FindingKind.HOLES, "hole", pinholes(mask)),
@@ -132,7 +133,7 @@ def _oddities(mask: Mask) -> Iterator[tuple[FindingKind, str]]:
 
 
 def _parts(path: Path) -> NDArray[np.int16]:
-    """The mean grey level of each part of a picture.
+    """Compute the mean grey level of each part of a picture.
 
     Raises:
         LabelerError: the file is no picture.
@@ -146,14 +147,14 @@ def _parts(path: Path) -> NDArray[np.int16]:
 
 
 def comparable(one: Observation, other: Observation) -> bool:
-    """Whether both have masks of people, of one size and near each other in time."""
+    """Tell whether both have masks of people, of one size and at most NEIGHBOURS frames apart."""
     if one.mask is None or other.mask is None or not one.mask.comparable(other.mask):
         return False
     return other.file.frame - one.file.frame <= NEIGHBOURS
 
 
 def jumps(before: PackedMask | None, mask: PackedMask | None) -> list[tuple[FindingKind, str]]:
-    """How a mask is suddenly unlike the one before, if there is one."""
+    """List how a mask suddenly differs from the mask before it; none if there is no such mask."""
     if before is None or mask is None:
         return []
     found = []
@@ -170,9 +171,10 @@ def jumps(before: PackedMask | None, mask: PackedMask | None) -> list[tuple[Find
 
 
 def flicker(before: PackedMask | None, mask: PackedMask | None, after: PackedMask | None) -> str:
-    """What a mask that flickers does, in words; "" if it does not, or has not two neighbours.
+    """Describe how a mask flickers; return "" if it does not, or if a neighbour is missing.
 
-    It jumps and back again, or is less like its neighbours than they are like each other.
+    A mask flickers if it jumps there and back, or if it is less like its neighbours than they are
+    like each other.
     """
     if before is None or mask is None or after is None:
         return ""
@@ -190,7 +192,7 @@ def flicker(before: PackedMask | None, mask: PackedMask | None, after: PackedMas
 
 
 def nearly_alike(one: Observation, other: Observation) -> bool:
-    """Whether two pictures are nearly the same."""
+    """Tell whether two pictures are nearly the same."""
     if one.parts is None or other.parts is None:
         return False
     return int(np.abs(one.parts - other.parts).max()) <= STILL_LEVELS

@@ -1,4 +1,4 @@
-"""How far each clip of a workspace has come."""
+"""Counts how far each clip of a workspace has come."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -11,9 +11,10 @@ from labeler.workspace.workspace import Workspace
 
 @dataclass(frozen=True)
 class ClipOverview:
-    """A clip and the number of its key frames by what counts for them; `missing` have no mask.
+    """A clip and the number of its key frames, by the provenance of the mask that counts.
 
-    `verdicts` say how it keeps the collection rules, where that was asked for.
+    `missing` key frames have no mask. `verdicts` are the verdicts on the collection rules, empty
+    if nobody asked for them.
     """
 
     clip: Clip
@@ -38,17 +39,17 @@ class ClipOverview:
 
     @property
     def human(self) -> int:
-        """How many a person has masked, confirmed or checked."""
+        """How many key frames a person has masked, confirmed or checked."""
         return sum(count for provenance, count in self.masks.items() if provenance.human)
 
     @property
     def checked(self) -> int:
-        """How many a second person has accepted, too."""
+        """How many key frames have an accepted mask."""
         return self.masks[Provenance.ACCEPTED]
 
 
 def overview(workspace: Workspace, *, judged: bool = False) -> list[ClipOverview]:
-    """How far each clip has come, by clip name; `judged` also by the collection rules."""
+    """Count each clip's key frames, by clip name; with `judged`, judge the rules, too."""
     found = []
     for clip in workspace.clips():
         current = workspace.current(clip)

@@ -1,4 +1,4 @@
-"""A mask made small, so that many can be kept and compared."""
+"""Compact masks, so that many can be kept in memory and compared."""
 
 import math
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from labeler.publish.resize import resize_mask, size_480p
 
 @dataclass(frozen=True)
 class PackedMask:
-    """A mask at 480p, a bit a pixel: 51 kB.
+    """A mask at 480p, with one bit per pixel: 51 kB.
 
-    `size` is its height and width, `area` how many of its pixels are a portrait's, and `centre`
-    the mean place of those, x and y in pixels; 0 and 0 where there are none.
+    `size` is its height and width, `area` the number of its portrait pixels, and `centre` their
+    mean position, x and y in pixels; 0 and 0 if there are none.
     """
 
     size: tuple[int, int]
@@ -35,14 +35,14 @@ class PackedMask:
         return cls((small.shape[0], small.shape[1]), area, centre, np.packbits(small))
 
     def comparable(self, other: "PackedMask") -> bool:
-        """Whether both are of one size and have somebody in them."""
+        """Tell whether both have the same size and neither is empty."""
         return self.size == other.size and self.area > 0 and other.area > 0
 
     def overlap(self, other: "PackedMask") -> float:
-        """J of two comparable masks: their intersection over their union, 0 to 1."""
+        """Compute J of two comparable masks: their intersection over their union, 0 to 1."""
         union = int(np.bitwise_count(self.bits | other.bits).sum())
         return int(np.bitwise_count(self.bits & other.bits).sum()) / union
 
     def step(self, other: "PackedMask") -> float:
-        """How far one centre is from the other, in pixels at 480p."""
+        """Compute how far one centre is from the other, in pixels at 480p."""
         return math.dist(self.centre, other.centre)

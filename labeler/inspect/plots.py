@@ -1,4 +1,4 @@
-"""Bar charts as SVG that stands inside an HTML page and takes the page's colours, light or dark."""
+"""Draws bar charts as SVG inside an HTML page, in the page's own colours, light or dark."""
 
 import io
 import re
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 _PLACEHOLDERS = {"#010203": "ink", "#040506": "line", "#070809": "first", "#0a0b0c": "second"}
-"""The colour that a plot is drawn with, and the page's variable that takes its place."""
+"""The colour that a plot is drawn with, and the page's CSS variable that replaces it."""
 
 _INK, _LINE, *_SERIES = _PLACEHOLDERS
 
@@ -24,20 +24,20 @@ def draw_bars(
     flat: bool = False,
     bins: bool = False,
 ) -> str:
-    """Draw one bar a label, or two side by side, as an <svg> element.
+    """Draw one bar per label, or two side by side, as an <svg> element.
 
     The page must define the CSS colours --ink, --line, --first and --second.
 
     Args:
-        labels: what stands at the bars; of bins their edges, one more than there are bars.
+        labels: the names of the bars; with `bins` their edges, one more than there are bars.
         series: one or two, each with a height for each bar; --first and --second in the page.
         across: what the labels are.
         up: what the heights are.
-        flat: the bars lie, for long labels.
-        bins: the labels are edges and stand between the bars.
+        flat: draw the bars horizontally, for long labels.
+        bins: the labels are edges and are drawn between the bars.
     """
     settings: Any = {
-        "svg.fonttype": "none",  # words stay words
+        "svg.fonttype": "none",  # text stays text
         "svg.hashsalt": f"{across} {up}",  # one page holds several plots
         "font.size": 10,
         "text.color": _INK,
@@ -78,10 +78,10 @@ def draw_bars(
 
 
 def _for_page(svg: str, title: str) -> str:
-    """The element alone, named for those who cannot see it, in the page's colours and font."""
+    """Reduce an SVG file to its element, with a label for screen readers, in the page's style."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)  # it would hold for the page
+    svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)  # it would apply to the whole page
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # two plots would share these names
     svg = re.sub(r"font-family: [^;\"]*;? ?", "", svg)
     for colour, name in _PLACEHOLDERS.items():

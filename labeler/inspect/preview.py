@@ -1,4 +1,4 @@
-"""One page per clip to look at: its masks over its frames, and what is sure and what is not."""
+"""Draws masks: a preview page per clip, and the picture of two masks in conflict."""
 
 import base64
 from collections import Counter
@@ -19,15 +19,15 @@ from labeler.revision import Provenance, Revision
 from labeler.workspace.workspace import Workspace
 
 TINT = (0, 128, 255)
-"""The colour of a mask on a frame, blue-green-red: an orange that skin and grass are not."""
+"""The colour of a mask on a frame, blue-green-red: an orange unlike skin and grass."""
 
 THUMBNAIL_WIDTH = 400
-"""Pixels; 50 key frames then make a page of about 2 MB."""
+"""The width of a picture on the page, in pixels; 50 key frames make a page of about 2 MB."""
 
 
 @dataclass(frozen=True)
 class _Card:
-    """One key frame on the page; `area` is a share of the frame, `x` its place on the strip."""
+    """One key frame on the page; `area` is a share of the frame, `x` its position on the strip."""
 
     frame: int
     seconds: float
@@ -76,7 +76,7 @@ def write_preview(
     path: Path,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Write a clip's page to `path`: one file that opens from disk and needs nothing else.
+    """Write a clip's preview page to `path`: one HTML file that needs no other file.
 
     Args:
         workspace: where the clip is.
@@ -138,10 +138,11 @@ def _card(workspace: Workspace, clip: Clip, current: dict[int, Revision], frame:
 
 
 FIRST, SECOND, BOTH = (0, 159, 230), (233, 180, 86), (115, 158, 0)
-"""Blue, green, red: the first person alone, the second alone, both; told apart by anybody."""
+"""The colours, blue-green-red, of pixels that only the first person masked, only the second, or
+both. People with colour blindness can tell them apart, too."""
 
 WIDTH = 480
-"""Of each of the three pictures, in pixels."""
+"""The width of each of the three pictures, in pixels."""
 
 
 def conflict_picture(image: Image, first: Mask, second: Mask) -> Image:
@@ -153,7 +154,7 @@ def conflict_picture(image: Image, first: Mask, second: Mask) -> Image:
         second: H x W bool.
 
     Returns:
-        The three side by side, each `WIDTH` wide, on a frame made grey in the last one.
+        The three pictures side by side, each `WIDTH` wide; the frame is grey in the last one.
     """
     grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
     panels = [

@@ -1,6 +1,6 @@
-"""Masks that are worth a second look, by themselves and beside the masks before and after.
+"""Finds masks that are worth a second look, alone and compared with the masks before and after.
 
-A finding is a reason to look and no verdict: people do step out of a frame. Nothing is changed.
+A finding is a reason to look, not a verdict: people do step out of a frame. Nothing is changed.
 """
 
 from collections import Counter
@@ -27,7 +27,7 @@ from labeler.threads import call_all
 
 @dataclass(frozen=True)
 class MaskedClip:
-    """A clip's masks, in the frames' order."""
+    """The masks of a clip, in order of frames."""
 
     name: str
     masks: Sequence[MaskFile]
@@ -56,14 +56,14 @@ def masks_of(dataset: Dataset) -> list[MaskedClip]:
 def find_suspicious(
     clips: Sequence[MaskedClip], progress: Callable[[int, int], None] | None = None
 ) -> list[Finding]:
-    """Look at every mask of some clips, by itself and beside its neighbours.
+    """Look at every mask of some clips, alone and compared with its neighbours.
 
     Args:
         clips: the clips; each has a name of its own.
         progress: called with (masks looked at, masks).
 
     Returns:
-        The findings, clip by clip in the order given, and by frame.
+        The findings, clip by clip in the given order, and by frame within a clip.
     """
     total = sum(len(clip.masks) for clip in clips)
 
@@ -81,13 +81,13 @@ def find_suspicious(
 
 
 def count_rules(findings: Iterable[Finding]) -> dict[FindingKind, int]:
-    """How often each rule was broken, in the rules' order; those that were not are left out."""
+    """Count the findings of each rule, in the rules' order, without rules that have none."""
     counts = Counter(finding.rule for finding in findings)
     return {rule: counts[rule] for rule in FindingKind if rule in counts}
 
 
 class _Row:
-    """Masks in a row of which the same holds, for one finding about them all."""
+    """Consecutive masks with the same finding, which is reported once for all of them."""
 
     def __init__(self, rule: FindingKind, least: int, message: str) -> None:
         self.rule, self.least, self.message = rule, least, message
@@ -99,7 +99,7 @@ class _Row:
         self.first, self.last, self.count = self.first or look, look, self.count + 1
 
     def end(self) -> Iterator[Finding]:
-        """Give the finding if the row was long enough, and begin another row."""
+        """Yield the finding if the row was long enough, and begin another row."""
         if self.first is not None and self.last is not None and self.count >= self.least:
             message = f"{self.message}."
             if self.count > 1:
@@ -110,7 +110,7 @@ class _Row:
 
 
 def _findings(looks: Iterable[Observation]) -> Iterator[Finding]:
-    """What one clip's masks show, by themselves and beside each other."""
+    """Yield the findings of one clip's masks, alone and compared with each other."""
     empty = _Row(FindingKind.EMPTY, 1, "Nobody is masked")
     still = _Row(FindingKind.STILL, 2, "The picture hardly changes")
     flickered = False
@@ -138,7 +138,7 @@ def _findings(looks: Iterable[Observation]) -> Iterator[Finding]:
 def _beside(
     looks: Iterable[Observation],
 ) -> Iterator[tuple[PackedMask | None, Observation, PackedMask | None]]:
-    """Each mask between its neighbours, None where there is none to compare it with."""
+    """Yield each mask between its neighbours, None where no neighbour can be compared."""
     before: PackedMask | None = None
     current: Observation | None = None
     for after in looks:

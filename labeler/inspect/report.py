@@ -1,4 +1,4 @@
-"""The statistics of one dataset, or of two side by side, as one page and as JSON."""
+"""Writes the statistics of one dataset, or of two side by side, as a page and as JSON."""
 
 import json
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from labeler.inspect.statistics import (
 from labeler.version import __version__
 
 PARAMETERS: dict[str, Any] = {
-    "pictures": "480p, in grey; larger ones are made smaller by area, smaller ones left",
+    "pictures": "480p, in grey; larger ones are reduced (mean of areas), smaller ones kept",
     "glcm": {
         "levels": GLCM_LEVELS,
         "distance": GLCM_DISTANCE,
@@ -38,11 +38,11 @@ PARAMETERS: dict[str, Any] = {
     "step": "distance between the centres of consecutive key-frame masks, share of the diagonal",
     "overlap": "J (intersection over union) of consecutive key-frame masks",
 }
-"""How everything was measured."""
+"""The parameters with which everything was measured."""
 
 
 def summary(data: DatasetStatistics) -> dict[str, str]:
-    """One dataset in a few numbers, as a person reads them."""
+    """Summarize one dataset in a few numbers, formatted for people."""
     clips = data.clips
     seconds = [clip.seconds for clip in clips if clip.seconds is not None]
     numbers = {
@@ -65,7 +65,7 @@ def summary(data: DatasetStatistics) -> dict[str, str]:
 
 
 def spoken(spread: Spread | None) -> str:
-    """Say mean, deviation and range.
+    """Format mean, standard deviation and range.
 
     >>> spoken(Spread(12.345, 0.5, 11, 13.25))
     '12.3 ± 0.5 (11 to 13.2)'
@@ -79,7 +79,7 @@ def spoken(spread: Spread | None) -> str:
 
 
 def to_json(datasets: Sequence[DatasetStatistics]) -> dict[str, Any]:
-    """Everything that was measured, down to each key frame."""
+    """Return everything that was measured, down to each key frame."""
     return {
         "version": __version__,
         "parameters": PARAMETERS,
@@ -99,8 +99,8 @@ def write_report(datasets: Sequence[DatasetStatistics], folder: Path) -> list[Pa
     """Write statistics.html, which needs no other file, and statistics.json into a folder.
 
     Args:
-        datasets: one, or two to be set side by side.
-        folder: it is made where it is missing.
+        datasets: one, or two to compare side by side.
+        folder: where to write; it is made if it is missing.
 
     Returns:
         The two paths.
@@ -135,7 +135,7 @@ def _clip_means(clip: ClipStatistics) -> dict[str, float | None]:
 
 
 def _draw(each: Distribution) -> str:
-    """One dataset in numbers; two in shares, which compare."""
+    """Draw one dataset in numbers, or two in shares, which can be compared."""
     alone = len(each.counts) == 1
     heights = [
         [counts[row] if alone else each.share(dataset, row) for row in range(len(counts))]

@@ -1,8 +1,8 @@
-"""What a dataset is like, in numbers: figures 2 to 4 of the PDNet paper, and how portraits move.
+"""Statistics of a dataset: those of figures 2 to 4 of the PDNet paper, and how portraits move.
 
-Everything is measured on key frames, at 480p: from the 480p trees where there are some, else from
-full resolution made smaller. So datasets of other sizes, or with a mask on each frame as DAVIS
-has them, can be set side by side.
+Everything is measured on key frames, at 480p: from the 480p trees if there are any, else from full
+resolution made smaller. So datasets of different sizes can be compared, and datasets with a mask on
+each frame (DAVIS) with those that have one on every fifth.
 """
 
 import math
@@ -31,26 +31,26 @@ Grey = NDArray[np.uint8]
 """A picture without colour: H x W, uint8."""
 
 GLCM_LEVELS = 256
-"""Grey levels of the co-occurrence matrix: all there are."""
+"""The number of grey levels of the co-occurrence matrix: all levels of 8 bits."""
 
 GLCM_DISTANCE = 1
-"""Pixels between the two of a pair."""
+"""The distance between the two pixels of a pair, in pixels."""
 
 GLCM_ANGLES = (0.0, math.pi / 4, math.pi / 2, 3 * math.pi / 4)
-"""Directions of a pair, as Haralick has them; both orders of a pair are counted."""
+"""The directions of a pair, as in Haralick et al.; both orders of a pair are counted."""
 
 PORTRAIT_SHARE = 0.005
-"""Of the frame: a connected piece of the mask counts as a portrait from this size on. On 1,093
-masks of one person it gives 1 for 95 %; smaller pieces are hands and feet behind something."""
+"""A connected piece of the mask counts as a portrait from this share of the frame on. This
+gives 1 in 95 % of 1,093 masks of one person; smaller pieces are hands or feet behind something."""
 
 
 @dataclass(frozen=True)
 class FrameStatistics:
-    """What was measured of a key frame; None where there is no picture, no mask, or nobody in it.
+    """The measurements of a key frame; None where the picture, the mask or a person is missing.
 
     `entropy` is that of the GLCM, in bits. `portraits` counts the mask's connected pieces and
-    `area` is its share of the frame. `step` is how far the mask's centre is from where it was a
-    key frame earlier, as a share of the frame's diagonal, and `overlap` their J.
+    `area` is its share of the frame. `step` is the distance of the mask's centre from its position
+    a key frame earlier, as a share of the frame's diagonal. `overlap` is J of the two masks.
     """
 
     frame: int
@@ -63,7 +63,7 @@ class FrameStatistics:
 
 @dataclass(frozen=True)
 class ClipStatistics:
-    """A clip and its key frames; `scenario` and `seconds` where the dataset says so."""
+    """The statistics of a clip; `scenario` and `seconds` are None if the dataset lacks them."""
 
     clip: str
     scenario: str | None
@@ -74,14 +74,14 @@ class ClipStatistics:
     key_frames: tuple[FrameStatistics, ...]
 
     def mean(self, name: str) -> float | None:
-        """The mean of one number of `FrameStatistics` over the key frames that have it."""
+        """Average one number of `FrameStatistics` over the key frames that have it."""
         values = [v for frame in self.key_frames if (v := getattr(frame, name)) is not None]
         return float(np.mean(values)) if values else None
 
 
 @dataclass(frozen=True)
 class DatasetStatistics:
-    """A dataset's clips; `every` which frame was measured."""
+    """The statistics of a dataset's clips, in which every `every`-th frame was measured."""
 
     name: str
     every: int
@@ -96,13 +96,13 @@ def measure_dataset(
     """Measure every clip of a dataset.
 
     Args:
-        dataset: in the MVPS layout or DAVIS's.
-        every: which frames to measure, 0 and every so many on; those of them that have a mask
-            are compared with the one before.
+        dataset: a dataset in the layout of MVPS or of DAVIS.
+        every: measure frame 0 and every `every`-th frame after it; each of them that has a mask is
+            compared with the one before.
         progress: called with (frames measured, frames to measure).
 
     Raises:
-        LabelerError: a picture or a mask is unreadable; `mvps validate` names all such.
+        LabelerError: a picture or a mask is unreadable; `mvps validate` names all such files.
     """
     resolution = SMALL if SMALL in dataset.resolutions else dataset.resolutions[0]
     files = [_files(dataset, resolution, row, every) for row in dataset.clips]
@@ -139,25 +139,25 @@ def glcm_entropy(grey: Grey) -> float:
 def count_portraits(mask: Mask) -> int:
     """Count the connected pieces of a mask, H x W bool, that are large enough to be a portrait.
 
-    Two people who touch are one piece, and one whom a pole cuts in two is two.
+    Two people who touch count as one, and a person whom a pole cuts in two counts as two.
     """
     _, _, boxes, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
     return int(np.count_nonzero(boxes[1:, cv2.CC_STAT_AREA] >= PORTRAIT_SHARE * mask.size))
 
 
 def means(data: DatasetStatistics, name: str) -> list[float]:
-    """One number of `FrameStatistics`, the mean of each clip that has it."""
+    """Return the mean of one number of `FrameStatistics` for each clip that has it."""
     return [mean for clip in data.clips if (mean := clip.mean(name)) is not None]
 
 
 def of_frames(data: DatasetStatistics, name: str) -> list[float]:
-    """One number of `FrameStatistics`, of each key frame that has it."""
+    """Return one number of `FrameStatistics` for each key frame that has it."""
     frames = (frame for clip in data.clips for frame in clip.key_frames)
     return [value for frame in frames if (value := getattr(frame, name)) is not None]
 
 
 class _File(NamedTuple):
-    """A key frame to measure, as files."""
+    """The files of a key frame to measure."""
 
     dataset: Dataset
     resolution: str
@@ -169,7 +169,7 @@ class _File(NamedTuple):
 
 @dataclass(frozen=True)
 class _Measured:
-    """A key frame by itself."""
+    """The measurements of a key frame alone, before it is compared with the one before."""
 
     file: _File
     entropy: float | None = None
@@ -213,7 +213,7 @@ def _read_grey(path: Path) -> Grey:
 
 
 def _entropy(counts: NDArray[np.uint32]) -> float:
-    """The entropy of a co-occurrence matrix and its transpose, in bits."""
+    """Compute the entropy of the sum of a co-occurrence matrix and its transpose, in bits."""
     both = (counts + counts.T).astype(np.float64)
     both = both[both > 0]
     total = both.sum()
@@ -221,7 +221,7 @@ def _entropy(counts: NDArray[np.uint32]) -> float:
 
 
 def _compared(measured: Iterable[_Measured], every: int) -> Iterator[FrameStatistics]:
-    """Each key frame of a clip, compared with the one before where both have somebody."""
+    """Yield each key frame of a clip, compared with the one before if both show somebody."""
     before: _Measured | None = None
     for each in measured:
         step = overlap = None
@@ -235,7 +235,7 @@ def _compared(measured: Iterable[_Measured], every: int) -> Iterator[FrameStatis
 def _motion(
     one: PackedMask | None, other: PackedMask | None
 ) -> tuple[float, float] | tuple[None, None]:
-    """How far the centre went, as a share of the diagonal, and the masks' J."""
+    """Compute the step of the centre, as a share of the diagonal, and J of the two masks."""
     if one is None or other is None or not one.comparable(other):
         return None, None
     return one.step(other) / math.hypot(*one.size), one.overlap(other)

@@ -1,1 +1,1 @@
-"""How datasets lie on disk: each layout is read and written in one file."""
+"""Layouts of datasets on disk: one file reads and writes one layout."""

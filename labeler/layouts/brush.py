@@ -1,10 +1,11 @@
-"""Label Studio's brush masks: a frame's mask as the run-length code that its JSON holds.
+"""Label Studio's brush masks: reads and writes the run-length code in which its JSON holds a mask.
 
 The code is thi.ng's rle-pack over the frame's RGBA values in reading order, most significant bit
-first. A header of 53 bits says how many values there are (32 bits), how many bits one takes (5,
-less one) and four sizes (4 each, less one). Records follow: a bit that is 1 where one value is
-repeated and 0 where all values are listed, the number of a size (2 bits), how many values (less
-one, in as many bits as that size says), then the value, or the values. Zeros fill the last byte.
+first. A header of 53 bits holds the number of values (32 bits), the bits per value less one (5
+bits), and four sizes, each less one (4 bits each). Records follow. A record is one bit, which is 1
+if one value is repeated and 0 if all values are listed; the index of a size (2 bits); the number of
+values less one (in as many bits as that size says); then the value, or the values. Zeros fill the
+last byte.
 """
 
 from array import array
@@ -24,11 +25,12 @@ Flags = NDArray[np.bool_]
 HEADER_BITS = 53
 
 LONGEST = 1 << 14
-"""How many pixels, of four values each, one record can repeat."""
+"""The largest number of pixels, of four values each, that one record can repeat."""
 
 BITS_OF_RUN = np.array([14] * 3 + [15] * 2 + [19] * 60 + [27])
 HEAD_OF_RUN = np.array([4 << 11] * 3 + [5 << 12] * 2 + [6 << 16] * 60 + [7 << 24]) | 3 << 8
-"""The records of runs of 0 to 64 pixels, and of more: their bits; such a one for a black pixel."""
+"""For runs of 0 to 64 pixels, and of more: how many bits a record has, and the record of one black
+pixel, to which the number of pixels and the value are added."""
 
 WINDOW = 1 << 16
 """How many bytes of a code are decoded at a time, which bounds the memory."""
@@ -41,7 +43,7 @@ def encode_brush(mask: Mask) -> list[int]:
         mask: H x W bool; each pixel becomes four values, all 0 or all 255.
 
     Returns:
-        What belongs under `rle`: bytes, as a list of ints so that they can go into JSON.
+        The content of `rle`: bytes, as a list of ints that can go into JSON.
 
     Raises:
         LabelerError: the mask has no pixels, or more than the format can count.
@@ -51,7 +53,7 @@ def encode_brush(mask: Mask) -> list[int]:
     kind = np.minimum(runs, len(BITS_OF_RUN) - 1)
     codes = HEAD_OF_RUN[kind] | ((runs - 1) % LONGEST) << 10
     codes[0 if mask[0, 0] else 1 :: 2] |= 255
-    # A run longer than a record can say is many full records, then one with the rest.
+    # A run that is too long for one record becomes full records, then one with the rest.
     records = (runs - 1) // LONGEST + 1
     bits = BITS_OF_RUN[kind].repeat(records)
     full = (codes | (LONGEST - 1) << 10).repeat(records)
@@ -63,7 +65,7 @@ def encode_brush(mask: Mask) -> list[int]:
     words[0] = (number << 32) + (0b00111_0010_0011_0111_1111 << 11)
     aligned = (full << (64 - bits)).view(np.uint64)
     offset = (starts & 63).view(np.uint64)
-    # Records share no bits, so adding joins them, and add.at is six times as fast as an or.
+    # Records share no bits, so a sum joins them, and add.at is six times as fast as a bitwise or.
     np.add.at(words, starts >> 6, aligned >> offset)
     np.add.at(words, (starts >> 6) + 1, aligned << 1 << (63 - offset))
     # label-studio-sdk adds a whole byte of zeros where the last one is full.
@@ -73,10 +75,10 @@ def encode_brush(mask: Mask) -> list[int]:
 def decode_brush(rle: Sequence[int] | bytes, height: int, width: int) -> Mask:
     """Decode a brush region: True where the alpha value is above 127.
 
-    Browsers smooth the edges of strokes, so values are arbitrary, and so may be all sizes.
+    Browsers smooth the edges of strokes, so any value may occur; the four sizes may be any, too.
 
     Args:
-        rle: what lay under `rle`: ints of 0 to 255 in a list or tuple, or the same as bytes.
+        rle: the content of `rle`: ints of 0 to 255 in a list or tuple, or the same as bytes.
         height: of the frame, in pixels; Label Studio's `original_height`.
         width: of the frame, in pixels; Label Studio's `original_width`.
 
@@ -84,7 +86,7 @@ def decode_brush(rle: Sequence[int] | bytes, height: int, width: int) -> Mask:
         H x W bool.
 
     Raises:
-        LabelerError: this is no such code, is damaged, or is of a frame of another size.
+        LabelerError: `rle` is no such code, is damaged, or belongs to a frame of another size.
     """
     number = _number_of_values(height, width)
     code = _Code(_as_bytes(rle))
@@ -122,7 +124,7 @@ def decode_brush(rle: Sequence[int] | bytes, height: int, width: int) -> Mask:
 
 
 class _Code:
-    """A code of `bits` bits that says it has `number` values of `word` bits each."""
+    """A code of `bits` bits whose header states `number` values of `word` bits each."""
 
     def __init__(self, data: bytes) -> None:
         self.bits = 8 * len(data)
@@ -132,19 +134,19 @@ class _Code:
         self.number = header >> 24
         self.word = (header >> 19 & 31) + 1
         self.sizes = tuple((header >> shift & 15) + 1 for shift in (15, 11, 7, 3))
-        self.data = data + bytes(16 + -len(data) % 8)  # so that one may read beyond the end
+        self.data = data + bytes(16 + -len(data) % 8)  # so that reads may go beyond the end
         self.words = np.frombuffer(self.data, ">u8").astype(np.uint64)
 
     def read(self, bits: Whole) -> Words:
-        """The 64 bits that begin at each of N bits of the code, as N uint64."""
+        """Read the 64 bits that begin at each of N bit positions, as N uint64."""
         at, offset = bits >> 6, (bits & 63).view(np.uint64)
         found: Words = (self.words[at] << offset) | (self.words[at + 1] >> 1 >> (63 - offset))
         return found
 
     def walk(self, bit: int) -> tuple[Whole, int]:
-        """The bits where a window's records start, from `bit` on, and where the next would start.
+        """Find the bit positions of a window's records, from `bit` on, and of the next record.
 
-        The last may end behind the code; there are none where `bit` is at the end already.
+        The last record may end after the code; there are no records if `bit` is at the end.
         """
         origin = bit & ~7
         window = np.frombuffer(self.data, np.uint8)[bit >> 3 :][: WINDOW + 1].astype(np.int64)
@@ -158,16 +160,16 @@ class _Code:
         return np.asarray(starts, np.int64) + origin, origin + at
 
     def _long_step(self, bit: int) -> int:
-        """How many bits a record of listed values takes."""
+        """Compute how many bits a record of listed values has."""
         head = int.from_bytes(self.data[bit >> 3 : (bit >> 3) + 4]) << (bit & 7) & 0xFFFFFFFF
         size = self.sizes[head >> 29 & 3]
         return 3 + size + self.word * (((head << 3 & 0xFFFFFFFF) >> (32 - size)) + 1)
 
     def alphas(self, at: Whole, listed: Flags, bounds: Whole) -> tuple[Whole, Flags]:
-        """From which pixels on the mask is on or off: M pixels, never falling, and M flags.
+        """Return from which pixels on the mask is on or off: M pixels, never falling, and M flags.
 
-        The first value of N records is `at` a bit of the code, and a record has the frame's values
-        from one of N + 1 `bounds` to the next. `listed` says which records list their values.
+        `at` holds the bit positions of the first values of N records. Record i holds the frame's
+        values from `bounds[i]` to `bounds[i + 1]`. `listed` says which records list their values.
         """
         # A pixel p's alpha is value 4 p + 3; the first at or behind value v is that of v // 4.
         pixels = bounds >> 2
@@ -182,10 +184,10 @@ class _Code:
 
 @lru_cache(maxsize=8)
 def _steps(word: int, sizes: tuple[int, ...]) -> Words:
-    """How many bits a record takes, by the byte it begins in and the five bits behind that.
+    """Tabulate the bits of a record by the byte that it begins in and the five bits after that.
 
-    Each of the 8192 is eight numbers of one byte, for the bit of the byte that the record begins
-    at: 0 where that much of it does not tell, or where it takes more than 255.
+    Each of the 8192 entries packs eight numbers of one byte, one for each bit of the byte at which
+    the record may begin. A number is 0 if these bits do not determine it, or if it is above 255.
     """
     six = np.arange(1 << 13)[:, None] >> np.arange(7, -1, -1) & 63
     size, listed = np.array(sizes)[six >> 3 & 3], six < 32
@@ -196,7 +198,7 @@ def _steps(word: int, sizes: tuple[int, ...]) -> Words:
 
 
 def _bounds_of_runs(mask: Mask) -> Whole:
-    """The first pixel of each run, in reading order, and at the end the number of pixels."""
+    """Return the first pixel of each run, in reading order, and finally the number of pixels."""
     packed = np.packbits(mask, bitorder="little")
     octets = np.zeros(mask.size // 64 * 8 + 8, np.uint8)
     octets[: len(packed)] = packed
@@ -213,10 +215,10 @@ def _bounds_of_runs(mask: Mask) -> Whole:
 
 
 def _turn(turns: Words, pixels: Whole, on: Flags) -> None:
-    """Note in `turns`, 2 x M, where a mask turns on and off, at N pixels by turns.
+    """Add to `turns`, 2 x M, that a mask turns on and off, alternately, at N pixels.
 
-    Pixels are the bits of M words. To be on from bit a to b is 2**b - 2**a there, and -1 in all
-    words behind a's until b's: row 0 has the one, and row 1 the other as differences.
+    Pixels are the bits of M words. A mask that is on from bit a to bit b is 2**b - 2**a in their
+    words (row 0), and -1 in all words after a's until b's (row 1, as differences).
     """
     signs = np.where(on, np.uint64(2**64 - 1), np.uint64(1))
     np.add.at(turns[0], pixels >> 6, signs << (pixels & 63).view(np.uint64))
@@ -224,7 +226,7 @@ def _turn(turns: Words, pixels: Whole, on: Flags) -> None:
 
 
 def _unpacked(words: Words) -> Flags:
-    """The bits of N words as 64 N flags, the least significant of each first."""
+    """Unpack the bits of N words into 64 N flags, the least significant bit of each word first."""
     little = words.astype("<u8", copy=False).view(np.uint8)
     return np.unpackbits(little, bitorder="little").view(np.bool_)
 

@@ -1,4 +1,4 @@
-"""The table of a dataset's clips, clips.csv: how it is written and read."""
+"""Reads and writes clips.csv, the table of a dataset's clips."""
 
 import csv
 import io
@@ -22,16 +22,16 @@ COLUMNS = (
     "sha256",
     "licence",
 )
-"""The columns of clips.csv; a table from before there was `licence` is read, too."""
+"""The columns of clips.csv; an older table without `licence` is read, too."""
 
 
 @dataclass(frozen=True)
 class ClipRow:
     """One clip of a dataset: a line of clips.csv.
 
-    `frames` and `annotated` are numbers of pictures and masks, `width` and `height` the size of
-    the largest pictures there are. Where there is no clips.csv, `scenario` and `fps` are None,
-    `source`, `sha256` and `licence` "", and the rest is counted.
+    `frames` and `annotated` are the numbers of pictures and masks, `width` and `height` the size of
+    the clip's pictures at the largest resolution. If a dataset has no clips.csv, `scenario` and
+    `fps` are None, `source`, `sha256` and `licence` are "", and the rest is counted.
     """
 
     name: str
@@ -47,7 +47,7 @@ class ClipRow:
 
 
 def format_clips(rows: Iterable[ClipRow]) -> str:
-    """The text of clips.csv, one line a clip, by name."""
+    """Format the text of clips.csv: one line per clip, by name."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(COLUMNS)
@@ -57,7 +57,7 @@ def format_clips(rows: Iterable[ClipRow]) -> str:
 
 
 def has_clips_table(dataset: Path) -> bool:
-    """Whether the folder holds a clips.csv of this layout, by its first line."""
+    """Tell whether a dataset has a clips.csv of this layout, by its first line."""
     try:
         with (dataset / "clips.csv").open(encoding="utf-8-sig", errors="replace") as file:
             columns = tuple(file.readline().rstrip("\r\n").split(","))
@@ -70,14 +70,14 @@ def read_clips(path: Path) -> tuple[ClipRow, ...]:
     """Read a clips.csv.
 
     Raises:
-        LabelerError: a line is not one of this layout; the message names it.
+        LabelerError: a line has another layout; the message names it.
     """
     rows: dict[str, ClipRow] = {}
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             for line in csv.DictReader(file):
                 if None in line or None in line.values():
-                    raise ValueError("it has not one value for each column")
+                    raise ValueError("it does not have one value for each column")
                 row = ClipRow(
                     name=check_clip_name(line["clip"]),
                     scenario=Scenario(line["scenario"]),

@@ -1,4 +1,4 @@
-"""Datasets in the layout of COCO: what is found in one, and how one is written."""
+"""Reads and writes datasets in the layout of COCO."""
 
 import importlib
 import json
@@ -36,11 +36,11 @@ Size = tuple[int, int]
 
 
 def decode_runs(counts: bytes) -> NDArray[np.int64]:
-    """Decode COCO's compressed run lengths: of outside, inside, outside, ..., down the columns.
+    """Decode COCO's compressed run lengths: outside, inside, outside, ..., down the columns.
 
-    As in `rleFrString` of pycocotools' maskApi.c: six bits a byte, five of the number and one
-    for whether it goes on, the lowest first; from the fourth run on, the difference from the run
-    two before. (pycocotools' own `decode` warns under numpy 2.)
+    As in `rleFrString` of pycocotools' maskApi.c, a byte has six bits: five bits of the number, the
+    lowest ones first, and one bit that says whether the number goes on. From the fourth run on, the
+    number is the difference from the run two before. (pycocotools' `decode` warns under numpy 2.)
 
     >>> decode_runs(b"55o0").tolist()
     [5, 5, 31]
@@ -62,7 +62,7 @@ def decode_runs(counts: bytes) -> NDArray[np.int64]:
 def region(
     segmentation: Sequence[Sequence[float]] | Mapping[str, Any], size: Size
 ) -> dict[str, Any]:
-    """The compressed run lengths of an annotation's polygons or run lengths, as pycocotools has it.
+    """Convert an annotation's polygons or run lengths to pycocotools' compressed run lengths.
 
     Raises:
         LabelerError: pycocotools is not installed.
@@ -83,10 +83,10 @@ def region(
 
 
 def union(regions: Sequence[dict[str, Any]], size: Size) -> Mask:
-    """The mask, H x W bool, of every pixel that is in one of the regions.
+    """Make the mask, H x W bool, of all pixels that are in at least one of the regions.
 
     Raises:
-        LabelerError: a region is of another size, or of none.
+        LabelerError: a region has another size, or does not fill the picture.
     """
     mask = np.zeros(size[0] * size[1], bool)
     for each in regions:
@@ -98,7 +98,7 @@ def union(regions: Sequence[dict[str, Any]], size: Size) -> Mask:
 
 
 def encode(mask: Mask) -> dict[str, Any]:
-    """The `segmentation`, `area` and `bbox` of a mask, H x W bool, as a JSON file has them."""
+    """Encode a mask, H x W bool, as the `segmentation`, `area` and `bbox` of a JSON file."""
     coco = module("mask")
     made = coco.encode(np.asfortranarray(mask.view(np.uint8)))
     return {
@@ -109,12 +109,12 @@ def encode(mask: Mask) -> dict[str, Any]:
 
 
 def module(name: str) -> Any:
-    """A module of pycocotools, imported where it is used: training elsewhere does without it."""
+    """Import a module of pycocotools only when it is used: other training does not need it."""
     try:
         return importlib.import_module(f"pycocotools.{name}")
     except ImportError:
         raise LabelerError(
-            "To read MSCOCO takes pycocotools; run `pip install pycocotools`."
+            "The layout of COCO needs pycocotools; run `pip install pycocotools`."
         ) from None
 
 
@@ -130,7 +130,7 @@ class _Listed:
 
 @dataclass
 class _Group:
-    """The pictures of one clip; `video` is whether the JSON says that they are one."""
+    """The pictures of one clip; `video` says whether the JSON itself makes them a clip."""
 
     video: bool
     pictures: list[_Listed] = field(default_factory=list)
@@ -150,16 +150,17 @@ def find_coco(
 ) -> ForeignDataset:
     """List a dataset in the layout of COCO; the portrait is the union of the persons' regions.
 
-    Pictures of one `video_id` are a clip; with them go the other pictures in their folder, if
-    that is theirs alone, as frames without a mask. Every other picture is a clip of one frame,
-    unless folders are clips. Pictures of no clip with a person in it are left out.
+    Pictures of one `video_id` are a clip. If no other clip has pictures in their folder, the other
+    pictures of the folder belong to the clip, too, as frames without a mask. Every other picture is
+    a clip of one frame, unless folders are clips. Clips without a person are left out.
 
     Args:
-        folder: the one that holds the JSON, or its folder `annotations`; or the JSON itself.
-        categories: of the regions that are portraits.
+        folder: the folder that holds the JSON or `annotations` with the JSON; or the JSON itself.
+        categories: the categories whose regions are portraits.
         folders_are_clips: a folder named in `file_name` is a clip.
-        crowds: take a region marked `iscrowd` for a person, as some tools mark every brush mask;
-            if not, a mask with one is not whole, for nobody in a crowd is outlined.
+        crowds: take a region marked `iscrowd` for a person, because some tools mark every brush
+            mask so. Otherwise a mask with such a region is left out, because the people of a crowd
+            are not outlined.
 
     Raises:
         LabelerError: there is no file of COCO instances, or one is damaged.
@@ -182,12 +183,12 @@ def find_coco(
     notes = []
     if others := len(groups) - len(clips):
         kinds = " or ".join(sorted(categories))
-        notes.append(f"Left out without a {kinds} (see --category): {others} of the clips.")
+        notes.append(f"Clips left out, because they show no {kinds} (see --category): {others}.")
     return ForeignDataset(root, Layout.COCO, clips, rows_of(root), tuple(notes))
 
 
 def instance_files(folder: Path) -> list[Path]:
-    """The files of COCO instances of a dataset: those named so, else any that look like it."""
+    """List a dataset's files of COCO instances: those named so, else those with such content."""
     if folder.is_file():
         return [folder]
     known = [*sorted(folder.glob("*.json")), *sorted(folder.glob("annotations/*.json"))]
@@ -210,7 +211,7 @@ def _gather(
     categories: Collection[str],
     folders_are_clips: bool,
 ) -> None:
-    """Put each picture that a file of instances names into its group."""
+    """Put each picture that a file of instances lists into its group."""
     try:
         content = json.loads(path.read_bytes())
         wanted = {each["id"] for each in content["categories"] if each["name"] in categories}
@@ -238,20 +239,20 @@ def _gather(
             groups.setdefault(title, _Group(together)).pictures.append(listed)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise LabelerError(
-            f"{path} is no file of COCO instances ({error!r}); give instances_train.json, say, "
-            "with images, annotations and categories."
+            f"{path} is no file of COCO instances ({error!r}); give a file with images, "
+            "annotations and categories, such as instances_train.json."
         ) from None
 
 
 def _find(name: Path, path: Path, root: Path) -> Path:
-    """Where a picture is that a file of instances names; it may be missing."""
+    """Find a picture that a file of instances lists; the path may be of a missing file."""
     split = path.stem.removeprefix("instances_")
     places = [root / "images", root / split, root / "images" / split, root, root.parent]
     return next((p / name for p in places if (p / name).is_file()), places[0] / name)
 
 
 def _named(groups: Mapping[str, _Group]) -> dict[str, _Group]:
-    """The groups by the last part of their title, or by the whole of it where that is taken."""
+    """Name groups by the last part of their title, or by the whole title if others have that."""
     short = {title: _safe(title.rsplit("/", 1)[-1]) for title in groups}
     times = Counter(short.values())
     return {
@@ -265,12 +266,12 @@ def _safe(title: str) -> str:
 
 
 def _list(group: _Group, alone: bool, crowds: bool) -> ForeignClip:
-    """List a clip; `alone` is whether no other clip has pictures in its folder."""
+    """List a clip; `alone` says whether no other clip has pictures in its folder."""
     listed = sorted(group.pictures, key=lambda each: each.order)
     pictures = {number: each.path for number, each in enumerate(listed)}
     if group.video and alone and len(group.homes) == 1:
         [home] = group.homes
-        with suppress(LabelerError):  # files that are not named like frames are in order as listed
+        with suppress(LabelerError):  # files not named like frames keep the order of the list
             pictures = frames_in(home, PICTURES)
     numbers = {path: number for number, path in pictures.items()}
     masks: dict[int, Callable[[], ForeignMask]] = {}
@@ -289,7 +290,7 @@ def _read(listed: _Listed, crowds: bool) -> ForeignMask:
     try:
         regions = [region(each["segmentation"], listed.size) for each in outlined]
         return ForeignMask(union(regions, listed.size), missing=missing)
-    except Exception as error:  # pycocotools raises bare ones
+    except Exception as error:  # pycocotools raises bare exceptions
         raise LabelerError(f"A region of {listed.path} cannot be read: {error}.") from None
 
 
@@ -300,21 +301,22 @@ LICENCE: dict[str, Any] = {"id": 1, "name": "not stated: see source in clips.csv
 PERSON: dict[str, Any] = {"id": 1, "name": "person", "supercategory": "person"}
 
 _Regions = dict[int, dict[str, Any]]
-"""By frame, what `encode` makes of a mask."""
+"""For each frame, the mask as `encode` returns it."""
 
 
 def to_coco(dataset: Dataset, target: Path, progress: Progress | None = None) -> None:
     """Write the largest pictures of a finished MVPS dataset in the layout of COCO.
 
-    `annotations/instances_train.json` and `instances_val.json` name the pictures that have a
-    mask, `<clip>/00000.jpg` below `images`, each with one region in compressed run lengths: all
-    of its people together, as MVPS does not part them; or with none, where nobody is. A picture
-    without a mask lies there unnamed, for named it would say that nobody is in it. Each has the
-    `video_id` of its clip in `videos`, and its `frame_id` there.
+    `annotations/instances_train.json` and `instances_val.json` list the pictures that have a mask,
+    `<clip>/00000.jpg` below `images`. Each has one region in compressed run lengths, of all its
+    people together, because MVPS does not separate people; or no region, if nobody is masked. A
+    picture without a mask is copied but not listed, because a listed picture without a region says
+    that nobody is in it. Each listed picture has the `video_id` of its clip in `videos`, and its
+    `frame_id` in that clip.
 
     Args:
         dataset: a finished MVPS dataset.
-        target: a folder to be replaced as a whole; see `refuse_foreign`.
+        target: the folder to write, which is replaced as a whole; see `refuse_foreign`.
         progress: called with (files written, files to write).
 
     Raises:

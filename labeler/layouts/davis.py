@@ -1,4 +1,4 @@
-"""Datasets in the layout of DAVIS (MVPS's own is read here, too), found and written."""
+"""Reads and writes datasets in the layout of DAVIS; reads the layout of MVPS, too."""
 
 import re
 import shutil
@@ -30,11 +30,11 @@ def find_davis(folder: Path, layout: Layout, resolution: str | None = None) -> F
 
     Args:
         folder: the dataset.
-        layout: which of the two; MVPS says more of its clips, in clips.csv.
-        resolution: the one to read; the largest if nothing is said.
+        layout: MVPS or DAVIS; MVPS describes its clips in clips.csv.
+        resolution: the resolution to read; the largest if None.
 
     Raises:
-        LabelerError: there is no such resolution, or clips.csv is damaged, or missing in MVPS.
+        LabelerError: there is no such resolution, or clips.csv is damaged, or MVPS has none.
     """
     rows = rows_of(folder)
     if layout is Layout.MVPS and not rows:
@@ -52,7 +52,7 @@ def find_davis(folder: Path, layout: Layout, resolution: str | None = None) -> F
 
 
 def resolutions(folder: Path) -> list[str]:
-    """The resolutions that a dataset has both pictures and masks of, the largest first."""
+    """List the resolutions with both pictures and masks, the largest first."""
     trees = folder / "JPEGImages"
     found = [
         tree.name
@@ -63,7 +63,7 @@ def resolutions(folder: Path) -> list[str]:
 
 
 def _height(resolution: str) -> float:
-    """Roughly how many rows a picture has: 480 of 480p, the most of Full-Resolution."""
+    """Estimate the height of a picture: 480 for 480p, infinity for Full-Resolution."""
     number = re.match(r"\d+", resolution)
     return float("inf") if resolution == FULL else int(number.group()) if number else 0
 
@@ -103,14 +103,14 @@ NAMES = frozenset({"JPEGImages", "JPEGImages_all_frames", "Annotations", "ImageS
 def to_davis(dataset: Dataset, target: Path, progress: Progress | None = None) -> None:
     """Write a finished MVPS dataset in the layout of DAVIS 2017, and of 2016 with it.
 
-    Its tools (davis2017-evaluation) take each picture to have a mask, so `JPEGImages` holds the
-    pictures that do, under their own numbers, and `JPEGImages_all_frames` the whole of clips with
-    others between. Masks are palette PNGs of 0 and 1: 255, as in 2016, is void to those tools.
-    The test clips are the list `val`.
+    Its tools (davis2017-evaluation) expect a mask for each picture. So `JPEGImages` holds the
+    pictures that have one, under their own numbers, and `JPEGImages_all_frames` holds all pictures
+    of the clips that also have others. Masks are palette PNGs of 0 and 1, because 255, which 2016
+    used, is void to those tools. The test clips are the list `val`.
 
     Args:
         dataset: a finished MVPS dataset.
-        target: a folder to be replaced as a whole; see `refuse_foreign`.
+        target: the folder to write, which is replaced as a whole; see `refuse_foreign`.
         progress: called with (files written, files to write).
 
     Raises:

@@ -1,4 +1,4 @@
-"""What is found in somebody's dataset, before any of it is taken into a workspace."""
+"""Foreign datasets: what a dataset of any layout holds, before it is imported."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -18,8 +18,9 @@ MASKS = frozenset({".png"})
 class ForeignMask:
     """A mask as a dataset has it, H x W bool.
 
-    `void` is whether pixels were left undecided there, which are background here. `missing` says
-    who is not outlined though in the picture, "" where nobody is: such a mask is no portrait mask.
+    `void` says whether the dataset left some pixels undecided; here they are background. `missing`
+    says which people in the picture are not outlined, "" if all are; a mask that lacks people is
+    not imported.
     """
 
     mask: Mask
@@ -29,9 +30,9 @@ class ForeignMask:
 
 @dataclass(frozen=True)
 class ForeignClip:
-    """A clip's pictures, and how its masks are read, each by the number the dataset gives.
+    """A clip's pictures, and functions that read its masks, each by its number in the dataset.
 
-    Both are in order of number. Whatever a reader raises is a LabelerError.
+    Both are in order of number. The functions raise LabelerError only.
     """
 
     pictures: Mapping[int, Path]
@@ -40,10 +41,10 @@ class ForeignClip:
 
 @dataclass(frozen=True)
 class ForeignDataset:
-    """A dataset's clips by name, each listed when asked for, so that a damaged one is but one.
+    """A dataset's clips by name, each listed on demand, so that a damaged clip affects no other.
 
-    `rows` is what its clips.csv says, where it has one. `notes` are sentences on what it holds
-    that is no clip of people.
+    `rows` is the content of its clips.csv, if it has one. `notes` are sentences on the content that
+    is not a clip of people.
     """
 
     folder: Path
@@ -54,12 +55,12 @@ class ForeignDataset:
 
     @property
     def name(self) -> str:
-        """What to call it: its folder's name."""
+        """The name of the dataset: that of its folder."""
         return self.folder.resolve().name
 
 
 def rows_of(folder: Path) -> dict[str, ClipRow]:
-    """What a dataset's clips.csv says of each clip; nothing where there is none of ours.
+    """Read each clip's row from a dataset's clips.csv; return none if it has none of this layout.
 
     Raises:
         LabelerError: a line of it is damaged.
@@ -70,10 +71,10 @@ def rows_of(folder: Path) -> dict[str, ClipRow]:
 
 
 def frames_in(folder: Path, suffixes: Collection[str]) -> dict[int, Path]:
-    """The files of a clip's folder that are named `00000`, `00001`, ..., by number, in order.
+    """List the files of a clip's folder that are named `00000`, `00001`, ..., by number, in order.
 
     Raises:
-        LabelerError: such a file has another name, or a frame has two.
+        LabelerError: a file with such a suffix has another name, or a frame has two files.
     """
     found: dict[int, Path] = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
@@ -81,8 +82,8 @@ def frames_in(folder: Path, suffixes: Collection[str]) -> dict[int, Path]:
             continue
         if not path.stem.isdecimal() or path.stem != frame_name(int(path.stem)):
             raise LabelerError(
-                f"{path} is not named like a frame, 00000{path.suffix} say, so nobody knows its "
-                "place; rename it, or move it elsewhere."
+                f"{path} is not named like a frame, such as 00000{path.suffix}, so its place is "
+                "unknown; rename it, or move it elsewhere."
             )
         if (first := found.setdefault(int(path.stem), path)) != path:
             raise LabelerError(f"{path} and {first.name} are one frame; move one elsewhere.")

@@ -1,4 +1,4 @@
-"""The layouts of datasets that come in and go out, and what they leave unsaid."""
+"""The layouts that are imported and exported, and what is assumed where they say nothing."""
 
 from enum import StrEnum
 from fractions import Fraction
@@ -24,10 +24,10 @@ class Layout(StrEnum):
         annotations/instances_train.json
         images/<file_name>
 
-    The tools of DAVIS, and those that train on YouTube-VOS, take it that every picture has a
-    mask. So the clips of which that is not true lie whole beside the pictures that have one: in
-    `JPEGImages_all_frames` (our word), and in `train_all_frames/JPEGImages` (YouTube-VOS's own).
-    The pictures of a COCO clip that have no mask are just not named in the JSON.
+    The tools of DAVIS, and those that train on YouTube-VOS, expect a mask for every picture. So
+    these trees hold only pictures that have a mask. All pictures of a clip that is masked in part
+    are in `JPEGImages_all_frames` (a name of ours), or in `train_all_frames/JPEGImages` (the name
+    that YouTube-VOS uses). In COCO, the JSON does not list pictures without a mask.
     """
 
     MVPS = "mvps"
@@ -41,15 +41,15 @@ RATES = {
     Layout.YOUTUBE_VOS: Fraction(30),
     Layout.COCO: Fraction(30),
 }
-"""Frames a second where nobody says: DAVIS was filmed at 24 (Perazzi et al. 2016, section 3.1),
+"""Frames a second if none are given: DAVIS was filmed at 24 (Perazzi et al. 2016, section 3.1),
 YouTube-VOS numbers its frames at 30 (Xu et al. 2018, section 3); COCO's pictures have no rate."""
 
 
 def davis_whole_clips(dataset: Path, resolution: str) -> Path:
-    """Where every picture is of DAVIS clips that are masked only in part."""
+    """Return the folder with all pictures of the DAVIS clips that are masked only in part."""
     return dataset / "JPEGImages_all_frames" / resolution
 
 
 def youtube_whole_clips(split: Path) -> Path:
-    """Where every picture is of the YouTube-VOS clips of a split that are masked only in part."""
+    """Return the folder with all pictures of a split's clips that are masked only in part."""
     return split.with_name(f"{split.name}_all_frames") / "JPEGImages"

@@ -1,4 +1,4 @@
-"""The MVPS layout: where everything is in a dataset folder, and how one is read.
+"""The MVPS layout: where everything is in a dataset folder, and how it is read.
 
 On disk::
 
@@ -33,24 +33,24 @@ VOID = 255
 
 
 def picture_tree(dataset: Path, resolution: str) -> Path:
-    """Where a dataset's pictures of one resolution are, in a folder a clip."""
+    """Return the folder of a dataset's pictures at one resolution; it has a folder per clip."""
     return dataset / "JPEGImages" / resolution
 
 
 def mask_tree(dataset: Path, resolution: str) -> Path:
-    """Where a dataset's masks of one resolution are, in a folder a clip."""
+    """Return the folder of a dataset's masks at one resolution; it has a folder per clip."""
     return dataset / "Annotations" / resolution
 
 
 def clip_folders(tree: Path) -> list[str]:
-    """The names of a tree's clips, sorted; none where there is no such tree."""
+    """List the names of a tree's clips, sorted; none if there is no such tree."""
     if not tree.is_dir():
         return []
     return sorted(p.name for p in tree.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
 def numbered_files(folder: Path, suffix: str) -> dict[int, Path]:
-    """The files `00000<suffix>`, `00001<suffix>`, ... that are in a folder, by their number."""
+    """List the files `00000<suffix>`, `00001<suffix>`, ... of a folder, by their number."""
     numbers = {
         int(path.stem): path
         for path in folder.glob(f"*{suffix}")
@@ -60,7 +60,7 @@ def numbered_files(folder: Path, suffix: str) -> dict[int, Path]:
 
 
 def picture_size(path: Path) -> tuple[int, int]:
-    """The width and height of a picture, from its header alone, as it is stored.
+    """Read the width and height of a picture, as it is stored, from its header alone.
 
     Raises:
         LabelerError: the file is missing or is no picture.
@@ -73,7 +73,7 @@ def picture_size(path: Path) -> tuple[int, int]:
 
 
 def read_list(path: Path) -> tuple[str, ...]:
-    """The clips a list of ImageSets names, in its order."""
+    """Read the names of the clips in a list of ImageSets, in its order."""
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     return tuple(line.strip() for line in lines if line.strip())
 
@@ -82,8 +82,8 @@ def read_list(path: Path) -> tuple[str, ...]:
 class Dataset:
     """A folder in the MVPS layout or in DAVIS's own, to read from (see `open_dataset`).
 
-    `resolutions` are those whose pictures and masks are there, the largest first; it is what a
-    method uses when it is not told another.
+    `resolutions` are those with both pictures and masks, the largest first; a method uses the
+    largest if it is not given another.
     """
 
     folder: Path
@@ -92,10 +92,10 @@ class Dataset:
     _numbering: dict[str, bool] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def clip(self, name: str) -> ClipRow:
-        """The clip of that name.
+        """Return the clip of that name.
 
         Raises:
-            LabelerError: there is none.
+            LabelerError: there is none; the message lists some that there are.
         """
         for row in self.clips:
             if row.name == name:
@@ -104,10 +104,10 @@ class Dataset:
         raise LabelerError(f"There is no clip {name!r} in {self.folder}; there are: {known}.")
 
     def frames(self, clip: str, resolution: str | None = None) -> FrameFolder:
-        """A clip's pictures, read when asked for.
+        """Return a clip's pictures, which are read on access.
 
         Raises:
-            LabelerError: there are none, or one is missing in their numbering.
+            LabelerError: there are none, or their numbers have a gap.
         """
         row, resolution = self.clip(clip), self._resolution(resolution)
         folder = picture_tree(self.folder, resolution) / clip
@@ -120,11 +120,11 @@ class Dataset:
         return FrameFolder(folder, len(numbers), f"{folder.resolve()}:{row.sha256}")
 
     def annotated(self, clip: str, resolution: str | None = None) -> list[int]:
-        """The indices of the frames that have a mask, in order."""
+        """List the indices of the frames that have a mask, in order."""
         return list(numbered_files(self._masks(clip, resolution), ".png"))
 
     def mask(self, clip: str, index: int, resolution: str | None = None) -> Mask:
-        """A frame's mask, H x W bool: True where any object is, and not where `void` is.
+        """Read a frame's mask, H x W bool: True where any object is, False where `void` is.
 
         Raises:
             LabelerError: the file is missing or is no mask.
@@ -132,7 +132,7 @@ class Dataset:
         return self.foreground_and_void(clip, index, resolution)[0]
 
     def void(self, clip: str, index: int, resolution: str | None = None) -> Mask:
-        """Where a frame is not to be scored, H x W bool; nowhere in MVPS and in most of DAVIS.
+        """Read where a frame is not scored, H x W bool; all False in MVPS and in most of DAVIS.
 
         Index 255 of a palette mask is void in a clip whose masks number objects 1 to 254, as in
         the evaluation of DAVIS 2017; in other clips, as in DAVIS 2016, it is the foreground.
@@ -145,7 +145,7 @@ class Dataset:
     def foreground_and_void(
         self, clip: str, index: int, resolution: str | None = None
     ) -> tuple[Mask, Mask]:
-        """A frame's `mask` and `void`, of one look at the file.
+        """Read a frame's `mask` and `void`, with the file opened once.
 
         Raises:
             LabelerError: the file is missing or is no mask.
@@ -165,10 +165,10 @@ class Dataset:
         return {str(p.relative_to(lists).with_suffix("").as_posix()): read_list(p) for p in found}
 
     def split(self, name: str) -> tuple[str, ...]:
-        """The clips of a list, "train" say; in DAVIS that of 2017, which holds 2016's, first.
+        """Return the clips of a list, such as "train"; in DAVIS 2017's list, which holds 2016's.
 
         Raises:
-            LabelerError: there is no such list; the message names those there are.
+            LabelerError: there is no such list; the message names those that there are.
         """
         for key in (name, f"2017/{name}", f"2016/{name}"):
             if key in self.splits:
@@ -190,7 +190,7 @@ class Dataset:
         return mask_tree(self.folder, self._resolution(resolution)) / self.clip(clip).name
 
     def _clip_numbers_objects(self, folder: Path) -> bool:
-        """Whether any mask of the clip numbers objects; the objects of this one may be out."""
+        """Tell whether any mask of the clip numbers objects; one mask may have none of them."""
         key = str(folder)
         if key not in self._numbering:
             files = numbered_files(folder, ".png").values()
@@ -201,8 +201,8 @@ class Dataset:
 def read_objects(path: Path) -> NDArray[np.uint8]:
     """Read the object numbers of a DAVIS mask, H x W uint8, 0 where there is none.
 
-    A palette PNG may number any objects. A grey or colour one is taken by `read_mask`'s rules,
-    as one object: grey levels would be the soft edge of a mask as likely as objects.
+    A palette PNG may number several objects. A grey or colour PNG is read by the rules of
+    `read_mask`, as one object, because its grey levels may as well be the soft edge of a mask.
 
     Raises:
         LabelerError: the file is missing or is no mask.
@@ -223,11 +223,11 @@ def _numbers_objects(objects: NDArray[np.uint8]) -> bool:
 def open_dataset(folder: Path) -> Dataset:
     """Open a folder in the MVPS layout, or in DAVIS's own, with or without its lists.
 
-    The clips are those of clips.csv; without one of this layout they are the folders of
-    pictures.
+    The clips are those of clips.csv. Without a clips.csv of this layout, each folder of pictures is
+    a clip.
 
     Raises:
-        LabelerError: the folder holds neither, or its clips.csv is damaged.
+        LabelerError: the folder has neither layout, or its clips.csv is damaged.
     """
     resolutions = tuple(
         resolution
@@ -249,7 +249,7 @@ def open_dataset(folder: Path) -> Dataset:
 
 
 def _counted(dataset: Path, resolution: str, name: str) -> ClipRow:
-    """What the folders tell of a clip that no clips.csv describes."""
+    """Describe a clip by its folders, because no clips.csv describes it."""
     pictures = numbered_files(picture_tree(dataset, resolution) / name, ".jpg")
     masks = numbered_files(mask_tree(dataset, resolution) / name, ".png")
     width, height = picture_size(next(iter(pictures.values()))) if pictures else (0, 0)

@@ -1,4 +1,4 @@
-"""Tells the layout of a dataset by what is in its folder, and lists it."""
+"""Recognizes the layout of a dataset by its content, and lists its clips."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -21,18 +21,18 @@ def find_dataset(
     folders_are_clips: bool = False,
     crowds: bool = False,
 ) -> ForeignDataset:
-    """List what there is to import in a dataset; nothing but names and tables is read.
+    """List what there is to import in a dataset; only names and tables are read.
 
     Args:
-        folder: the dataset; of COCO the JSON will do.
-        layout: its layout, if it is not to be told by what is there.
-        resolution: of MVPS and DAVIS; see `find_davis`.
-        categories: of YouTube-VOS and COCO; see there.
-        folders_are_clips: of COCO; see `find_coco`.
-        crowds: of COCO; see `find_coco`.
+        folder: the dataset; for COCO also the JSON itself.
+        layout: its layout; None recognizes the layout by the folder's content.
+        resolution: for MVPS and DAVIS; see `find_davis`.
+        categories: for YouTube-VOS and COCO; see `find_youtube_vos` and `find_coco`.
+        folders_are_clips: for COCO; see `find_coco`.
+        crowds: for COCO; see `find_coco`.
 
     Raises:
-        LabelerError: it is of no layout we read, or not of the one named.
+        LabelerError: the layout is none of these, or not the given one.
     """
     layout = layout or layout_of(folder)
     if resolution is not None and layout not in (Layout.MVPS, Layout.DAVIS):
@@ -49,10 +49,10 @@ def find_dataset(
 
 
 def layout_of(folder: Path) -> Layout:
-    """The layout of a dataset.
+    """Recognize the layout of a dataset.
 
     Raises:
-        LabelerError: it is none that we read; the message says what was looked for.
+        LabelerError: it is none of these layouts; the message says what was looked for.
     """
     if not folder.exists():
         raise LabelerError(f"{folder} is missing; give the folder of a dataset.")

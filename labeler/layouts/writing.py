@@ -1,4 +1,4 @@
-"""What the writers of other layouts share: a finished MVPS dataset is read, another is written."""
+"""Functions that the writers of other layouts share; each writer converts a finished dataset."""
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -11,22 +11,22 @@ from labeler.layouts.mvps import Dataset, mask_tree, numbered_files, picture_tre
 from labeler.threads import call_all
 
 SPLITS = {"train": "train", "val": "test"}
-"""What others call a list, and MVPS's own name for it."""
+"""The names of the lists in other layouts, and MVPS's own names for them."""
 
 Progress = Callable[[int, int], None]
 """Called with (files written, files to write)."""
 
 
 def clips_by_split(dataset: Dataset) -> dict[str, tuple[str, ...]]:
-    """The clips to train on and to test on: "train" and "val", each by name.
+    """Return the clips to train on ("train") and to test on ("val"), each sorted by name.
 
     Raises:
-        LabelerError: it is no finished dataset in the MVPS layout: without its clips.csv or its
-            lists, or with a clip that is not in one of them.
+        LabelerError: it is not a finished dataset in the MVPS layout: clips.csv or a list is
+            missing, or a clip is not in exactly one list.
     """
     if not has_clips_table(dataset.folder):
         raise LabelerError(
-            f"{dataset.folder} has no clips.csv of the MVPS layout; `mvps import` it and export it."
+            f"{dataset.folder} has no clips.csv of the MVPS layout; import it, then export it."
         )
     lists = {name: tuple(sorted(dataset.split(own))) for name, own in SPLITS.items()}
     listed = [clip for clips in lists.values() for clip in clips]
@@ -34,14 +34,14 @@ def clips_by_split(dataset: Dataset) -> dict[str, tuple[str, ...]]:
     if sorted(listed) != names:
         wrong = sorted({*listed} ^ {*names}) or [c for c in names if listed.count(c) > 1]
         raise LabelerError(
-            f"{wrong[0]} is not in one of the lists of {dataset.folder}/ImageSets, or in both; "
+            f"{wrong[0]} is not in exactly one list of {dataset.folder}/ImageSets; "
             "run `mvps validate` to see what else is wrong."
         )
     return lists
 
 
 def files(dataset: Dataset, clip: str, resolution: str) -> tuple[dict[int, Path], dict[int, Path]]:
-    """A clip's pictures, and those of them that have a mask, by number.
+    """List a clip's pictures, and those of them that have a mask, by number.
 
     Raises:
         LabelerError: a mask has no picture.
@@ -49,19 +49,19 @@ def files(dataset: Dataset, clip: str, resolution: str) -> tuple[dict[int, Path]
     pictures = numbered_files(picture_tree(dataset.folder, resolution) / clip, ".jpg")
     masks = numbered_files(mask_tree(dataset.folder, resolution) / clip, ".png")
     if lone := [path for number, path in masks.items() if number not in pictures]:
-        raise LabelerError(f"{lone[0]} is the mask of no picture; run `mvps validate`.")
+        raise LabelerError(f"{lone[0]} is a mask without a picture; run `mvps validate`.")
     return pictures, {number: pictures[number] for number in masks}
 
 
 def copies(pictures: Mapping[int, Path], folder: Path) -> Iterator[Callable[[], object]]:
-    """The jobs that copy pictures into a folder, which is made."""
+    """Make a folder, and yield jobs that copy pictures into it."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in pictures.values():
         yield partial(shutil.copyfile, path, folder / path.name)
 
 
 def work(jobs: Iterable[Callable[[], object]], progress: Progress | None) -> None:
-    """Do jobs on a few threads and tell how far they are."""
+    """Run jobs on a few threads, and report how many are done."""
     todo = list(jobs)
     for done, _ in enumerate(call_all(todo), start=1):
         if progress is not None:

@@ -1,4 +1,4 @@
-"""Datasets in the layout of YouTube-VOS: what is found in one, and how one is written."""
+"""Reads and writes datasets in the layout of YouTube-VOS."""
 
 import json
 import shutil
@@ -27,7 +27,7 @@ from labeler.layouts.writing import Progress, clips_by_split, copies, files, wor
 from labeler.mask import encode_mask
 
 Objects = Mapping[int, Collection[str]]
-"""The objects of a clip that are portraits, by number: the frames that meta.json has them in."""
+"""The portraits of a clip, by object number: the frames in which meta.json lists each of them."""
 
 
 def find_youtube_vos(folder: Path, categories: Collection[str]) -> ForeignDataset:
@@ -35,8 +35,8 @@ def find_youtube_vos(folder: Path, categories: Collection[str]) -> ForeignDatase
 
     The portrait is the union of the objects of the given categories, as `meta.json` has them;
     without a `meta.json`, of all objects. Clips without such an object are left out. The masks of
-    its validation split show an object in its first frame only: where one is missing that
-    meta.json has in the frame, the mask is not whole.
+    its validation split show each object in its first frame only. A mask that lacks an object which
+    meta.json lists in its frame is marked with `missing`.
 
     Raises:
         LabelerError: there are no clips, or a clips.csv or meta.json is damaged.
@@ -57,14 +57,14 @@ def find_youtube_vos(folder: Path, categories: Collection[str]) -> ForeignDatase
                 )
     if others:
         kinds = " or ".join(sorted(categories))
-        notes.append(f"Left out without a {kinds} (see --category): {others} of the clips.")
+        notes.append(f"Clips left out, because they show no {kinds} (see --category): {others}.")
     if not clips and not others:
         raise LabelerError(f"{folder} has no clips in JPEGImages with masks in Annotations.")
     return ForeignDataset(folder, Layout.YOUTUBE_VOS, clips, rows_of(folder), tuple(notes))
 
 
 def splits(folder: Path) -> list[Path]:
-    """The folder itself if it is a split, else those in it that are."""
+    """List the folder itself if it is a split, else the splits in it."""
     inside = sorted(folder.iterdir()) if folder.is_dir() else []
     return [
         split
@@ -74,7 +74,7 @@ def splits(folder: Path) -> list[Path]:
 
 
 def _objects(path: Path, categories: Collection[str]) -> dict[str, Objects] | None:
-    """The portraits among each clip's objects; None where there is no meta.json."""
+    """Read the portraits among each clip's objects; return None if there is no meta.json."""
     if not path.is_file():
         return None
     try:
@@ -124,19 +124,20 @@ NAMES = frozenset(
 """Everything `to_youtube_vos` writes into its folder."""
 
 _Frames = dict[str, list[str]]
-"""By clip, the frames that show somebody."""
+"""For each clip, the frames that show somebody."""
 
 
 def to_youtube_vos(dataset: Dataset, target: Path, progress: Progress | None = None) -> None:
     """Write the largest pictures of a finished MVPS dataset in the layout of YouTube-VOS.
 
-    Everybody in a clip is its object 1, of the category person. `train` and `valid` hold the
-    pictures that have a mask, `train_all_frames` and `valid_all_frames` the whole of clips with
-    others between. Unlike YouTube-VOS's own, `valid` has every mask and not the first alone.
+    All people in a clip are its object 1, of the category person. `train` and `valid` hold the
+    pictures that have a mask; `train_all_frames` and `valid_all_frames` hold all pictures of the
+    clips that also have others. Unlike in YouTube-VOS itself, `valid` has every mask, not only the
+    first one.
 
     Args:
         dataset: a finished MVPS dataset.
-        target: a folder to be replaced as a whole; see `refuse_foreign`.
+        target: the folder to write, which is replaced as a whole; see `refuse_foreign`.
         progress: called with (files written, files to write).
 
     Raises:

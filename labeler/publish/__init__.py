@@ -1,1 +1,1 @@
-"""What goes out: datasets, their lists, copies, manifests, and snapshots to train on."""
+"""Publishing: datasets, their lists, 480p copies and manifests, and snapshots to train on."""

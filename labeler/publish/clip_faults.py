@@ -1,4 +1,4 @@
-"""What is wrong with one clip of a dataset in the MVPS layout."""
+"""Finds what is wrong with one clip of a dataset in the MVPS layout."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -24,17 +24,17 @@ class FaultKind(StrEnum):
     """How a dataset can be at fault; the value is the fault's name for a script."""
 
     LAYOUT = "layout"  # a tree, a list or clips.csv is missing
-    CLIPS_TABLE = "clips-table"  # clips.csv says otherwise than the folders
-    STRAY_FILE = "stray-file"  # a file in a clip's folder that is no frame's
+    CLIPS_TABLE = "clips-table"  # clips.csv disagrees with the folders
+    STRAY_FILE = "stray-file"  # a file in a clip's folder that belongs to no frame
     MISSING_FRAME = "missing-frame"  # a gap in the numbering, or fewer than clips.csv says
     EXTRA_FRAME = "extra-frame"  # more than clips.csv says
     MISSING_MASK = "missing-mask"  # fewer than clips.csv says
     MASK_WITHOUT_PICTURE = "mask-without-picture"
-    STRIDE = "stride"  # a mask on a frame that gets none
-    RESOLUTIONS_DIFFER = "resolutions-differ"  # a name at full resolution or 480p alone
+    STRIDE = "stride"  # a mask of a frame that is no key frame
+    RESOLUTIONS_DIFFER = "resolutions-differ"  # a file at full resolution only, or at 480p only
     SIZE = "size"  # a picture unlike the clip's others, or a mask unlike the pictures
     SIZE_480P = "size-480p"  # the same at 480p
-    UNREADABLE = "unreadable"  # no picture, or no mask
+    UNREADABLE = "unreadable"  # a file that is no picture, or no mask
     MASK_VALUES = "mask-values"  # a mask that is no palette PNG of 0 and 1
     SPLIT_TWICE = "split-twice"  # a clip in both lists, or twice in one
     SPLIT_UNKNOWN = "split-unknown"  # a listed clip that is not there
@@ -56,7 +56,7 @@ class Fault:
 
 
 class ClipFolders:
-    """One clip's pictures and masks at both resolutions, to be looked at for faults."""
+    """One clip's pictures and masks at both resolutions, in which faults are found."""
 
     def __init__(self, folder: Path, name: str, row: ClipRow | None, stride: int) -> None:
         """List the clip's files.
@@ -65,7 +65,7 @@ class ClipFolders:
             folder: the dataset.
             name: the clip.
             row: its line of clips.csv, if there is one.
-            stride: every which frame has a mask.
+            stride: every `stride`-th frame has a mask.
         """
         self.name, self.row, self.stride = name, row, stride
         self.pictures = picture_tree(folder, FULL) / name
@@ -78,7 +78,7 @@ class ClipFolders:
         self.small_annotated = numbered_files(self.small_masks, ".png")
 
     def faults(self) -> Iterator[Fault]:
-        """Every fault of the clip; what follows from another fault is not one of its own."""
+        """Yield every fault of the clip, except those that only follow from another fault."""
         yield from self._stray()
         yield from self._numbers()
         yield from self._other_resolution()
@@ -86,7 +86,7 @@ class ClipFolders:
         yield from unreadable
         if not sizes:
             return
-        # The commonest size is the clip's, so that one odd picture is one fault.
+        # The most frequent size is the clip's, so that one odd picture is one fault.
         size = Counter(sizes.values()).most_common(1)[0][0]
         yield from _wrong_sizes(
             sizes, size, FaultKind.SIZE, f"the clip's other pictures, {_x(size)}"
@@ -115,7 +115,7 @@ class ClipFolders:
             for path in sorted(folder.iterdir()) if folder.is_dir() else ():
                 if path not in known and not path.name.startswith("."):
                     yield Fault(
-                        FaultKind.STRAY_FILE, path, f"{path} is not named like a frame, {name} say."
+                        FaultKind.STRAY_FILE, path, f"{path} is not named like a frame ({name})."
                     )
 
     def _numbers(self) -> Iterator[Fault]:
@@ -134,7 +134,7 @@ class ClipFolders:
             message = f"{name} has masks of frames without a picture: {_list(lone)}."
             yield Fault(FaultKind.MASK_WITHOUT_PICTURE, masks[lone[0]], message)
         if off := [n for n in masks if n % self.stride]:
-            message = f"{name} has masks of frames between every {self.stride}th: {_list(off)}."
+            message = f"{name} has masks between key frames (every {self.stride}th): {_list(off)}."
             yield Fault(FaultKind.STRIDE, masks[off[0]], message)
         bare = [n for n in range(0, counted, self.stride) if n not in masks]
         promised = len(masks) + len(bare) if row is None else row.annotated
@@ -158,12 +158,12 @@ class ClipFolders:
             for here, there, folder in ((full, small, at_small), (small, full, at_full)):
                 if only := [n for n in here if n not in there]:
                     path = folder / here[only[0]].name
-                    message = f"{folder} lacks what the other resolution has: {_list(only)}."
+                    message = f"{folder} lacks frames that the other resolution has: {_list(only)}."
                     yield Fault(FaultKind.RESOLUTIONS_DIFFER, path, message)
 
 
 def _sizes(files: dict[int, Path]) -> tuple[dict[Path, Size], list[Fault]]:
-    """The size of each picture, and a fault for each that has none."""
+    """Read the size of each picture, and make a fault for each unreadable one."""
     sizes: dict[Path, Size] = {}
     faults = []
     results = call_all(partial(_size_or_error, path) for path in files.values())
@@ -200,7 +200,7 @@ def _mask_fault(path: Path, size: Size, rule: FaultKind) -> Fault | None:
     try:
         with Pillow.open(path) as picture:
             if picture.size != size:
-                message = f"The mask {path} is {_x(picture.size)}, not {_x(size)} as its frame."
+                message = f"The mask {path} is {_x(picture.size)}, not {_x(size)} like its frame."
                 return Fault(rule, path, message)
             if picture.mode != "P":
                 message = f"The mask {path} is no palette PNG (0 background, 1 portrait)."
@@ -219,6 +219,6 @@ def _x(size: Size) -> str:
 
 
 def _list(indices: Collection[int]) -> str:
-    """The first few of some frames: "00003, 00007 and 12 more"."""
+    """Format the first few of some frames: "00003, 00007 and 12 more"."""
     first = ", ".join(frame_name(n) for n in list(indices)[:5])
     return first if len(indices) <= 5 else f"{first} and {len(indices) - 5} more"

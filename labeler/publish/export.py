@@ -1,4 +1,4 @@
-"""From a workspace to a dataset in the MVPS layout."""
+"""Exports a workspace as a dataset in the MVPS layout."""
 
 import hashlib
 import os
@@ -32,14 +32,14 @@ OURS = {"JPEGImages", "Annotations", "ImageSets", "clips.csv", MANIFEST}
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What an export wrote, and what it did not.
+    """The result of an export: what it wrote, and what it left out.
 
-    `clips` are the names of the exported clips; `frames` and `masks` the numbers of their
-    pictures and masks, each of which is there at full resolution and at 480p. `left_out` says
-    for each clip that is not in the dataset why, as (clip, reason). `written` is the number of
-    those files that were not just taken over from the export before, and `mended` are those of
-    them that somebody or something had changed or removed since. `parted` are the groups of clips
-    of one source video that the lists had, and so have, on both sides.
+    `clips` are the names of the exported clips. `frames` and `masks` are the numbers of their
+    pictures and masks, each of which exists at full resolution and at 480p. `left_out` has
+    (clip, reason) for each clip that is not in the dataset. `written` is the number of files that
+    were made now; the others were reused from the previous export. `mended` are the files that were
+    made again because they had been changed or removed since that export. `parted` are the groups
+    of clips of one source video that are in both lists, because earlier lists had them so.
     """
 
     clips: tuple[str, ...]
@@ -55,10 +55,10 @@ class ExportReport:
 class ListPlan:
     """How an export divides its clips into the lists of train and test.
 
-    `test_share` is the share of the clips to test on, `seed` that of the split, and `stratified`
-    whether each scenario gets its share of test clips (see `split_clips`). `keep` is a dataset
-    whose lists are kept, of the clips they have; the one that is replaced when None. With `anew`
-    no lists are kept but all are drawn.
+    `test_share` is the share of the clips to test on, `seed` is the seed of the split, and
+    `stratified` gives each scenario its own share of test clips (see `split_clips`). `keep` is a
+    dataset whose lists are kept for the clips that are in them; None keeps the lists of the dataset
+    that is replaced. `anew` keeps no lists, and all clips are drawn again.
     """
 
     test_share: float = TEST_SHARE
@@ -77,27 +77,26 @@ def export_mvps(
     lists: ListPlan | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ExportReport:
-    """Write a dataset in the MVPS layout; what `target` held is replaced only by a whole one.
+    """Write a dataset in the MVPS layout; only a complete one replaces what `target` held.
 
-    The same clips and masks give the same bytes, whoever recorded them and in whatever order, and
-    whatever was exported before; only the lists depend on those there were, since a clip never
-    changes its list. What an export to the same folder wrote, and what is still as it was, is not
-    made again.
+    The same clips and masks give the same bytes. Who recorded them, in which order, and what was
+    exported before makes no difference, except that a clip never changes its list. Files of the
+    previous export to the same folder that have not changed are reused.
 
     Args:
         workspace: where the clips and masks are.
         target: the dataset's folder: a new one, an empty one, or that of an earlier export.
         clips: the names of the clips to export; all of them when None.
-        include_unreviewed: export the mask that counts for each key frame even where it is not
-            accepted, or is a mere prediction.
-        lists: how the clips are divided into train and test; as a `ListPlan()` says when None.
+        include_unreviewed: export the mask that counts for each key frame even if it is not
+            accepted, or is only a prediction.
+        lists: how the clips are divided into train and test; `ListPlan()` when None.
         progress: called with (pictures and masks written, pictures and masks to write).
 
     Returns:
         What was written and what was left out: a clip without an exportable mask.
 
     Raises:
-        LabelerError: nothing is to be exported, `target` holds something else, a file of the
+        LabelerError: there is nothing to export, `target` holds something else, a file of the
             workspace is missing or damaged, or nothing can be written. `target` is unchanged.
     """
     refuse_foreign(target)
@@ -136,7 +135,7 @@ def export_mvps(
         for name in ("clips.csv", *files(folder, ["ImageSets"])):
             digests[name] = sha256_of(folder / name)
         write_manifest(folder, digests)
-    with suppress(OSError, LabelerError):  # without it the next export just takes longer
+    with suppress(OSError, LabelerError):  # without these files the next export only takes longer
         _forget_the_gone(memory.parent)
         write_ledger(memory / "files.tsv", target.resolve(), made)
         write_split(memory, _extended(split, kept))
@@ -153,26 +152,26 @@ def export_mvps(
 
 
 def _memory(workspace: Workspace, target: Path) -> Path:
-    """Where the workspace remembers what it exported to a folder."""
+    """Return the folder in which the workspace remembers what it exported to `target`."""
     place = hashlib.sha256(os.fsencode(target)).hexdigest()[:16]
     return workspace.root / "exports" / place
 
 
 def _forget_the_gone(memories: Path) -> None:
-    """Remove what is remembered of exports whose folder is no longer there."""
+    """Remove what is remembered of exports whose folder no longer exists."""
     for folder in memories.glob("*/folder"):
         if not Path(os.fsdecode(folder.read_bytes())).exists():
             shutil.rmtree(folder.parent, ignore_errors=True)
 
 
 def _kept_lists(target: Path, memory: Path, dataset: Path | None) -> Split:
-    """The lists to be extended: those named, or those of the export that is to be replaced.
+    """Return the lists to extend: those of `dataset`, or those of the export that is replaced.
 
-    The latter also with the clips that were in an export before and are not now: one whose masks
-    are not accepted any more comes back to where it was.
+    The latter include clips of earlier exports that are left out now. So a clip whose masks are no
+    longer accepted returns to the same list later.
 
     Raises:
-        LabelerError: there are none where they were named, or a clip is in both.
+        LabelerError: `dataset` has no lists, or a clip is in both lists.
     """
     if dataset is not None:
         named = read_split(dataset)
@@ -186,7 +185,7 @@ def _kept_lists(target: Path, memory: Path, dataset: Path | None) -> Split:
 
 
 def _extended(split: Split, older: Split) -> Split:
-    """A split, with the clips of an older one that it does not have."""
+    """Extend a split by the clips of an older split that it does not have."""
     known = {*split.train, *split.test}
     return Split(
         train=tuple(sorted({*split.train, *set(older.train) - known})),
@@ -197,7 +196,7 @@ def _extended(split: Split, older: Split) -> Split:
 def _choose(
     workspace: Workspace, clips: Sequence[Clip], include_unreviewed: bool
 ) -> tuple[list[Part], tuple[tuple[str, str], ...]]:
-    """The clips that have masks to export, and for each other one the reason."""
+    """Choose the clips that have masks to export, and give the reason for each other clip."""
     parts, left_out = [], []
     for clip in clips:
         current = workspace.current(clip)
@@ -230,11 +229,11 @@ def _why_nothing(workspace: Workspace, left_out: Sequence[tuple[str, str]]) -> s
 
 
 def refuse_foreign(target: Path, ours: Collection[str] = OURS) -> None:
-    """Refuse a target that an export would have to delete something else from.
+    """Refuse a target that holds anything which no export wrote, because it would be deleted.
 
     Args:
-        target: the folder to be replaced.
-        ours: the names of all that such an export writes into it.
+        target: the folder to replace.
+        ours: the names of everything that such an export writes into the folder.
 
     Raises:
         LabelerError: the target is a file, a mount point, or holds what no export wrote.
@@ -242,11 +241,11 @@ def refuse_foreign(target: Path, ours: Collection[str] = OURS) -> None:
     if not target.exists() and not target.is_symlink():
         return
     if not target.is_dir():
-        raise LabelerError(f"{target} is in the way and is no folder; export into another one.")
+        raise LabelerError(f"{target} is in the way and is not a folder; export into another one.")
     if os.path.ismount(target):
         raise LabelerError(
             f"{target} is a mount point, which cannot be replaced as a whole; export into a "
-            f"folder below it, {target / 'mvps'} say."
+            f"folder below it, such as {target / 'mvps'}."
         )
     names = {path.name for path in target.iterdir()}
     if names and not has_clips_table(target):

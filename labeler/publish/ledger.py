@@ -1,4 +1,4 @@
-"""What each file of a dataset was made of, so that it need not be made again."""
+"""The ledger: records what each file of a dataset was made from, so that it can be reused."""
 
 import os
 from collections.abc import Mapping
@@ -12,17 +12,18 @@ from labeler.clip import JPEG_QUALITY
 from labeler.files import sha256_of
 
 RECIPE = f"1 jpeg={JPEG_QUALITY} opencv={cv2.__version__} pillow={PIL.__version__}"
-"""How files are made. Files of another recipe are made again, so that the bytes of a dataset never
-depend on what was there before; count up its first number with every change of any such bytes."""
+"""The recipe by which files are made. Files of another recipe are made again, so that the bytes of
+a dataset never depend on earlier exports. Increase the first number with every change of the bytes
+of a file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """One file that was made.
+    """The record of one file that was made.
 
-    `source` names what it was made of, and is another name whenever that is something else.
-    `sha256` is the digest of the file, and `state` tells how it looked to the file system when it
-    was known to be right; "" where that was not asked.
+    `source` identifies what the file was made from; it differs whenever that differs. `sha256` is
+    the digest of the file. `state` is its state in the file system (see `state_of`) when it was
+    known to be right, "" if that was not recorded.
     """
 
     source: str
@@ -31,10 +32,10 @@ class Made:
 
 
 class Ledger:
-    """The files of a folder that are known to have been made, by their path in it."""
+    """The records of the files of a folder, by each file's path in the folder."""
 
     def __init__(self, lines: Mapping[str, str] | None = None) -> None:
-        """Know of files by what `line` begins with; kept as text, for there may be many."""
+        """Take records as the text before the name in a `line`; text, because there may be many."""
         self._lines = dict(lines or {})
 
     def __len__(self) -> int:
@@ -44,8 +45,8 @@ class Ledger:
     def read(cls, path: Path) -> "Ledger":
         """Read what `write_ledger` or `line` wrote.
 
-        Nothing is known where the file is absent or of another recipe. A line that is not whole, as
-        a kill may leave it, counts as not written.
+        The ledger is empty if the file is missing or has another recipe. An incomplete line, which
+        a kill may leave, is ignored.
         """
         lines = {}
         try:
@@ -61,17 +62,17 @@ class Ledger:
         return cls(lines)
 
     def of(self, name: str) -> Made | None:
-        """What the file was made of; None if that is not known."""
+        """Return the record of the file, or None if there is none."""
         if name not in self._lines:
             return None
         sha256, source, state = self._lines[name].split("\t")
         return Made(source, sha256, state)
 
     def still(self, folder: Path, name: str, source: str) -> str | None:
-        """The SHA-256 of a file if it is just what would be made of `source`; None if not.
+        """Return the SHA-256 of a file if it is exactly what `source` gives, or else None.
 
-        A file that looks to the file system as it did (size, times of content and of inode,
-        inode) is taken for unchanged; any other one is read.
+        A file whose state in the file system is the same (size, times of content and of inode,
+        inode) is taken for unchanged; any other file is read.
         """
         made = self.of(name)
         if made is None or made.source != source:
@@ -86,20 +87,20 @@ class Ledger:
         return None
 
     def was_made_of(self, name: str, source: str) -> bool:
-        """Whether the file, as it once was, was made of `source`."""
+        """Tell whether the file was made from `source`, even if it has changed since."""
         made = self.of(name)
         return made is not None and made.source == source
 
 
 def line(name: str, made: Made) -> str:
-    """A file's line in a ledger; the first line is the recipe."""
+    """Format a file's line in a ledger, whose first line is the recipe."""
     return f"{made.sha256}\t{made.source}\t{made.state}\t{name}\n"
 
 
 def write_ledger(path: Path, folder: Path, made: Mapping[str, Made]) -> None:
-    """Write down what the files of a folder were made of, and how they look at this moment.
+    """Record what the files of a folder were made from, and their state at this moment.
 
-    Not whole or not at all, as a half one does no harm.
+    The ledger is not written atomically, because an incomplete one does no harm.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
@@ -109,10 +110,10 @@ def write_ledger(path: Path, folder: Path, made: Mapping[str, Made]) -> None:
 
 
 def state_of(path: Path) -> str:
-    """How a file looks to the file system: another text whenever its content was written to.
+    """Return a file's state in the file system, a text that differs after each write to the file.
 
-    The time of the inode, which no program can set, also tells of a file that was changed and
-    given its old time again.
+    The time of the inode, which no program can set, also reveals a file that was changed and then
+    given its old time.
     """
     stat = os.stat(path)
     return f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino}"

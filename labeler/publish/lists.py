@@ -1,4 +1,4 @@
-"""The lists of a dataset: drawn or extended, and what is in them."""
+"""Draws or extends the train and test lists of a dataset, and counts what is in them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +22,9 @@ from labeler.publish.split import (
 class SplitReport:
     """The lists of a dataset, and how they came to be.
 
-    `rows` are its clips. `added` are those that no list had before; `gone` the names that a list
-    had and that are no clip of the dataset. `parted` are the groups of clips of one source video
-    that the lists had, and so have, on both sides.
+    `rows` are its clips. `added` are the clips that were in no list before. `gone` are the names
+    that were in a list but are no clip of the dataset. `parted` are the groups of clips of one
+    source video that are in both lists, because earlier lists had them so.
     """
 
     split: Split
@@ -34,7 +34,7 @@ class SplitReport:
     parted: tuple[tuple[str, ...], ...]
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """The numbers of clips, frames and masks in each list, and in all."""
+        """Count clips, frames and masks in each list, and in all."""
         lists = dict(zip(SPLITS, (self.split.train, self.split.test), strict=True))
         names = lists | {"all": self.split.train + self.split.test}
         rows = {row.name: row for row in self.rows}
@@ -48,7 +48,7 @@ class SplitReport:
         }
 
     def lines(self) -> list[str]:
-        """The table of the counts, and a sentence for whatever a curator should know."""
+        """Format the table of the counts, and a sentence for each thing a curator should know."""
         table = [f"{'':5} {'clips':>8} {'frames':>8} {'masks':>8}"]
         for key, count in self.counts().items():
             numbers = " ".join(f"{number:8}" for number in count.values())
@@ -58,16 +58,16 @@ class SplitReport:
         if not self.added:
             table.append("The lists held every clip already and were left as they are.")
         if self.gone:
-            table.append(f"Taken out, no longer in the dataset: {', '.join(self.gone)}.")
+            table.append(f"No longer in the dataset, so removed: {', '.join(self.gone)}.")
         for group in self.parted:
             table.append(
-                f"Of one source video, but in both lists as they were: {', '.join(group)}; "
-                "to have it in one, draw the lists anew (--anew)."
+                f"Clips of one source video are in both lists, as before: {', '.join(group)}; "
+                "to have them in one list, draw the lists anew (--anew)."
             )
         return table
 
     def to_json(self) -> dict[str, Any]:
-        """The same for a script."""
+        """Return the same as JSON values, for scripts."""
         return {
             "train": self.split.train,
             "test": self.split.test,
@@ -86,18 +86,18 @@ def split_dataset(
     stratified: bool = False,
     anew: bool = False,
 ) -> SplitReport:
-    """Write `ImageSets/train.txt` and `test.txt` of a dataset; a clip they hold is not moved.
+    """Write `ImageSets/train.txt` and `test.txt` of a dataset; a clip in a list is not moved.
 
     Args:
-        folder: a dataset in the MVPS layout, or DAVIS's.
+        folder: a dataset in the layout of MVPS or of DAVIS.
         test_share: the share of the clips to test on, 0 to 1 (see `split_clips`).
         seed: the seed of the split.
         stratified: give each scenario its share.
-        anew: draw all clips, whatever the lists say.
+        anew: draw all clips again, and ignore the present lists.
 
     Raises:
-        LabelerError: it is no dataset, its lists have a clip on both sides (unless drawn anew),
-            the share is none, or the lists cannot be written.
+        LabelerError: it is no dataset, a clip is in both lists (unless they are drawn anew), the
+            share is not within 0 and 1, or the lists cannot be written.
     """
     rows = open_dataset(folder).clips
     before = (None if anew else read_split(folder)) or Split()

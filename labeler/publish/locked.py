@@ -1,9 +1,9 @@
-"""Which clips of a workspace are only ever tested on, so that nothing is trained on its own test.
+"""Locked clips: the clips of a workspace that only test networks and never train them.
 
 On disk, below the workspace::
 
-    locked/lists.json       the clips that train and those that test, and of which source they are
-    locked/<clip>.npy       what each frame of a test clip looks like, see `labeler.likeness`
+    locked/lists.json       the clips to train on and to test on, and the source of each
+    locked/<clip>.npy       the thumbnails of a test clip's frames, see `labeler.likeness`
 """
 
 import json
@@ -24,10 +24,10 @@ LISTS = "lists.json"
 
 @dataclass(frozen=True)
 class Locked:
-    """The lists; a clip that is in one never comes into the other.
+    """The lists of clips to train on and to test on; a clip never changes its list.
 
-    `sources` are (SHA-256, name) of the source of each clip in a list, so that a clip of the same
-    source comes into the same list, also when the first one is gone.
+    `sources` has (SHA-256, name) of the source of each clip in a list. So a clip of the same source
+    comes into the same list, even if the first clip is gone.
     """
 
     split: Split = field(default_factory=Split)
@@ -35,10 +35,10 @@ class Locked:
 
 
 def read_locked(workspace: Path) -> Locked:
-    """The lists of a workspace; empty where none were drawn yet.
+    """Read the lists of a workspace; they are empty if none were drawn yet.
 
     Raises:
-        LabelerError: they are damaged.
+        LabelerError: the lists are damaged.
     """
     path = workspace / "locked" / LISTS
     try:
@@ -49,16 +49,16 @@ def read_locked(workspace: Path) -> Locked:
         return Locked()
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LabelerError(
-            f"{path} does not say which clips are locked ({error}); put back a copy: drawn anew, "
-            "what was trained on would come into the test."
+            f"{path} does not say which clips are locked ({error}); put back a copy, because new "
+            "lists would test on clips that were trained on."
         ) from None
 
 
 def draw_locked(workspace: Workspace, test_share: float = TEST_SHARE) -> Locked:
     """Put each clip with accepted masks that is in no list yet into one, and return the lists.
 
-    Drawn as `mvps split` and `mvps export` do (see `split_clips`), so that with the same clips the
-    lists are the same.
+    The lists are drawn as by `mvps split` and `mvps export` (see `split_clips`), so the same clips
+    give the same lists.
 
     Raises:
         LabelerError: the share is not within 0 and 1, or the lists are damaged.
@@ -85,7 +85,7 @@ def draw_locked(workspace: Workspace, test_share: float = TEST_SHARE) -> Locked:
 
 
 def locked_thumbnails(workspace: Path) -> dict[str, Thumbnails]:
-    """What each frame of the test clips looks like, by clip."""
+    """Read the thumbnails of each test clip's frames, by clip."""
     names = read_locked(workspace).split.test
     return {name: read_thumbnails(workspace / "locked" / f"{name}.npy") for name in names}
 

@@ -1,4 +1,4 @@
-"""The manifest of a dataset, SHA256SUMS: what `sha256sum -c SHA256SUMS` checks it by."""
+"""Reads and writes a dataset's manifest, SHA256SUMS, which `sha256sum -c` can check."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -12,7 +12,7 @@ MANIFEST = "SHA256SUMS"
 
 
 def write_manifest(dataset: Path, digests: Mapping[str, str]) -> None:
-    """Write the manifest of a dataset, by path.
+    """Write the manifest of a dataset, sorted by path.
 
     Args:
         dataset: its folder.
@@ -33,7 +33,7 @@ def read_manifest(dataset: Path) -> dict[str, str]:
     try:
         with path.open(encoding="utf-8", errors="surrogateescape") as file:
             for number, line in enumerate(file, start=1):
-                # `find . -exec sha256sum` begins each path with ./, and text mode has no asterisk.
+                # `find . -exec sha256sum` puts ./ before a path, and text mode has no asterisk.
                 found = re.fullmatch(r"([0-9a-f]{64}) [ *](?:\./)?(.+)\n?", line)
                 if found is None or ".." in Path(found[2]).parts or Path(found[2]).is_absolute():
                     raise LabelerError(
@@ -47,12 +47,12 @@ def read_manifest(dataset: Path) -> dict[str, str]:
 
 
 def renew_manifest(dataset: Path, below: Collection[str], digests: Mapping[str, str]) -> None:
-    """Bring a dataset's manifest up to date after a part of it was made anew; none stays none.
+    """Update a dataset's manifest, if it has one, after a part of the dataset was made again.
 
     Args:
         dataset: its folder.
-        below: the folders whose files were made anew, by their path in the dataset.
-        digests: the SHA-256 of files below them, as far as it is known; the others are read.
+        below: the folders whose files were made again, by their path in the dataset.
+        digests: the SHA-256 of files below them, if it is known; other files are read.
 
     Raises:
         LabelerError: the manifest is damaged.
@@ -71,7 +71,7 @@ def renew_manifest(dataset: Path, below: Collection[str], digests: Mapping[str, 
 
 
 def files(dataset: Path, below: Collection[str]) -> list[str]:
-    """The paths of the files below some folders of a dataset, sorted, without hidden ones."""
+    """List the paths of the files below some folders of a dataset, sorted, without hidden ones."""
     found = (path for folder in below for path in (dataset / folder).rglob("*") if path.is_file())
     paths = (path.relative_to(dataset) for path in found)
     return sorted(path.as_posix() for path in paths if not any(p[0] == "." for p in path.parts))

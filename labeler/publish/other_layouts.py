@@ -1,4 +1,4 @@
-"""A dataset in another layout than MVPS, made from one in MVPS that is written first."""
+"""Exports a dataset in any layout; other layouts are converted from an MVPS dataset."""
 
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -27,7 +27,7 @@ WRITERS: dict[Layout, tuple[_Writer, Collection[str]]] = {
     Layout.YOUTUBE_VOS: (to_youtube_vos, YOUTUBE_VOS_NAMES),
     Layout.COCO: (to_coco, COCO_NAMES),
 }
-"""For each layout its writer, and the names of all that it writes into its folder."""
+"""The writer of each layout, and the names of everything that it writes into its folder."""
 
 
 def export_as(
@@ -36,15 +36,15 @@ def export_as(
     export: Callable[[Path], Report],
     progress: Progress | None = None,
 ) -> Report:
-    """Write a dataset in some layout; what `target` held is replaced only by a whole one.
+    """Write a dataset in any layout; only a complete one replaces what `target` held.
 
-    Any other layout than MVPS is made from a whole MVPS dataset, which lies beside the target
-    meanwhile.
+    Any layout other than MVPS is converted from a complete MVPS dataset, which lies beside the
+    target during the export.
 
     Args:
-        layout: the one to write.
+        layout: the layout to write.
         target: the dataset's folder: a new one, an empty one, or that of an earlier export.
-        export: writes the dataset in the MVPS layout into the folder it is given.
+        export: a function that writes the dataset in the MVPS layout into a given folder.
         progress: called with (files written, files to write), after `export` is done.
 
     Returns:

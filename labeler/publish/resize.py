@@ -1,4 +1,4 @@
-"""The 480p copy of a dataset: sizes, pictures and masks."""
+"""Makes the 480p copy of a dataset: sizes, pictures and masks."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
@@ -36,11 +36,11 @@ ORIENTATION = ExifTags.Base.Orientation
 
 
 def size_480p(width: int, height: int) -> tuple[int, int]:
-    """Give the (width, height) at 480p of a picture, in pixels: both even.
+    """Compute the size of a picture at 480p: (width, height) in pixels, both even.
 
-    The shorter side becomes 480, upright or lying, and the longer one the nearest even number
-    that keeps the aspect. 480p is only ever smaller: a picture whose shorter side is 480 or less
-    keeps its size, but for one row or column where a side is odd.
+    The shorter side becomes 480, be it width or height, and the longer one the nearest even number
+    that keeps the aspect ratio. 480p is never larger: a picture whose shorter side is 480 or less
+    keeps its size, except for one row or column if a side is odd.
 
     >>> size_480p(1920, 1080), size_480p(1080, 1920), size_480p(321, 240)
     ((854, 480), (480, 854), (320, 240))
@@ -48,7 +48,7 @@ def size_480p(width: int, height: int) -> tuple[int, int]:
     short = min(width, height)
     if short <= SHORT_SIDE:
         return max(2, width - width % 2), max(2, height - height % 2)
-    # Whole numbers throughout: a float could round a half one way here and another way there.
+    # Whole numbers only: a float could round a half up on one machine and down on another.
     return (
         2 * ((width * SHORT_SIDE + short) // (2 * short)),
         2 * ((height * SHORT_SIDE + short) // (2 * short)),
@@ -56,22 +56,22 @@ def size_480p(width: int, height: int) -> tuple[int, int]:
 
 
 def resize_image(image: Image, size: tuple[int, int]) -> Image:
-    """Resize a picture, H x W x 3 uint8, to (width, height): each pixel the mean of its area."""
+    """Resize a picture, H x W x 3 uint8, to (width, height): each pixel is the mean of its area."""
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def resize_mask(mask: Mask, size: tuple[int, int]) -> Mask:
-    """Resize a mask, H x W bool, to (width, height): each pixel that of the nearest one."""
+    """Resize a mask, H x W bool, to (width, height): each pixel is the nearest one."""
     pixels = cv2.resize(mask.view(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT)
     return np.not_equal(pixels, 0)
 
 
 def resize_dataset(folder: Path, progress: Callable[[int, int], None] | None = None) -> int:
-    """Make the 480p pictures and masks of a dataset from its full resolution, anew.
+    """Make the 480p pictures and masks of a dataset from its full resolution.
 
-    A picture that has its 480p size already is copied as it is. The old 480p trees are replaced
-    only once the new ones are whole; what a run made that failed or was killed is not made again.
-    A manifest is brought up to date.
+    A picture that already has its size at 480p is copied as it is. New 480p trees replace the old
+    ones only when they are complete; files that a failed or killed run has made are reused. The
+    manifest, if there is one, is updated.
 
     Args:
         folder: a dataset in the MVPS layout; its masks have two values.
@@ -87,10 +87,10 @@ def resize_dataset(folder: Path, progress: Callable[[int, int], None] | None = N
     for tree, _ in trees:
         if not tree.is_dir():
             raise LabelerError(
-                f"{tree} is missing and 480p is made from it; give the folder that holds it."
+                f"{tree} is missing, but 480p is made from it; give the folder that holds it."
             )
     if (folder / MANIFEST).exists():
-        read_manifest(folder)  # a damaged one is refused before the work, not after it
+        read_manifest(folder)  # a damaged manifest is refused before the work, not after it
     pictures, masks = ([*_files(tree, suffix)] for tree, suffix in trees)
     total = len(pictures) + len(masks)
     targets = picture_tree(folder, SMALL), mask_tree(folder, SMALL)
@@ -113,10 +113,10 @@ def resize_dataset(folder: Path, progress: Callable[[int, int], None] | None = N
 
 
 def shrunk_picture(source: Path) -> bytes:
-    """The 480p copy of a picture; its very bytes where it has that size already.
+    """Make the 480p copy of a picture; return the file's bytes if it has that size already.
 
-    The pixels keep the place they are stored in, and an EXIF tag that says how to turn them is
-    kept with them, so that every reader sees both resolutions alike.
+    The pixels are not turned, and an EXIF tag that says how to turn them is kept, so that every
+    reader shows both resolutions alike.
 
     Raises:
         LabelerError: the file is missing or is no picture.
@@ -129,7 +129,7 @@ def shrunk_picture(source: Path) -> bytes:
 
 
 def shrunk_mask(source: Path) -> bytes:
-    """The 480p copy of a mask; its bytes depend on the pixels alone.
+    """Make the 480p copy of a mask; the bytes depend only on the pixels.
 
     Raises:
         LabelerError: the file is missing or is no mask.
@@ -140,7 +140,7 @@ def shrunk_mask(source: Path) -> bytes:
 
 
 def with_orientation(jpeg: bytes, source: Path) -> bytes:
-    """A JPEG with the EXIF orientation of another one, where that has one to be told."""
+    """Copy the EXIF orientation of the picture `source`, if it has one, into a JPEG."""
     with Pillow.open(source) as picture:
         orientation = picture.getexif().get(ORIENTATION) if "exif" in picture.info else None
     if orientation not in range(2, 9):
@@ -167,7 +167,7 @@ def _shrink_all(
         (new / leftover).unlink()
         with suppress(OSError):  # others may be left in it
             (new / leftover).parent.rmdir()
-    with journal.open("ab", buffering=0) as file:  # a line is one call, from whichever thread
+    with journal.open("ab", buffering=0) as file:  # each line is one call, from any thread
         if not earlier:
             file.truncate(0)
             file.write(f"{RECIPE}\n".encode())
@@ -179,7 +179,7 @@ def _shrink_all(
 def _shrink(
     source: Path, shrunk: Callable[[Path], bytes], new: Path, earlier: Ledger, journal: FileIO
 ) -> str:
-    """Make one file of a 480p tree, unless an earlier run has made it of the same source."""
+    """Make one file of a 480p tree, unless an earlier run has made it from the same source."""
     name = f"{source.parent.name}/{source.name}"
     stamp = state_of(source)
     sha256 = earlier.still(new, name, stamp)

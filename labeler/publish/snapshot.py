@@ -1,6 +1,6 @@
-"""The accepted masks of a workspace at one moment: what a training was on, for good.
+"""Snapshots: the accepted masks of a workspace at one moment, on which a training runs.
 
-Masks are append-only, so a list of them is a copy of them.
+Masks are append-only, so a list of masks is as good as a copy of them.
 """
 
 import hashlib
@@ -30,14 +30,14 @@ class SnapshotMask:
     sha256: str
 
     def path(self, workspace: Path) -> Path:
-        """Where it is."""
+        """Return the path of the mask's file."""
         masks = workspace / "clips" / self.clip / "masks"
         return masks / frame_name(self.frame) / f"{self.revision}.png"
 
 
 @dataclass(frozen=True)
 class SnapshotClip:
-    """A clip of the snapshot: its scenario, frames, and the SHA-256 of its source."""
+    """A clip of the snapshot: its scenario, number of frames, and the SHA-256 of its source."""
 
     name: str
     scenario: str
@@ -49,7 +49,7 @@ class SnapshotClip:
 class Snapshot:
     """Accepted masks, by clip and frame, of clips to train on and of clips to test on.
 
-    `left_out` says of clips with accepted masks why they are neither.
+    `left_out` has (clip, reason) for each clip with accepted masks that is in neither list.
     """
 
     clips: tuple[SnapshotClip, ...]
@@ -60,31 +60,31 @@ class Snapshot:
 
     @cached_property
     def digest(self) -> str:
-        """The SHA-256 of all that is in it; its name."""
+        """The SHA-256 of the whole snapshot, which names it."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
     def clip(self, name: str) -> SnapshotClip:
-        """The clip of that name, which is in it."""
+        """Return the clip of that name, which must be in the snapshot."""
         return next(clip for clip in self.clips if clip.name == name)
 
     def masks_of(self, names: Collection[str]) -> list[SnapshotMask]:
-        """The masks of some clips, in order."""
+        """List the masks of some clips, in order."""
         return [mask for mask in self.masks if mask.clip in names]
 
     def to_json(self) -> str:
-        """The snapshot as JSON; the same masks give the same text."""
+        """Return the snapshot as JSON; the same masks give the same text."""
         return json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
 
     def write(self, path: Path) -> None:
-        """Write it, whole or not at all."""
+        """Write the snapshot, completely or not at all."""
         write_atomically(path, self.to_json().encode())
 
     @classmethod
     def read(cls, path: Path) -> "Snapshot":
-        """Read what `write` wrote.
+        """Read a snapshot that `write` wrote.
 
         Raises:
-            LabelerError: it is missing or damaged.
+            LabelerError: the file is missing or damaged.
         """
         try:
             found = json.loads(path.read_text())
@@ -102,7 +102,7 @@ class Snapshot:
 
 
 def accepted_masks(workspace: "Workspace") -> tuple[list[SnapshotClip], list[SnapshotMask]]:
-    """Every accepted mask that counts now, with its clip, by clip and frame."""
+    """List every accepted mask that counts now, and its clips, by clip and frame."""
     clips, masks = [], []
     for clip in workspace.clips():
         accepted = [
@@ -118,9 +118,9 @@ def accepted_masks(workspace: "Workspace") -> tuple[list[SnapshotClip], list[Sna
 
 
 def take_snapshot(workspace: "Workspace", test_share: float) -> Snapshot:
-    """Say which accepted masks there are now, and which to train and to test on.
+    """Take a snapshot of the accepted masks, and divide their clips into train and test.
 
-    Clips that show what a locked test clip shows, whatever their name or encoding, are left out.
+    A clip that shows what a locked test clip shows, under any name or encoding, is left out.
 
     Raises:
         LabelerError: nothing is accepted yet, or the lists of locked clips are damaged.

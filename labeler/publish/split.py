@@ -1,4 +1,4 @@
-"""Which clips train the network and which test it."""
+"""Splits clips into those that train the network and those that test it."""
 
 import hashlib
 import shutil
@@ -46,10 +46,10 @@ def split_clips(
         clips: the clips; one given twice counts once.
         test_share: the share of the clips to test on, 0 to 1, rounded to whole clips; one clip
             is always left to train on.
-        seed: another seed is another split.
+        seed: another seed gives another split.
         stratified: give each scenario its share, as nearly as whole clips allow.
-        keep: lists to be extended. Their clips stay where they are, and a clip of the same source
-            video joins them; where both lists hold some of that video, it joins train.
+        keep: lists to extend. Their clips stay where they are, and another clip of the same source
+            video joins them; if both lists have clips of that video, it joins train.
 
     Raises:
         LabelerError: there is no clip, or the share is not within 0 and 1.
@@ -59,7 +59,7 @@ def split_clips(
     Split(train=('lucia', 'swing'), test=('hike',))
     """
     if not 0 <= test_share <= 1:
-        raise LabelerError(f"A test share of {test_share} is not within 0 and 1; give 0.4, say.")
+        raise LabelerError(f"A test share of {test_share} is not within 0 and 1; try 0.4.")
     rows = {row.name: row for row in clips}
     if not rows:
         raise LabelerError("There are no clips to split; export or import some first.")
@@ -87,10 +87,10 @@ def split_clips(
 
 
 def source_groups(clips: Iterable[ClipRow]) -> list[tuple[str, ...]]:
-    """The names of clips that stay together, group by group, sorted.
+    """Group the names of clips that must stay together; groups and names are sorted.
 
-    Clips are of one source video where clips.csv gives them the same `sha256` or the same
-    `source`: a video is often cut into clips, or encoded again, under one of the two.
+    Clips are of one source video if clips.csv gives them the same `sha256` or the same `source`: a
+    video that was cut into clips or encoded again often keeps one of the two.
     """
     group_of: dict[str, set[str]] = {}
     first_with: dict[tuple[str, str], str] = {}
@@ -107,7 +107,7 @@ def source_groups(clips: Iterable[ClipRow]) -> list[tuple[str, ...]]:
 
 
 def parted_sources(clips: Iterable[ClipRow], split: Split) -> list[tuple[str, ...]]:
-    """The groups of clips of one source video that a split has in both its lists."""
+    """List the groups of clips of one source video that are in both lists of a split."""
     return [
         group
         for group in source_groups(clips)
@@ -116,10 +116,10 @@ def parted_sources(clips: Iterable[ClipRow], split: Split) -> list[tuple[str, ..
 
 
 def read_split(folder: Path) -> Split | None:
-    """The lists of a dataset; None where it has neither, and an absent one is empty.
+    """Read the lists of a dataset; return None if it has neither. A missing list is empty.
 
     Raises:
-        LabelerError: a clip is in both.
+        LabelerError: a clip is in both lists.
     """
     paths = [folder / "ImageSets" / f"{name}.txt" for name in SPLITS]
     if not any(path.is_file() for path in paths):
@@ -136,10 +136,10 @@ def read_split(folder: Path) -> Split | None:
 def write_split(folder: Path, split: Split) -> None:
     """Write the two lists of a dataset in the MVPS layout, one clip a line, both at once.
 
-    Whatever else there is in ImageSets stays.
+    Other files in ImageSets stay.
 
     Raises:
-        LabelerError: they cannot be written.
+        LabelerError: the lists cannot be written.
     """
     lists = folder / "ImageSets"
     with replacing(lists) as new:
@@ -153,7 +153,8 @@ def write_split(folder: Path, split: Split) -> None:
 class _Stratum:
     """Clips that have their own share of test clips.
 
-    How many they are, how many of them are test clips already, and the groups in no list yet.
+    `clips` is their number, `tested` how many of them are test clips already, and `free` the groups
+    that are in no list yet.
     """
 
     clips: int = 0
@@ -162,7 +163,7 @@ class _Stratum:
 
 
 def _shares(strata: Sequence[_Stratum], test_share: float, wanted: int) -> list[int]:
-    """How many further test clips each stratum gives: whole numbers, the largest rests first."""
+    """Compute how many more test clips each stratum gives, with the largest remainders first."""
     free = [sum(map(len, stratum.free)) for stratum in strata]
     exact = [
         min(max(0.0, test_share * stratum.clips - stratum.tested), most)
@@ -182,9 +183,9 @@ def _rank(seed: int, group: tuple[str, ...]) -> bytes:
 
 
 def _nearest(groups: Sequence[tuple[str, ...]], wanted: int, spare: int) -> set[str]:
-    """The clips of those groups that, in their order, bring the number nearer to the wanted one.
+    """Take each group, in order, that brings the number of clips nearer to the wanted one.
 
-    There are no more than `spare`, so that others are left.
+    At most `spare` clips are taken, so that others are left.
     """
     taken: set[str] = set()
     for group in groups:

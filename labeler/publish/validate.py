@@ -1,4 +1,4 @@
-"""What is wrong in a dataset in the MVPS layout, each fault by name."""
+"""Finds what is wrong in a dataset in the MVPS layout, and names each fault."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -26,17 +26,17 @@ def validate(
 ) -> list[Fault]:
     """Name every fault of a dataset in the MVPS layout; nothing is changed.
 
-    Of the pictures only the headers are looked at; masks are decoded. Where there is a manifest,
-    every file is compared with it.
+    Only the headers of pictures are read; masks are decoded. If there is a manifest, every file is
+    compared with it.
 
     Args:
         folder: the dataset.
-        stride: every which frame has a mask.
+        stride: every `stride`-th frame has a mask.
         progress: called with (files compared with the manifest, files to compare).
 
     Returns:
-        The faults of the folder as a whole, those of each clip by name, then where it is not what
-        its manifest says; none if all is well.
+        The faults of the folder as a whole, then those of each clip by name, then the differences
+        from the manifest; empty if all is well.
 
     Raises:
         LabelerError: there is no such folder.
@@ -113,26 +113,26 @@ def _sources(folder: Path, rows: Iterable[ClipRow]) -> Iterator[Fault]:
     try:
         split = read_split(folder)
     except LabelerError:
-        return  # a clip is in both, which was said
+        return  # a clip is in both lists, which is reported already
     if split is not None:
         for group in parted_sources(rows, split):
             message = (
-                f"{', '.join(group)} are of one source video by clips.csv, but are not in one "
-                "list: what is tested on was trained on."
+                f"{', '.join(group)} are of one source video by clips.csv, but not in one "
+                "list: the test would use what was trained on."
             )
             yield Fault(FaultKind.SPLIT_SOURCE, folder / "ImageSets", message)
 
 
 COVERED = ("JPEGImages", "Annotations", "ImageSets")
-"""The folders whose every file is in the manifest; beside them a curator may put a README."""
+"""The folders whose files are all in the manifest; a curator may put a README beside them."""
 
 
 def manifest_faults(
     folder: Path, progress: Callable[[int, int], None] | None = None
 ) -> Iterator[Fault]:
-    """Name what is missing, too many, or changed; nothing where there is no manifest.
+    """Name files that are missing, not listed, or changed; yield nothing without a manifest.
 
-    Every file is read. Files of one folder that are at fault in one way are one fault.
+    Every file is read. Files of one folder with the same kind of fault are one fault.
 
     Args:
         folder: the dataset.
@@ -156,9 +156,9 @@ def manifest_faults(
     if (folder / "clips.csv").is_file() and "clips.csv" not in said:
         extra.add("clips.csv")
     for rule, names, how in (
-        (FaultKind.MANIFEST_MISSING, set(said).difference(there), "is missing and stands in"),
-        (FaultKind.MANIFEST_EXTRA, extra, "is there and stands not in"),
-        (FaultKind.MANIFEST_CHANGED, set(changed), "has been changed since, by"),
+        (FaultKind.MANIFEST_MISSING, set(said).difference(there), "is missing, but listed in"),
+        (FaultKind.MANIFEST_EXTRA, extra, "is there, but not listed in"),
+        (FaultKind.MANIFEST_CHANGED, set(changed), "has other bytes than listed in"),
     ):
         for below, group in groupby(sorted(names), key=lambda name: Path(name).parent):
             first, *others = group

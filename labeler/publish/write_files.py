@@ -1,4 +1,4 @@
-"""The pictures and masks of an export: written, or taken over from the one before."""
+"""Writes the pictures and masks of an export, or links those of the previous export."""
 
 import hashlib
 import os
@@ -21,7 +21,7 @@ from labeler.workspace.workspace import Workspace
 
 @dataclass(frozen=True)
 class Part:
-    """A clip to be exported, and the masks that go with it."""
+    """A clip to export, with the masks to export."""
 
     clip: Clip
     revisions: tuple[Revision, ...]
@@ -29,10 +29,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Written:
-    """A file of an export, by its path in the dataset, and what it was made of.
+    """A file of an export, by its path in the dataset, and what it was made from.
 
-    `kept` is whether it was taken over from the export before, and `mended` whether it would have
-    been if it were still as it was written.
+    `kept` says whether it was linked from the previous export. `mended` says whether it was made
+    again only because the previous file had changed.
     """
 
     name: str
@@ -46,16 +46,16 @@ def write_files(
 ) -> Iterator[tuple[Written, ...]]:
     """Fill a new dataset with pictures and masks at both resolutions.
 
-    Pictures at full resolution are the workspace's, byte for byte; the rest is made of those and
-    of the masks that were recorded. A file that an earlier export made of the same, and that is
-    still as it was, is linked: the new dataset takes the place of the old one, so no two share it.
+    Pictures at full resolution are the workspace's, byte for byte; the rest is made from those and
+    from the recorded masks. A file that an earlier export made from the same source, and that has
+    not changed, is linked: the new dataset replaces the old one, so two datasets never share it.
 
     Args:
         workspace: where the clips and masks are.
-        parts: what to write of them.
+        parts: the clips and masks to write.
         folder: the new dataset, empty.
         before: the earlier export.
-        earlier: what its files were made of.
+        earlier: the ledger of that export.
 
     Yields:
         The two files, full resolution and 480p, of each picture and each mask.
@@ -70,7 +70,7 @@ def write_files(
 
 @dataclass(frozen=True)
 class _Job:
-    """One picture or mask: its paths in the dataset, what it is made of, and how."""
+    """One picture or mask: its paths in the dataset, what it is made from, and how."""
 
     names: tuple[str, str]
     source: Callable[[], str]
@@ -132,7 +132,7 @@ def _link(source: Path, target: Path) -> None:
 
 
 def _stamp(clip: Clip, path: Path) -> str:
-    """What a frame is, short of its bytes: whose it is, and when it was last written."""
+    """Identify a frame without reading it: its clip, its name, its size, its time of change."""
     try:
         stat = os.stat(path)
     except FileNotFoundError:

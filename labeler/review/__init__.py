@@ -1,1 +1,1 @@
-"""The cross-check: what people say of masks, what comes of it, and what to look at next."""
+"""Reviewing: corrections, the cross-check by other people, and what to correct next."""

@@ -1,4 +1,4 @@
-"""A person's mask of a key frame is recorded, before anything else comes of it."""
+"""Records a person's correction of a key frame."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from labeler.workspace.workspace import Recorded, Workspace
 
 
 class EmptyMaskError(LabelerError):
-    """An empty mask would follow one that is not, and nobody has said that this is right."""
+    """An empty mask would replace one that is not empty, and nobody has confirmed that."""
 
 
 def record_correction(
@@ -22,17 +22,17 @@ def record_correction(
     *,
     allow_empty: bool = False,
 ) -> Recorded:
-    """Record a person's mask of a key frame: CONFIRMED if it is the prediction's, else CORRECTED.
+    """Record a person's mask of a key frame: CONFIRMED if it equals the prediction, else CORRECTED.
 
-    Afterwards `backend.work.preannotate.refresh` masks the frames that it can help.
+    Afterwards, `backend.work.preannotate.refresh` masks the frames that the correction affects.
 
     Args:
         workspace: where the clip is.
         clip: the clip.
         frame: the key frame.
         mask: the mask, H x W bool.
-        draft: who made it, with which annotation and when; its provenance is found here.
-        allow_empty: nobody is in the frame, and that is right.
+        draft: who made it, with which annotation and when; its provenance is set here.
+        allow_empty: accept an empty mask, because nobody is in the frame.
 
     Raises:
         EmptyMaskError: an empty mask would follow a non-empty one and `allow_empty` is not set.
@@ -47,7 +47,7 @@ def record_correction(
     if not mask.any() and current is not None and current.area and not (allow_empty or overtaken):
         raise EmptyMaskError(
             f"The given mask of {clip.name} frame {frame} is empty but its present one has "
-            f"{current.area} pixels; nothing was changed. If nobody is in that frame, say so: "
+            f"{current.area} pixels; nothing was changed. If nobody is in that frame, confirm it "
             "with --allow-empty, or on the status page."
         )
     confirmed = predicted is not None and predicted.digest == mask_digest(mask)

@@ -1,4 +1,4 @@
-"""What a second and a third person say of masks is recorded, and comes to a verdict."""
+"""The cross-check: records what a second and a third person say of a mask, and judges it."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,7 +24,7 @@ from labeler.workspace.workspace import Recorded, Workspace
 
 
 class Preferred(StrEnum):
-    """Whose of two masks is right."""
+    """Which of two masks a third person prefers: the first person's or the second person's."""
 
     FIRST = "first"
     SECOND = "second"
@@ -38,28 +38,30 @@ def record_check(
     draft: Draft,
     thresholds: Thresholds = STRICT,
 ) -> Standing:
-    """Record what a second person says of a key frame; where the two agree, the mask is accepted.
+    """Record a second person's check of a key frame; if the two people agree, accept the mask.
 
     Args:
         workspace: where the clip is.
         clip: the clip.
         frame: the key frame.
-        mask: theirs: the first one's as it was, or repaired; or one made without sight of it.
-        draft: who they are, with which annotation and when they said it. Its `look` is what they
-            were shown: CONFIRM, BLIND or AUDIT, of which the last only measures; `judges` are the
-            numbers of the masks that they were shown, with CONFIRM by default the one that counts
-            now; with a `reason` they reject the mask, and a third person has to look.
-        thresholds: from which agreement on the mask is accepted.
+        mask: the second person's mask: the first person's, unchanged or repaired, or one made
+            without seeing that.
+        draft: who checked, with which annotation and when. `look` is what the person was shown:
+            CONFIRM, BLIND or AUDIT, of which the last only measures. `judges` are the numbers of
+            the masks that the person was shown; the default for CONFIRM is the one that counts now.
+            A `reason` rejects the mask, and a third person has to decide.
+        thresholds: the least agreement at which the mask is accepted.
 
     Returns:
-        Where the frame stands now.
+        The standing of the frame after the check.
 
     Raises:
         LabelerError: that person has masked the frame, there is no person's mask to confirm, or
             the frame or the mask's size is wrong.
+        ValueError: `look` is none of these.
     """
     if draft.look not in (Shown.CONFIRM, Shown.BLIND, Shown.AUDIT):
-        raise ValueError(f"a check is of another look than {draft.look.name}")
+        raise ValueError(f"a check cannot have the look {draft.look.name}")
     revisions = workspace.revisions(clip, frame)
     if labeled_by(revisions) == draft.author:
         raise LabelerError(
@@ -80,18 +82,18 @@ def accept_if_agreed(
     thresholds: Thresholds = STRICT,
     revisions: Sequence[Revision] | None = None,
 ) -> Standing:
-    """Accept a key frame's mask if two people agree on it; a second time changes nothing.
+    """Accept a key frame's mask if two people agree on it; calling it again changes nothing.
 
-    Accepted is the second person's mask where they were shown the first one's and repaired it,
-    else the first one's.
+    If the second person was shown the first mask and repaired it, the repaired mask is accepted,
+    else the first person's mask.
 
     Args:
         workspace: where the clip is.
         clip: the clip.
         frame: the key frame.
-        thresholds: from which agreement on the mask is accepted.
-        revisions: those of the frame, where something was just recorded there. Whoever records
-            after it judges by all that there is then, so nothing is missed.
+        thresholds: the least agreement at which the mask is accepted.
+        revisions: the frame's revisions, if the caller has just recorded one; None reads them. The
+            next recording judges by all revisions again, so nothing is missed.
 
     Raises:
         LabelerError: the file of a mask is missing or damaged.
@@ -108,7 +110,7 @@ def accept_if_agreed(
 
 
 def accept_all_agreed(workspace: Workspace, clip: Clip, thresholds: Thresholds = STRICT) -> int:
-    """Judge every frame of a clip on which two people have been heard; return how many agree."""
+    """Judge every frame of a clip that two people have masked; return how many frames agree."""
     agreed = 0
     for frame, revisions in workspace.revisions_by_frame(clip).items():
         if standing(revisions).stage is Stage.CONFLICT:
@@ -125,15 +127,15 @@ def decide(
     verdict: Preferred | Mask,
     reason: str = "",
 ) -> Revision:
-    """Record the verdict of a third person on a frame in conflict; it is final.
+    """Record a third person's verdict on a frame in conflict; the verdict is final.
 
     Args:
         workspace: where the clip is.
         clip: the clip.
         frame: the key frame.
         person: who decides.
-        verdict: whose mask it is, or a third mask.
-        reason: why.
+        verdict: which of the two masks is right, or a third mask.
+        reason: why the person decides so.
 
     Returns:
         The accepted mask.
@@ -160,7 +162,7 @@ def decide(
 
 
 def agreement_of(workspace: Workspace, first: Revision, second: Revision) -> Agreement:
-    """How alike two masks of a frame are; computed once for the same pixels.
+    """Compute how alike two masks of a frame are, once for the same pixels.
 
     Raises:
         LabelerError: the file of a mask is missing or damaged.
@@ -175,7 +177,7 @@ def agreement_of(workspace: Workspace, first: Revision, second: Revision) -> Agr
         return Agreement(row.region, row.boundary)
     found = Agreement.of(workspace.read(first), workspace.read(second))
     with workspace.database.writing() as connection:
-        connection.execute(sa.delete(table).filter_by(**key))  # another process may be as far
+        connection.execute(sa.delete(table).filter_by(**key))  # another process may have stored it
         connection.execute(sa.insert(table).values(**key, **vars(found)))
     return found
 
@@ -201,7 +203,7 @@ def _accept(
     mask: Mask,
     draft: Draft,
 ) -> Recorded:
-    """Record the mask that comes of the two that were compared."""
+    """Record the accepted mask that results from the two masks that were compared."""
     first, second = pair
     accepted = replace(
         draft,

@@ -1,8 +1,9 @@
-"""Which key frame to fix next: the one whose correction helps most.
+"""Priorities: which key frame to correct next, because its correction helps most.
 
-Three things count alike, each from 0 to 1: how unsure the network is of the frame; how far it is
-from the nearest frame that a person masked, since a correction helps its neighbours; and how
-different it looks from all those, since the network learns most from what it has not seen.
+Three numbers count equally, each from 0 to 1: how unsure the network is about the frame; how far
+the frame is from the nearest one that a person masked, since a correction helps its neighbours; and
+how different it looks from all frames that a person masked, since the network learns most from what
+it has not seen.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,12 +21,12 @@ if TYPE_CHECKING:
     from labeler.workspace.workspace import Workspace
 
 FAR = 20
-"""So many key frames from the nearest one that a person masked, distance counts in full."""
+"""From this many key frames on, the distance to the nearest masked one counts in full."""
 
 
 @dataclass(frozen=True)
 class NextFrame:
-    """A key frame to fix, and its priority, 0 to 1."""
+    """A key frame to correct, and its priority, 0 to 1."""
 
     clip: str
     frame: int
@@ -35,10 +36,10 @@ class NextFrame:
 def priorities(
     uncertainties: Sequence[float], done: Sequence[bool], looks: Thumbnails | None = None
 ) -> NDArray[np.float64]:
-    """The priority of each key frame of a clip, 0 to 1; 0 where a person has masked it.
+    """Compute the priority of each key frame of a clip, 0 to 1; 0 if a person has masked it.
 
     Args:
-        uncertainties: the network's of each key frame, 0 to 1; 1 where it has no mask yet.
+        uncertainties: the network's uncertainty per key frame, 0 to 1; 1 if it has no mask yet.
         done: whether a person has masked it.
         looks: the frames' thumbnails, N x 256; None leaves out how they look.
     """
@@ -54,12 +55,12 @@ def priorities(
 def key_frame_thumbnails(
     workspace: "Workspace", clip: Clip, *, make: bool = True
 ) -> Thumbnails | None:
-    """The thumbnails of a clip's key frames, kept in the workspace's folder `looks`.
+    """Return the thumbnails of a clip's key frames, stored in the workspace's folder `looks`.
 
     Args:
         workspace: where the clip is.
         clip: the clip.
-        make: read the pictures if there are none yet, some 10 ms each; else give None.
+        make: compute missing thumbnails, about 10 ms per picture; False returns None instead.
 
     Raises:
         LabelerError: a picture is missing or damaged.
@@ -81,13 +82,13 @@ def key_frame_thumbnails(
 def clip_priorities(
     clip: Clip, current: Mapping[int, Revision], looks: Thumbnails | None = None
 ) -> dict[int, float]:
-    """The priority of each key frame of a clip, by what counts for them now."""
+    """Compute the priority of each key frame of a clip from the revisions that count now."""
     doubts, done = _standing(clip, current)
     return dict(zip(clip.key_frames, priorities(doubts, done, looks).tolist(), strict=True))
 
 
 def next_frames(workspace: "Workspace", count: int = 5) -> list[NextFrame]:
-    """The frames to fix next, the first first, each as if those before it were fixed already."""
+    """List the frames to correct next; each one assumes that those before it are corrected."""
     states = []
     for clip in workspace.clips():
         doubts, done = _standing(clip, workspace.current(clip))
@@ -106,7 +107,7 @@ def next_frames(workspace: "Workspace", count: int = 5) -> list[NextFrame]:
 
 
 def _standing(clip: Clip, current: Mapping[int, Revision]) -> tuple[list[float], list[bool]]:
-    """How unsure the network is of each key frame, and which a person has masked."""
+    """Return how unsure the network is of each key frame, and which ones a person has masked."""
     revisions = [current.get(frame) for frame in clip.key_frames]
     done = [each is not None and each.provenance.human for each in revisions]
     doubts = [1.0 if each is None else each.uncertainty or 0.0 for each in revisions]
@@ -114,7 +115,7 @@ def _standing(clip: Clip, current: Mapping[int, Revision]) -> tuple[list[float],
 
 
 def _distances(done: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """How far each frame is from the nearest one done, as a share of `FAR`, at most 1."""
+    """Compute how far each frame is from the nearest one done, as a share of `FAR`, at most 1."""
     if not done.any():
         return np.ones(len(done))
     steps = np.abs(np.arange(len(done))[:, None] - np.flatnonzero(done)).min(axis=1)
@@ -122,7 +123,7 @@ def _distances(done: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 
 def _novelties(done: NDArray[np.bool_], looks: Thumbnails) -> NDArray[np.float64]:
-    """How unlike all frames done each frame is: 1 less their greatest correlation, at most 1."""
+    """Compute each frame's difference from all done: 1 less the greatest correlation, at most 1."""
     if not done.any():
         return np.ones(len(done))
     alike = (looks @ looks[done].T).max(axis=1)

@@ -1,4 +1,4 @@
-"""The state of the cross-check: who waits for whom, who agrees with whom, what audits say."""
+"""Reports the state of the cross-check: open checks, agreement of people, results of audits."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -17,9 +17,10 @@ from labeler.workspace.workspace import Workspace
 class ReviewedFrame:
     """A key frame that a person has masked, and how far its cross-check is.
 
-    `first` made the mask and `second` checked it, "" where nobody has yet; `agreement` is between
-    their masks, and `agreed` whether that was enough, and no third person was needed. `look` is
-    what the second was shown and `reason` what they or a third person said.
+    `first` is the person who made the mask, and `second` the one who checked it, "" if nobody has
+    yet. `agreement` is that of their two masks, and `agreed` says whether it was enough without a
+    third person. `look` is what the second person was shown, and `reason` what the second or third
+    person said.
     """
 
     clip: str
@@ -35,7 +36,7 @@ class ReviewedFrame:
 
 @dataclass(frozen=True)
 class Tally:
-    """The agreement of some pairs of masks: how many there are, how many agree, mean J and F."""
+    """The agreement of some pairs of masks: number of pairs, number that agree, mean J and F."""
 
     masks: int
     agreed: int
@@ -45,11 +46,12 @@ class Tally:
 
 @dataclass(frozen=True)
 class Audit:
-    """What masks that were made without any pre-label say of those that were made with one.
+    """A comparison of masks made without a pre-label with masks made with one.
 
-    All are means of J over `frames`. `labeled` is of the mask that counts with the prediction its
-    maker was shown, `audited` of the auditor's mask with the same prediction, and `between` of
-    the two people's masks. A `labeled` above `audited` is what pre-labels do to judgement.
+    All values are means of J over `frames`. `labeled` compares the mask that counts with the
+    prediction that its maker was shown, `audited` the auditor's mask with the same prediction, and
+    `between` the masks of the two people. If `labeled` is above `audited`, the pre-labels have
+    influenced the people.
     """
 
     frames: int
@@ -59,13 +61,13 @@ class Audit:
 
     @property
     def bias(self) -> float:
-        """By how much the masks are nearer to the predictions than those of auditors."""
+        """How much nearer the masks are to the predictions than the auditors' masks are."""
         return self.labeled - self.audited
 
 
 @dataclass(frozen=True)
 class ReviewReport:
-    """The state of the cross-check of a workspace; a tally for each clip and each two people."""
+    """The state of a workspace's cross-check, with a tally per clip and per pair of people."""
 
     frames: tuple[ReviewedFrame, ...]
     by_clip: dict[str, Tally]
@@ -73,12 +75,12 @@ class ReviewReport:
     audit: Audit | None
 
     def at(self, *stages: Stage) -> list[ReviewedFrame]:
-        """The frames that are so far."""
+        """List the frames that are at one of these stages."""
         return [each for each in self.frames if each.stage in stages]
 
 
 def review_report(workspace: Workspace) -> ReviewReport:
-    """Look through a workspace's cross-check; nothing is changed.
+    """Report the state of a workspace's cross-check; nothing is changed.
 
     Raises:
         LabelerError: the file of a mask is missing or damaged.
@@ -134,7 +136,7 @@ def _reviewed(
 def _audited(
     workspace: Workspace, revisions: Sequence[Revision]
 ) -> Iterator[tuple[float, float, float]]:
-    """J of a frame's mask with its prediction, of an auditor's with it, and of the two."""
+    """Yield J of mask and prediction, of auditor's mask and prediction, and of both masks."""
     counts = counting(revisions)
     if counts is None or not counts.provenance.human:
         return

@@ -1,8 +1,8 @@
-"""Cross-check: what a second person says of a mask, and what comes of it.
+"""The standing of a key frame: how far it is in the cross-check, by what people said of its mask.
 
 MVPS had all of its masks cross-checked (PDNet paper, section 3.1). Here the second person is never
-the one who made the mask. Where they agree the mask is accepted; where not, a third person looks
-at both, and what they say is final.
+the one who made the mask. If the two agree, the mask is accepted. If not, a third person looks at
+both masks, and that verdict is final.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from labeler.metrics import boundary_measure, region_similarity
 from labeler.revision import Provenance, Revision, Shown, counting, standing_of
 
 AUDIT_SHARE = 0.03
-"""Of the key frames: so many are masked once more by somebody who is shown no mask at all."""
+"""The share of key frames that are masked again by somebody who is shown no mask at all."""
 
 
 class Stage(StrEnum):
@@ -44,13 +44,13 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """From which region J and boundary F on two people mean the same."""
+    """The least region J and boundary F at which two people's masks agree."""
 
     region: float = 0.95
     boundary: float = 0.90
 
     def met_by(self, agreement: Agreement) -> bool:
-        """Whether two masks are alike enough."""
+        """Tell whether two masks are alike enough."""
         return agreement.region >= self.region and agreement.boundary >= self.boundary
 
 
@@ -59,9 +59,9 @@ STRICT = Thresholds()
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a key frame stands: the mask that counts, and what a second person says of it.
+    """The standing of a key frame: its stage, the mask that counts, and a second person's mask.
 
-    `second` is there in a conflict; also for the moment until the two have been compared.
+    `second` is set in a conflict, and also for the moment until the two masks have been compared.
     """
 
     stage: Stage
@@ -70,7 +70,7 @@ class Standing:
 
 
 def standing(revisions: Sequence[Revision]) -> Standing:
-    """Where a key frame stands, by its revisions in order of number."""
+    """Derive the standing of a key frame from its revisions in order of number."""
     first = counting(revisions)
     if first is None:
         return Standing(Stage.MISSING)
@@ -84,12 +84,12 @@ def standing(revisions: Sequence[Revision]) -> Standing:
             latest[each.author] = each
     if not latest:
         return Standing(Stage.UNCHECKED, first)
-    # Of several checkers the first one is heard, so that the order of arrival changes nothing.
+    # If several people checked, the earliest check counts: the order of arrival changes nothing.
     return Standing(Stage.CONFLICT, first, min(latest.values(), key=lambda each: each.created))
 
 
 def _is_about(opinion: Revision, first: Revision, revisions: Sequence[Revision]) -> bool:
-    """Whether it is what another person says of this mask, and not of an earlier one."""
+    """Tell whether it is another person's opinion on this mask, and not on an earlier one."""
     if opinion.provenance is not Provenance.CHECKED or opinion.author == first.author:
         return False
     if opinion.look is Shown.BLIND:
@@ -99,13 +99,13 @@ def _is_about(opinion: Revision, first: Revision, revisions: Sequence[Revision])
 
 
 def labeled_by(revisions: Sequence[Revision]) -> str | None:
-    """Who made the mask that a check of the frame is about; None if nobody did."""
+    """Return the person whose mask a check of the frame is about, or None if there is none."""
     made = [each for each in standing_of(revisions) if each.look is Shown.LABEL]
     return max(made, key=lambda each: each.created).author if made else None
 
 
 def is_audited(clip: Clip, frame: int, share: float = AUDIT_SHARE) -> bool:
-    """Whether a key frame is one of those drawn to be masked without any pre-label.
+    """Tell whether a key frame is drawn to be masked without any pre-label.
 
     The draw depends on the clip's source and the frame alone, so it is the same for everybody,
     and a frame that is drawn stays so when the share grows.

@@ -1,4 +1,4 @@
-"""Whether every row has its file and every file its row; and setting it right after a kill."""
+"""Compares the rows of a workspace with its files, and repairs what killed processes left."""
 
 import shutil
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from labeler.workspace.workspace import WITHDRAWN, Workspace
 
 
 def open_workspace(root: Path, database_url: str | None = None) -> tuple[Workspace, list[str]]:
-    """Open the workspace at `root` and set right what killed processes left; say what that was.
+    """Open the workspace at `root`, repair what killed processes left, and return what that was.
 
     Raises:
         LabelerError: `root` cannot be made, or the database cannot be opened.
@@ -53,9 +53,9 @@ def mend(workspace: Workspace) -> list[str]:
 
 
 def adopt_masks(workspace: Workspace, clip: Clip) -> list[str]:
-    """Make mask files known that have no row, by the note inside them; a sentence for each."""
+    """Insert a row for each mask file without one, from its note; return a sentence for each."""
     notices = []
-    with workspace.database.writing() as connection:  # a mask in the middle of `record` is not seen
+    with workspace.database.writing() as connection:  # no mask in the middle of `record` is seen
         known = {(r.frame, r.number) for r in workspace.revisions(clip)}
         for path, revision in _masks_below(workspace.clip_folder(clip.name)):
             if revision is None:
@@ -67,10 +67,10 @@ def adopt_masks(workspace: Workspace, clip: Clip) -> list[str]:
 
 
 def faults(workspace: Workspace, *, deep: bool = False) -> list[str]:
-    """What is missing or damaged in a workspace, a sentence each; nothing is changed.
+    """List what is missing or damaged in a workspace, one sentence each; nothing is changed.
 
     Args:
-        workspace: the one to look at.
+        workspace: the workspace to look at.
         deep: also read every mask and compare it with its digest.
     """
     found = []
@@ -119,7 +119,7 @@ def _damaged(workspace: Workspace, revisions: list[Revision]) -> list[str]:
 
 
 def _adopt_clip(workspace: Workspace, folder: Path) -> list[str]:
-    """Make a whole clip folder known that has no row: its process was killed just before."""
+    """Insert the row of a complete clip folder, whose process was killed just before that."""
     try:
         clip = Clip.from_json((folder / "clip.json").read_text())
     except (OSError, ValueError, KeyError, TypeError):
@@ -128,7 +128,7 @@ def _adopt_clip(workspace: Workspace, folder: Path) -> list[str]:
         return [f"{folder} does not hold clip {clip.name!r} and was left alone; move it elsewhere."]
     with workspace.database.writing() as connection:
         if clip.name in {known.name for known in workspace.clips()}:
-            return []  # its process has finished since
+            return []  # its process has inserted the row since
         found = list(_masks_below(folder))
         masks = [revision for _, revision in found if revision is not None]
         insert_clip(connection, clip, masks)
@@ -140,7 +140,7 @@ def _adopt_clip(workspace: Workspace, folder: Path) -> list[str]:
 
 
 def _masks_below(clip_folder: Path) -> Iterator[tuple[Path, Revision | None]]:
-    """Every mask file of a clip with what it says of itself; None if not whole or not ours."""
+    """Yield a clip's mask files with their revisions; None if one is incomplete or not ours."""
     for path in sorted((clip_folder / "masks").glob("*/*.png")):
         revision = _revision_of(path)
         if revision is not None and path.with_suffix(WITHDRAWN).exists():
@@ -153,7 +153,7 @@ def _not_ours(path: Path) -> str:
 
 
 def _finish_mask(workspace: Workspace, pending: Path) -> list[str]:
-    """Record a pending mask that is whole; say what happened, if anything."""
+    """Record a pending mask if it is complete; return a sentence on what happened, if any."""
     news = _revision_of(pending)
     if news is None:
         pending.unlink()
@@ -184,7 +184,7 @@ def _finish_mask(workspace: Workspace, pending: Path) -> list[str]:
 
 
 def _revision_of(path: Path) -> Revision | None:
-    """What a mask file says of itself, numbered by its name; None if not whole or not ours."""
+    """Read a mask file's revision, numbered by its name; None if incomplete or not ours."""
     note = read_note(path)
     number = int(path.stem) if path.stem.isdecimal() else 0
     try:

@@ -42,7 +42,7 @@ class _Integers(sa.TypeDecorator[tuple[int, ...]]):
 
 
 class UtcTime(sa.TypeDecorator[datetime]):
-    """A point in time, stored in UTC and given back as such."""
+    """A point in time, stored and returned in UTC."""
 
     impl = sa.DateTime()
     cache_ok = True
@@ -116,7 +116,7 @@ revisions = sa.Table(
     sa.Column("reason", sa.String, nullable=False, server_default=""),
 )
 
-agreements = sa.Table(  # computed once, and again if it is lost
+agreements = sa.Table(  # a cache: rows that are lost are computed again
     "agreements",
     metadata,
     sa.Column("first", sa.String(64), primary_key=True),
@@ -129,8 +129,8 @@ agreements = sa.Table(  # computed once, and again if it is lost
 class Database:
     """The tables, for threads and processes that read and write at once.
 
-    SQLite runs in WAL mode: readers never wait, writers take turns. Another database is named by
-    its SQLAlchemy URL.
+    SQLite runs in WAL mode: readers never wait, writers take turns. A SQLAlchemy URL names any
+    other database.
     """
 
     def __init__(self, url: str) -> None:
@@ -156,16 +156,16 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        """A connection whose reads see one state of the database."""
+        """Open a connection whose reads see one state of the database."""
         with self._engine.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
-        """A transaction that is committed at the end of the block, or not at all.
+        """Open a transaction that is committed at the end of the block, or not at all.
 
-        In SQLite it holds the only write lock from its first line, so that what it reads stays
-        true until it has written.
+        In SQLite it holds the only write lock from the start, so that what it reads stays true
+        until it has written.
         """
         with self._engine.connect() as connection:
             connection = connection.execution_options(writes=True)
@@ -196,7 +196,7 @@ def _missing(connection: sa.Connection, wanted: sa.MetaData) -> list[sa.Column[A
 def _configure_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # the driver's own BEGIN comes too late; see _begin_sqlite
     connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")  # what was answered with "saved" is on disk
+    connection.execute("PRAGMA synchronous=FULL")  # what a caller was told is saved, is on disk
     connection.execute("PRAGMA foreign_keys=ON")
 
 

@@ -1,4 +1,4 @@
-"""One folder and one database: everything the tool knows."""
+"""The workspace: one folder and one database with all clips and masks."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,13 +22,13 @@ from labeler.workspace import tables
 from labeler.workspace.rows import insert_clip, insert_revision, revisions_of
 
 WITHDRAWN = ".withdrawn"
-"""Ends the name of the empty file beside a mask that its maker took back."""
+"""The suffix of the empty file beside a mask that its maker took back."""
 
 
 class Recorded(NamedTuple):
     """A mask's revision, and all revisions of its frame at the moment it was recorded, by number.
 
-    The revision is the new one, or the one that stands there in its place.
+    The revision is the new one, or the earlier one that made it unnecessary to record another.
     """
 
     revision: Revision
@@ -47,8 +47,8 @@ class Workspace:
         clips/<clip>/masks/00005/<number>.withdrawn   beside one that its maker took back
         pending/                                 what is being written at this moment
 
-    Several processes may use one workspace at once. A clip or a mask becomes known only when it
-    is whole on disk; what a killed process left in between is set right at the next start (see
+    Several processes may use one workspace at once. A clip or a mask gets its row only when its
+    files are complete on disk; the next start repairs what a killed process left in between (see
     labeler.workspace.integrity.open_workspace).
     """
 
@@ -77,7 +77,7 @@ class Workspace:
 
     @property
     def pending(self) -> Path:
-        """Where files are before they are known."""
+        """The folder for files that are not recorded yet."""
         return self.root / "pending"
 
     def close(self) -> None:
@@ -87,18 +87,18 @@ class Workspace:
     # Clips
 
     def clips(self) -> list[Clip]:
-        """Every clip, by name."""
+        """List every clip, by name."""
         with self.database.reading() as connection:
             rows = connection.execute(sa.select(tables.clips).order_by(tables.clips.c.name))
             return [Clip(**row._mapping) for row in rows]
 
     def clip(self, name: str) -> Clip:
-        """The clip of that name.
+        """Return the clip of that name.
 
         Raises:
-            LabelerError: there is none; the message lists those there are.
+            LabelerError: there is none; the message lists some that there are.
         """
-        if name.isascii() and name.isprintable():  # a database need not take any other text
+        if name.isascii() and name.isprintable():  # some databases refuse other text
             query = sa.select(tables.clips).where(tables.clips.c.name == name)
             with self.database.reading() as connection:
                 row = connection.execute(query).first()
@@ -108,7 +108,7 @@ class Workspace:
         raise LabelerError(f"There is no clip {name!r} in {self.root}; there are: {known}.")
 
     def known(self, name: str, sha256: str) -> list[Clip]:
-        """The clip made from that source, if there is one, then the clip of that name."""
+        """List the clips of that name or made from that source, the latter first."""
         table = tables.clips
         query = sa.select(table).where((table.c.name == name) | (table.c.sha256 == sha256))
         with self.database.reading() as connection:
@@ -116,13 +116,13 @@ class Workspace:
         return sorted(clips, key=lambda clip: clip.sha256 != sha256)
 
     def clips_of(self, sha256: str) -> list[Clip]:
-        """The clips that were made from one source, by name."""
+        """List the clips that were made from one source, by name."""
         return [clip for clip in self.clips() if clip.sha256 == sha256]
 
     def refuse_known(self, name: str, sha256: str, part: range | None = None) -> None:
         """Refuse a clip whose name is taken, or whose `part` of its source is in already.
 
-        `part` are the sampled frames of the source that it has; all of them where it is None.
+        `part` is the range of the source's sampled frames that the clip has; None means all.
 
         Raises:
             AlreadyInError: a clip has some of these frames; the message names it.
@@ -137,25 +137,25 @@ class Workspace:
             if clip.name == name:
                 raise LabelerError(
                     f"There is already a clip {name!r} (from {clip.source}); "
-                    "give this one another with --name, or in the table's column `name`."
+                    "give this one another name with --name, or in the table's column `name`."
                 )
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        """A folder to prepare a clip in; it is gone afterwards unless `add_clip` took it."""
+        """Yield a folder to prepare a clip in; removed later unless `add_clip` took it."""
         with scratch_folder(self.pending) as folder:
             yield folder
 
     def add_clip(self, clip: Clip, folder: Path, revisions: Sequence[Revision] = ()) -> None:
-        """Take a prepared `folder`, holding `frames/`, in as `clip`: wholly or not at all.
+        """Add a prepared `folder`, which holds `frames/`, as `clip`: completely or not at all.
 
         Args:
-            clip: what the folder holds.
-            folder: from `scratch`.
-            revisions: its masks, of key frames; each lies where `mask_path` has it, with its note.
+            clip: the clip in the folder.
+            folder: a folder from `scratch`.
+            revisions: its masks of key frames; each file is where `mask_path` says, with its note.
 
         Raises:
-            AlreadyInError: these frames of its source are.
+            AlreadyInError: a clip with these frames of the source is in already.
             LabelerError: the name is taken.
         """
         write_atomically(folder / "clip.json", clip.to_json().encode())
@@ -172,11 +172,11 @@ class Workspace:
             insert_clip(connection, clip, revisions)
 
     def clip_folder(self, name: str) -> Path:
-        """Where a clip's files are."""
+        """Return the folder of a clip's files."""
         return self.root / "clips" / name
 
     def frames(self, clip: Clip) -> FrameFolder:
-        """The clip's pictures, read when asked for."""
+        """Return the clip's pictures, which are read on access."""
         folder = self.clip_folder(clip.name) / "frames"
         key = f"{clip.sha256}:{clip.first_frame}"
         return FrameFolder(folder, clip.frame_count, key, clip.stride)
@@ -186,7 +186,7 @@ class Workspace:
     def record(self, clip: Clip, frame: int, mask: Mask, draft: Draft) -> Revision:
         """Append a person's mask to a key frame's revisions, and return its revision.
 
-        See `append`, which also gives the others of the frame.
+        See `append`, which also returns the other revisions of the frame.
         """
         return self.append(clip, frame, mask, draft).revision
 
@@ -224,12 +224,12 @@ class Workspace:
             clip: the clip.
             frame: the key frame.
             mask: the mask, H x W bool.
-            draft: whose it is, and what is said of it.
+            draft: who made it, and what else to record with it.
 
         Returns:
-            The new revision; or the one that is there already, if it is of the same state of the
-            same annotation, or, without one, the same mask by the same person of the same look;
-            or a person's, which no prediction replaces. With it, all revisions of the frame.
+            The new revision, or an earlier one that makes it unnecessary: the same state of the
+            same annotation; without an annotation, the same mask by the same person with the same
+            look; for a prediction, a person's mask. With it, all revisions of the frame.
 
         Raises:
             LabelerError: the frame is no key frame of the clip, or the mask has another size.
@@ -265,10 +265,11 @@ class Workspace:
             return self.adopt_mask(file, news)
 
     def adopt_mask(self, file: Path, news: Revision) -> Recorded:
-        """Make a pending mask file known under the frame's next number.
+        """Record a pending mask file under the frame's next number.
 
-        Whether it is news is decided here, inside the transaction, by what the frame has then: a
-        prediction gives way to a person's mask, and no mask of a person is recorded twice.
+        The decision whether it is new is made here, inside the transaction, by the revisions that
+        the frame has then: a prediction gives way to a person's mask, and no person's mask is
+        recorded twice.
         """
         with self.database.writing() as connection:
             rows = connection.execute(revisions_of(news.clip, news.frame)).all()
@@ -278,7 +279,7 @@ class Workspace:
             number = earlier[-1].number + 1 if earlier else 1
             path = self.mask_path(replace(news, number=number))
             path.parent.mkdir(parents=True, exist_ok=True)
-            while path.exists():  # a file without a row is kept; the doctor reports it
+            while path.exists():  # a file without a row is kept; `mvps doctor` reports it
                 number += 1
                 path = self.mask_path(replace(news, number=number))
             path.hardlink_to(file)
@@ -288,10 +289,10 @@ class Workspace:
         return Recorded(revision, [*earlier, revision])
 
     def withdraw(self, clip: Clip, frame: int, annotation: str) -> bool:
-        """Let the masks that came with an annotation count no more; they stay where they are.
+        """Withdraw the masks that came with an annotation: they stay, but no longer count.
 
         Returns:
-            Whether there were any that counted for something.
+            Whether any mask was withdrawn.
         """
         table = tables.revisions
         with self.database.writing() as connection:
@@ -313,12 +314,12 @@ class Workspace:
         return bool(taken_back)
 
     def mask_path(self, revision: Revision) -> Path:
-        """Where a revision's mask is."""
+        """Return the path of a revision's mask."""
         folder = self.clip_folder(revision.clip) / "masks" / frame_name(revision.frame)
         return folder / f"{revision.number}.png"
 
     def read(self, revision: Revision) -> Mask:
-        """A revision's mask, H x W bool.
+        """Read a revision's mask, H x W bool.
 
         Raises:
             LabelerError: its file is missing or damaged.
@@ -326,20 +327,20 @@ class Workspace:
         return read_mask(self.mask_path(revision))
 
     def revisions(self, clip: Clip, frame: int | None = None) -> list[Revision]:
-        """Every revision of a clip, or of one of its frames, by frame and number."""
+        """List every revision of a clip, or of one of its frames, by frame and number."""
         with self.database.reading() as connection:
             rows = connection.execute(revisions_of(clip.name, frame))
             return [Revision(**row._mapping) for row in rows]
 
     def revisions_by_frame(self, clip: Clip) -> dict[int, list[Revision]]:
-        """Every revision of a clip, for each masked key frame in order of number."""
+        """Group a clip's revisions by masked key frame, each in order of number."""
         by_frame: dict[int, list[Revision]] = {}
         for revision in self.revisions(clip):
             by_frame.setdefault(revision.frame, []).append(revision)
         return by_frame
 
     def current(self, clip: Clip) -> dict[int, Revision]:
-        """The revision that counts for each masked key frame: a person's, else the newest."""
+        """Find the revision that counts for each masked key frame: a person's, else the newest."""
         return {
             frame: latest
             for frame, revisions in self.revisions_by_frame(clip).items()
@@ -349,11 +350,11 @@ class Workspace:
     def references(
         self, clip: Clip, current: Mapping[int, Revision] | None = None
     ) -> ReferenceBook:
-        """The clip's references: every frame whose mask is a person's.
+        """Return the clip's references: every frame whose mask is a person's.
 
         Args:
             clip: the clip.
-            current: what `current` says of it, where it was just asked.
+            current: the result of `current`, if the caller has it already.
         """
         current = self.current(clip) if current is None else current
         return ReferenceBook(

@@ -36,8 +36,8 @@ def test_a_folder_is_judged_video_by_video_and_can_be_added_again(mvps, videos):
     assert "clips added: 3; videos skipped: 0; failures: 1" in out
     lines = err.strip().splitlines()
     assert "cut: breaks no-cut: a camera cut at 6.0 s" in lines
-    assert "small: breaks short-side: the short side is 90 pixels, of at least 720" in lines
-    assert "small: breaks duration: it lasts 0.7 s, of at least 6" in lines
+    assert "small: breaks short-side: the short side is 90 pixels (at least 720)" in lines
+    assert "small: breaks duration: it lasts 0.7 s (at least 6)" in lines
     assert [line for line in lines if line.startswith("mvps: ")] == lines[-1:]
     assert "torn.mp4" in lines[-1]
 

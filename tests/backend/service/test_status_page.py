@@ -45,7 +45,7 @@ def test_the_status_page_shows_clips_questions_and_refusals(
     assert "<td>walk</td>" in shown
     assert "2 predicted, 1 missing" in shown
     assert "128x96, landscape" in shown
-    assert 'title="the short side is 96 pixels, of at least 720">short-side broken<' in shown
+    assert 'title="the short side is 96 pixels (at least 720)">short-side broken<' in shown
     assert "motion not judged yet" in shown
     (asking,) = service.inbox.listed(EventState.ASKING)
     assert f'action="/events/{asking.id}/confirm"' in shown

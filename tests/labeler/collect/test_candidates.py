@@ -56,7 +56,7 @@ def test_a_bad_line_costs_no_other(tmp_path):
     found, faults = read_candidates(table(tmp_path, text))
     assert [candidate.name for candidate in found] == ["b"]
     said = ["'opera' is no scenario", "names no video", "'' is no scenario"]
-    said += ["not one value for each column"] * 2
+    said += ["not have one value for each column"] * 2
     for fault, line, reason in zip(faults, (2, 4, 5, 6, 7), said, strict=True):
         assert f"line {line}: " in fault
         assert reason in fault

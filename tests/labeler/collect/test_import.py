@@ -167,7 +167,7 @@ def test_youtube_vos_numbers_every_fifth_frame_and_tells_people_from_dogs(
     )
     found = find_dataset(tmp_path / "set")
     assert (found.layout, list(found.clips)) == (Layout.YOUTUBE_VOS, ["both"])
-    assert found.notes == ("Left out without a person (see --category): 1 of the clips.",)
+    assert found.notes == ("Clips left out, because they show no person (see --category): 1.",)
     [taken] = import_dataset(workspace, found, None, NEWS)
     clip = workspace.clip("both")
     assert (clip.frame_count, clip.fps, clip.stride, taken.masks) == (3, 6, 1, 3)
@@ -210,7 +210,7 @@ def test_pictures_of_coco_are_clips_of_one_frame(workspace: Workspace, tmp_path:
     )
     found = find_dataset(tmp_path / "set")
     assert (found.layout, sorted(found.clips)) == (Layout.COCO, ["a", "c", "d"])
-    assert found.notes == ("Left out without a person (see --category): 1 of the clips.",)
+    assert found.notes == ("Clips left out, because they show no person (see --category): 1.",)
     taken = {each.name: each for each in import_dataset(workspace, found, None, NEWS)}
     assert taken["a"].masks == 1
     np.testing.assert_array_equal(masks(workspace, "a")[0], columns(*[1] * 6))

@@ -50,8 +50,8 @@ def test_a_persons_later_work_is_left_alone_and_what_is_new_is_told(
     write_indexed(folder / "Annotations" / "480p" / "a" / "00001.png", objects(1, 1))
     write_indexed(folder / "Annotations" / "480p" / "a" / "00002.png", objects(1, 1))
     assert take(workspace, folder)["a"].remarks == (
-        "2 masks that the workspace never had left alone, as the clip is in; bring one in with "
-        "`mvps correct`: frames 1, 2",
+        "2 masks not imported, because the clip is in already; record one with `mvps correct`: "
+        "frames 1, 2",
     )
     assert file_bytes(workspace.root / "clips") == before
     np.testing.assert_array_equal(masks(workspace, "a")[0], columns(0, 1))

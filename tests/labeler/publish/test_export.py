@@ -227,7 +227,7 @@ def test_a_foreign_target_is_refused_and_untouched(
     (target / name).write_text("mine")
     for refused, said in (
         (target, "is not empty and is no dataset of an earlier export"),
-        (target / name, "in the way and is no folder"),
+        (target / name, "in the way and is not a folder"),
         (workspace.root, "is not empty and is no dataset of an earlier export"),
     ):
         with pytest.raises(LabelerError, match=said):

@@ -236,8 +236,8 @@ def test_only_a_finished_dataset_is_converted(
 
     for name, said in (
         ("clips.csv", r"has no clips\.csv"),
-        ("ImageSets/train.txt", "is not in one of the lists"),
-        ("JPEGImages/Full-Resolution/wide/00005.jpg", r"00005\.png is the mask of no picture"),
+        ("ImageSets/train.txt", "is not in exactly one list"),
+        ("JPEGImages/Full-Resolution/wide/00005.jpg", r"00005\.png is a mask without a picture"),
     ):
         with pytest.raises(LabelerError, match=said):
             export_as(layout, tmp_path / "set", partial(unfinished, name))
