@@ -122,20 +122,22 @@ class Engine:
         try:
             return self.options(**given)
         except ValueError as error:
-            raise LabelerError(f"The options of {self.name} cannot be so: {error}.") from None
+            raise LabelerError(
+                f"The engine {self.name} cannot use these options: {error}; change them."
+            ) from None
 
     def options_of_texts(self, texts: Sequence[str]) -> dict[str, Option]:
-        """Options of texts such as "close_up_size=320" or "close-up-size=320".
+        """Read options from texts such as "close_up_size=320" or "close-up-size=320".
 
         Raises:
-            LabelerError: it has no such option, or the value is of another type.
+            LabelerError: the engine has no such option, or the value is of another type.
         """
         kinds: dict[str, Any] = {name: type(value) for name, value in vars(self.options()).items()}
         found: dict[str, Option] = {}
         for text in texts:
             name, equals, value = text.partition("=")
             if not equals:
-                raise LabelerError(f"{text!r} is no option; give --option NAME=VALUE.")
+                raise LabelerError(f"{text!r} is not an option; give --option NAME=VALUE.")
             name = name.strip().replace("-", "_")
             kind = kinds.get(name, str)
             try:

@@ -78,7 +78,10 @@ def _load(
     folder = weights_folder(model, models)
     if folder is not None and (card := read_card(folder)).parts:
         if texts:
-            raise LabelerError(f"{card.engine} is made of others and has no options of its own.")
+            raise LabelerError(
+                f"{card.engine} is made of other engines and has no options of its own; leave out "
+                "--option."
+            )
         return _joined(folder, card, device, batch_size), card
     card, tensors = _untrained(model, models) if folder is None else load_model(folder)
     engine = find_engine(card.engine, card.model_version)
