@@ -91,7 +91,7 @@ def read_card(folder: Path) -> ModelCard:
         ) from None
     except (OSError, ValueError, TypeError) as error:
         raise LabelerError(
-            f"{path} is no model card ({error}); put back the one its weights came with."
+            f"{path} is not a model card ({error}); put back the card that came with its weights."
         ) from None
 
 

@@ -101,8 +101,8 @@ def _joined(folder: Path, card: ModelCard, device: torch.device, batch_size: int
     engine = find_engine(card.engine, card.model_version)
     if not isinstance(engine, JointEngine) or len(card.parts) != 2:
         raise LabelerError(
-            f"{folder}/{CARD_FILE} names {len(card.parts)} parts, but {card.engine} is not made "
-            "of so many; bring the folder back from its source."
+            f"{folder}/{CARD_FILE} names {len(card.parts)} parts, which is wrong for the engine "
+            f"{card.engine}; bring the folder back from its source."
         )
     parts = [_load(str(part), None, device, batch_size)[0] for part in part_folders(folder)]
     return engine.join(parts[0], parts[1], card.model_version)

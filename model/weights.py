@@ -92,7 +92,8 @@ def load_model(folder: Path) -> tuple[ModelCard, dict[str, torch.Tensor]]:
         return card, load_tensors(data)
     except SafetensorError as error:
         raise LabelerError(
-            f"{path} is not a safetensors file ({error}); pickles are never loaded."
+            f"{path} is not a safetensors file ({error}), and pickles are never loaded; bring the "
+            "folder back from its source."
         ) from None
 
 

@@ -93,7 +93,8 @@ def _regions(annotations: Path) -> dict[str, CocoRegions]:
                 found[str(picture["file_name"])] = CocoRegions(size, counts)
     except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
         raise LabelerError(
-            f"{annotations} is not a file of COCO instances with persons ({error!r})."
+            f"{annotations} is not a file of COCO instances with persons ({error!r}); give one, "
+            "such as instances_train2017.json."
         ) from None
     return found
 

@@ -119,8 +119,8 @@ def stills_from(folder: Path, names: Iterable[str] | None = None) -> tuple[Still
         if (folder / pictures).is_dir() and (folder / masks).is_dir():
             break
     else:
-        known = ", ".join(" with ".join(pair) for pair in PAIRED_FOLDERS)
-        raise LabelerError(f"{folder} holds no pictures with masks: looked for {known}.")
+        known = ", or ".join(" and ".join(pair) for pair in PAIRED_FOLDERS)
+        raise LabelerError(f"{folder} holds no pictures with masks; give one with {known}.")
     images: dict[str, Path] = {}
     faults = []
     for path in _pictures(folder / pictures):

@@ -83,7 +83,9 @@ def stills_from_supervisely(folder: Path, unmarked: bool = True) -> tuple[Still,
     """
     paths = sorted(p for p in folder.glob("ds*/img/*") if p.suffix.lower() in PICTURES)
     if not paths:
-        raise LabelerError(f"{folder} holds no pictures in ds1/img, ds2/img, ...; give the folder.")
+        raise LabelerError(
+            f"{folder} holds no pictures in ds1/img, ds2/img, ...; give the folder that holds ds1."
+        )
     annotations = {path: _annotation_of(path) for path in paths}
     spare = sorted({*folder.glob("ds*/ann/*.json")} - {*annotations.values()})
     faults = [f"{annotation} has no picture" for annotation in spare]

@@ -254,7 +254,9 @@ def measure_effort(
     if not engines:
         raise LabelerError("There is no engine to measure; name a model or a baseline.")
     if not qualities or any(not 0 < quality <= 1 for quality in qualities):
-        raise LabelerError(f"Qualities are above 0 and at most 1, not {list(qualities)}.")
+        raise LabelerError(
+            f"Each quality must be above 0 and at most 1, not {list(qualities)}; change them."
+        )
     qualities = tuple(sorted(set(qualities)))
     names = measured_clips(dataset, clips)
     measured: dict[str, list[ClipEffort]] = {name: [] for name in engines}

@@ -64,7 +64,9 @@ def measured_clips(dataset: Dataset, names: Sequence[str] | None = None) -> tupl
     if names is None:
         names = [row.name for row in dataset.clips]
     if not names:
-        raise LabelerError(f"There is no clip to measure in {dataset.folder}; name one, or export.")
+        raise LabelerError(
+            f"There is no clip to measure in {dataset.folder}; give a dataset that has clips."
+        )
     return tuple(dataset.clip(name).name for name in dict.fromkeys(names))
 
 

@@ -35,7 +35,7 @@ class ReferenceSample:
 
 @dataclass(frozen=True)
 class Sample:
-    """A target with its references, S x S; without references, an image to learn by itself.
+    """A target with its references, S x S; without references, it is a single image.
 
     Attributes:
         kind: the kind of source that it was made from.
