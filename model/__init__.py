@@ -1,7 +1,7 @@
-"""The networks and their life cycle. It knows nothing of Label Studio.
+"""The networks and their life cycle; nothing in this package knows of Label Studio.
 
-What is listed here is for everyone's use. Each name is imported when it is first asked for, so
-that `import model` does not wait for torch.
+The names listed here are public. Each name is imported when it is first used, so that
+`import model` does not wait for torch.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""`python -m model train ...`: the commands of the network, where nothing else is installed."""
+"""Run the commands of the networks by `python -m model`, on a machine with little else."""
 
 import typer
 

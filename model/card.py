@@ -1,4 +1,4 @@
-"""What a set of weights is: its card, which can be read without loading a network."""
+"""Model cards: what a set of weights is, to be read without loading a network."""
 
 import hashlib
 import json
@@ -21,14 +21,19 @@ class ModelCard:
     """What a person should know of a set of weights before they use it.
 
     `model_version` is `<configuration>-<version>+<first 8 hex of weights_sha256>`. `engine` and
-    `configuration` say which network the tensors belong to, `network` what of that configuration
-    is otherwise, `input_size` which side its square input has, and `options` what the engine's own
-    options are, where they are not the default. `training` says how they came about: recipe,
-    seed, steps, seconds. `scores` are what was measured, by name; nothing stands
-    there that was not. Of weights that were trained on a workspace's masks, `parent` names those
-    they began with, `snapshot` the masks (see `labeler.publish.snapshot`), and `verdict` says what
-    came of judging them. `parts` are the versions of other weights, in folders beside its own, that
-    an engine of several is made of; it has none of its own then, and `weights_sha256` is theirs.
+    `configuration` name the network that the tensors belong to. `network` has the fields of that
+    configuration that were changed, `input_size` is the side of the square input in pixels, and
+    `options` are the engine's own options that differ from their defaults. `training` says how
+    the weights were made: recipe, seed, steps, seconds. `scores` are measured scores by name, and
+    nothing that was not measured.
+
+    For weights trained on a workspace's masks, `parent` is the version that the training began
+    with, `snapshot` names the masks (see `labeler.publish.snapshot`), and `verdict` is the result
+    of judging the weights.
+
+    For a joint engine, `parts` are the versions of the weights that it is made of, in folders
+    beside its own. It has no weights of its own then, and `weights_sha256` is the digest of theirs
+    (see `digest_of_parts`).
     """
 
     engine: str
@@ -49,15 +54,15 @@ class ModelCard:
 
     @property
     def trained(self) -> bool:
-        """Whether the weights have learnt from anything; else their masks are noise."""
+        """Whether the weights were trained on anything; if not, their masks are noise."""
         return bool(self.training_data)
 
 
 def add_scores(folder: Path, scores: Mapping[str, float]) -> ModelCard:
-    """Write scores, 0 to 1 by name, into the card in `folder` beside those it has; return it.
+    """Add scores, 0 to 1 by name, to those of the card in `folder`, and return the card.
 
     Raises:
-        LabelerError: there is no card, or it is not one.
+        LabelerError: the folder holds no card, or the card cannot be read.
     """
     card = read_card(folder)
     card = replace(card, scores={**card.scores, **scores})
@@ -66,7 +71,7 @@ def add_scores(folder: Path, scores: Mapping[str, float]) -> ModelCard:
 
 
 def write_card(folder: Path, card: ModelCard) -> None:
-    """Write the card of the weights in `folder`, whole or not at all."""
+    """Write the card of the weights in `folder`, as a whole or not at all."""
     content = {"model_version": card.model_version} | asdict(card)  # its name first
     write_atomically(folder / CARD_FILE, (json.dumps(content, indent=2) + "\n").encode())
 
@@ -75,7 +80,7 @@ def read_card(folder: Path) -> ModelCard:
     """Read the card of the weights in `folder`.
 
     Raises:
-        LabelerError: there is no card, or it is not one.
+        LabelerError: the folder holds no card, or the card cannot be read.
     """
     path = folder / CARD_FILE
     try:
@@ -86,12 +91,12 @@ def read_card(folder: Path) -> ModelCard:
         ) from None
     except (OSError, ValueError, TypeError) as error:
         raise LabelerError(
-            f"{path} is no model card ({error}); put back the one its weights came with."
+            f"{path} is not a model card ({error}); put back the card that came with its weights."
         ) from None
 
 
 def _of_today(found: dict[str, Any]) -> dict[str, Any]:
-    """A card's fields, also where a version before 0.6 wrote it, which named two options."""
+    """Return a card's fields; those of a version before 0.6, with two named options, are moved."""
     old = {name: found.pop(name) for name in ("unguided_size", "close_up_size") if name in found}
     engine = known_engines().get(found.get("engine", ""))
     if old and isinstance(engine, Engine):
@@ -101,18 +106,18 @@ def _of_today(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def part_folders(folder: Path) -> list[Path]:
-    """Find the folders of the weights that the card in `folder` is made of.
+    """Find the folders of the weights that the card in `folder` names as its parts.
 
-    They are beside it, or among those that come with the engines.
+    They are beside that folder, or among the bundled weights.
 
     Raises:
-        LabelerError: one is not there, or they are not those that the card was made for.
+        LabelerError: a part is missing, or the parts are not those that the card was made for.
     """
     card = read_card(folder)
     beside = {}
     near = [path.parent for path in folder.resolve().parent.glob(f"*/{CARD_FILE}")]
     for path in [*bundled_weights().values(), *near]:
-        with suppress(LabelerError):  # whatever else lies there may be damaged
+        with suppress(LabelerError):  # other weights in the same place may be damaged
             beside[read_card(path).model_version] = path
     if missing := [version for version in card.parts if version not in beside]:
         raise LabelerError(
@@ -129,6 +134,6 @@ def part_folders(folder: Path) -> list[Path]:
 
 
 def digest_of_parts(folders: Sequence[Path]) -> str:
-    """The SHA-256 of the SHA-256s of several weights, by their cards."""
+    """Compute one SHA-256 of several weights, from the SHA-256s in their cards."""
     digests = "".join(read_card(folder).weights_sha256 for folder in folders)
     return hashlib.sha256(digests.encode()).hexdigest()

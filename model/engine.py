@@ -1,7 +1,7 @@
-"""What an engine is, and which there are: a room each in `model.engines`, and those of others.
+"""What an engine is, and which engines there are: those of `model.engines` and of other packages.
 
-Importing this, and the rooms, imports no torch: names and sizes are known at once, and networks
-are built when somebody asks for one.
+Neither this module nor the engines' packages import torch when they are imported: names and sizes
+are known at once, and a network is built when it is needed.
 """
 
 import logging
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from model.segmenter import Segmenter
 
 ENTRY_POINTS = "mvps.engines"
-"""The entry points by which other packages bring engines: each names one, or a tuple of them."""
+"""The entry point group of engines in other packages; each names one engine or a tuple of them."""
 
 Option = str | int | float | bool
 
@@ -40,7 +40,7 @@ class NoOptions:
 
 @dataclass(frozen=True)
 class Use:
-    """What a network is to be used with: all that a driver must be told beside the network."""
+    """What a driver must know besides the network."""
 
     model_version: str
     device: "torch.device"
@@ -54,19 +54,20 @@ class Engine:
     """A kind of network, and everything that this tool must know of it.
 
     Attributes:
-        name: what cards and commands call it.
+        name: its name in cards and commands.
         sizes: the configurations of its network, dataclasses, by the name that a card gives them.
-        network: makes the network of a configuration, untrained.
-        segmenter: makes what masks clips, of a network with its weights; it chooses the driver
-            and the references.
-        learner: makes of an untrained or a trained network what a training asks for its losses.
-        recipes: how it is trained; the first one is taken where none is named.
+        network: builds the untrained network of a configuration.
+        segmenter: builds the `Segmenter` of a network with its weights; it chooses the driver and
+            the references.
+        learner: builds the `Learner` of an untrained or a trained network, which computes the
+            losses in a training.
+        recipes: the ways to train it; the first one is used where none is named.
         options: the dataclass of its own options, each with a default, which a card may set.
-        trained_options: those that follow from the recipe that weights are trained by.
-        finds: whether it finds people by itself, or knows nobody until it is told.
-        weights: the folder of the weights that come with it, a folder each.
-        default: the name of those that are used where none are named.
-        first_choice: whether these are used where not even an engine is named.
+        trained_options: returns the options that follow from the recipe of a training.
+        finds: whether it finds people by itself; if not, it needs a mask first.
+        weights: the folder of its bundled weights, with one folder for each set.
+        default: the name of the bundled weights that are used where none are named.
+        first_choice: whether these weights are used where not even an engine is named.
     """
 
     name: str
@@ -83,10 +84,10 @@ class Engine:
     first_choice: bool = False
 
     def configuration(self, size: str, changes: Mapping[str, Any]) -> Any:
-        """The configuration of a size, with changes of it.
+        """Return the configuration of a size, with some of its fields changed.
 
         Raises:
-            LabelerError: there is no such size, or nothing in it that could be changed so.
+            LabelerError: there is no such size, or it has no field of such a name.
         """
         if size not in self.sizes:
             raise LabelerError(
@@ -94,14 +95,16 @@ class Engine:
             )
         known = [each.name for each in fields(self.sizes[size])]
         if unknown := [name for name in changes if name not in known]:
-            raise LabelerError(f"A {size} has no {unknown[0]!r}; it has {', '.join(known)}.")
+            raise LabelerError(
+                f"The size {size} has no field {unknown[0]!r}; it has {', '.join(known)}."
+            )
         return replace(self.sizes[size], **changes)
 
     def options_from(self, given: Mapping[str, Any]) -> Any:
-        """Its options, of which some are given.
+        """Return the engine's options: those given, and the defaults of the others.
 
         Raises:
-            LabelerError: it has no such option, or the value is of another type.
+            LabelerError: the engine has no such option, or the value is of another type.
         """
         defaults = vars(self.options())
         for name, value in given.items():
@@ -113,26 +116,28 @@ class Engine:
             if type(value) is not type(defaults[name]):
                 wanted = type(defaults[name]).__name__
                 raise LabelerError(
-                    f"The option {name} of the engine {self.name} is of type {wanted}, and "
-                    f"{value!r} is not; change it."
+                    f"The option {name} of the engine {self.name} must be of type {wanted}, not "
+                    f"{value!r}; change it."
                 )
         try:
             return self.options(**given)
         except ValueError as error:
-            raise LabelerError(f"The options of {self.name} cannot be so: {error}.") from None
+            raise LabelerError(
+                f"The engine {self.name} cannot use these options: {error}; change them."
+            ) from None
 
     def options_of_texts(self, texts: Sequence[str]) -> dict[str, Option]:
-        """Options of texts such as "close_up_size=320" or "close-up-size=320".
+        """Read options from texts such as "close_up_size=320" or "close-up-size=320".
 
         Raises:
-            LabelerError: it has no such option, or the value is of another type.
+            LabelerError: the engine has no such option, or the value is of another type.
         """
         kinds: dict[str, Any] = {name: type(value) for name, value in vars(self.options()).items()}
         found: dict[str, Option] = {}
         for text in texts:
             name, equals, value = text.partition("=")
             if not equals:
-                raise LabelerError(f"{text!r} is no option; give --option NAME=VALUE.")
+                raise LabelerError(f"{text!r} is not an option; give --option NAME=VALUE.")
             name = name.strip().replace("-", "_")
             kind = kinds.get(name, str)
             try:
@@ -146,10 +151,10 @@ class Engine:
         return found
 
     def recipe(self, name: str | None = None) -> Recipe:
-        """Its recipe of a name, or its first.
+        """Return the recipe of that name, or the first recipe where no name is given.
 
         Raises:
-            LabelerError: it has no such recipe, or none at all.
+            LabelerError: the engine has no such recipe, or no recipe at all.
         """
         found = {recipe.name: recipe for recipe in self.recipes}
         if name is None and found:
@@ -165,10 +170,10 @@ class JointEngine:
     """An engine made of two others: one that finds people and one that carries masks.
 
     Attributes:
-        name: what cards and commands call it.
-        join: makes what masks clips, of a finder, a carrier, and the version of their card.
-        weights: as of `Engine`; their cards name the weights that they are made of.
-        default: as of `Engine`.
+        name: its name in cards and commands.
+        join: builds the `Segmenter` of a finder, a carrier, and the version of their card.
+        weights: as in `Engine`; their cards name the weights that they are made of.
+        default: as in `Engine`.
     """
 
     name: str
@@ -179,7 +184,7 @@ class JointEngine:
 
 @dataclass(frozen=True)
 class Baseline:
-    """An engine without weights: what a network has to beat to be worth running."""
+    """An engine without weights, which a network has to beat to be worth running."""
 
     name: str
     segmenter: "Callable[[], Segmenter]"
@@ -191,9 +196,9 @@ Known = Engine | JointEngine | Baseline
 
 @cache
 def known_engines() -> dict[str, Known]:
-    """Every engine by its name: those with a room in `model.engines`, then those of others.
+    """Find every engine, by name: those of `model.engines`, then those of other packages.
 
-    One that cannot be loaded, or has the name of another, is left out with a warning.
+    An engine that cannot be loaded, or has the name of an earlier one, is left out with a warning.
     """
     found: dict[str, Known] = {}
     for room in sorted(each.name for each in iter_modules(rooms.__path__)):
@@ -202,7 +207,7 @@ def known_engines() -> dict[str, Known]:
     for entry in sorted(entry_points(group=ENTRY_POINTS), key=lambda each: each.name):
         try:
             loaded = entry.load()
-        except Exception as error:  # of somebody else's package, whatever it does
+        except Exception as error:  # another package may raise anything
             reason = (str(error) or type(error).__name__).splitlines()[0]
             logger.warning(
                 "The engine %s (%s) cannot be loaded: %s", entry.name, entry.value, reason
@@ -221,24 +226,24 @@ def known_engines() -> dict[str, Known]:
 
 
 def trainable_engines() -> dict[str, Engine]:
-    """The engines with a network of their own, by name."""
+    """Return the engines that have a network of their own, by name."""
     return {name: each for name, each in known_engines().items() if isinstance(each, Engine)}
 
 
 def baselines() -> dict[str, Baseline]:
-    """The engines without weights, by name."""
+    """Return the engines without weights, by name."""
     return {name: each for name, each in known_engines().items() if isinstance(each, Baseline)}
 
 
 def find_engine(name: str, of: str | None = None) -> Engine | JointEngine:
-    """The engine with weights of that name.
+    """Return the engine of that name, which must have weights.
 
     Args:
         name: the engine.
-        of: what asks for it, for the message: a version of weights.
+        of: the version of the weights that need it, for the message.
 
     Raises:
-        LabelerError: there is none.
+        LabelerError: there is no such engine.
     """
     found = known_engines().get(name)
     if isinstance(found, Engine | JointEngine):
@@ -253,10 +258,10 @@ def find_engine(name: str, of: str | None = None) -> Engine | JointEngine:
 
 
 def trainable_engine(name: str) -> Engine:
-    """The engine of that name whose network can be trained.
+    """Return the engine of that name, whose network can be trained.
 
     Raises:
-        LabelerError: there is none.
+        LabelerError: there is no such engine.
     """
     found = trainable_engines()
     if name not in found:
@@ -265,12 +270,12 @@ def trainable_engine(name: str) -> Engine:
 
 
 def first_engine() -> Engine:
-    """The engine that is used where none is named."""
+    """Return the engine that is used where none is named."""
     return next(each for each in trainable_engines().values() if each.first_choice)
 
 
 def bundled_weights() -> dict[str, Path]:
-    """The folders of the weights that come with the engines, by name."""
+    """Return the folders of the weights that come with the engines, by name."""
     return {
         path.name: path
         for engine in known_engines().values()

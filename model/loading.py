@@ -1,4 +1,4 @@
-"""Engines with their weights: found by name, and set up."""
+"""Find an engine's weights by name, and set the engine up with them."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -38,17 +38,17 @@ def load_segmenter(
     """Load an engine with its weights.
 
     Args:
-        model: a folder with weights and card, the version of some in `models`, the name of bundled
-            weights, or a baseline; None means the champion of `models`, or the default where there
-            is none. A configuration without any weights is set up untrained (its card says so), so
-            that everything around it can be tried.
+        model: a folder with weights and a card, a version in `models`, the name of bundled weights
+            or of a baseline. None means the champion of `models`, or the default weights where
+            there is no champion. The name of a size sets up an untrained network (its card says
+            so), so that everything around it can be tried.
         device: `auto` (CUDA where there is one), `cpu`, `cuda` or `cuda:N`.
         batch_size: how many frames the network takes at once.
-        models: the workspace's own models, a folder each.
-        alone: only what the network says, in each frame by itself: without what it is sure of in
-            others (see `model.drivers.seeds`), and without colours (see `model.drivers.colours`).
-            Baselines have neither; a joint engine cannot do without the first.
-        options: of the engine, in place of those of the card, as texts "name=value".
+        models: the folder of the workspace's models, with one folder for each.
+        alone: use the network alone: without seeds, its sure predictions in other frames (see
+            `model.drivers.seeds`), and without colours (see `model.drivers.colours`). Baselines
+            have neither. A joint engine always uses seeds.
+        options: options of the engine as texts "name=value", which replace those of the card.
 
     Raises:
         LabelerError: there is no such model, device or option, or the weights are damaged or
@@ -78,13 +78,18 @@ def _load(
     folder = weights_folder(model, models)
     if folder is not None and (card := read_card(folder)).parts:
         if texts:
-            raise LabelerError(f"{card.engine} is made of others and has no options of its own.")
+            raise LabelerError(
+                f"{card.engine} is made of other engines and has no options of its own; leave out "
+                "--option."
+            )
         return _joined(folder, card, device, batch_size), card
     card, tensors = _untrained(model, models) if folder is None else load_model(folder)
     engine = find_engine(card.engine, card.model_version)
     if isinstance(engine, JointEngine):
-        raise LabelerError(f"{folder}/{CARD_FILE} names no parts; bring the folder back.")
-    with torch.device("meta"):  # no time for initial values, and nobody's random numbers taken
+        raise LabelerError(
+            f"{folder}/{CARD_FILE} names no parts; bring the folder back from its source."
+        )
+    with torch.device("meta"):  # saves the time for initial values, and draws no random numbers
         network = engine.network(engine.configuration(card.configuration, card.network))
     fill(network, tensors, card)
     options = engine.options_from(card.options | engine.options_of_texts(texts))
@@ -96,15 +101,15 @@ def _joined(folder: Path, card: ModelCard, device: torch.device, batch_size: int
     engine = find_engine(card.engine, card.model_version)
     if not isinstance(engine, JointEngine) or len(card.parts) != 2:
         raise LabelerError(
-            f"{folder}/{CARD_FILE} names {len(card.parts)} parts, but {card.engine} is not made "
-            "of so many; bring the folder back from its source."
+            f"{folder}/{CARD_FILE} names {len(card.parts)} parts, which is wrong for the engine "
+            f"{card.engine}; bring the folder back from its source."
         )
     parts = [_load(str(part), None, device, batch_size)[0] for part in part_folders(folder)]
     return engine.join(parts[0], parts[1], card.model_version)
 
 
 def default_weights(engine: str) -> str:
-    """The name of the weights that come with an engine.
+    """Return the name of the weights that come with an engine.
 
     Raises:
         LabelerError: there is no such engine, or it comes without weights.
@@ -116,16 +121,16 @@ def default_weights(engine: str) -> str:
 
 
 def default_model(models: Path | None = None) -> str:
-    """The name of the weights to use where none is given: the champion, else the bundled ones."""
+    """Return the name of the weights to use by default: the champion, else bundled weights."""
     champion = None if models is None else ModelRegistry(models).champion
     return champion or first_engine().default
 
 
 def find_device(name: str) -> torch.device:
-    """The torch device of that name; `auto` is CUDA where there is one, else the CPU.
+    """Find the torch device of that name; `auto` is CUDA where there is one, else the CPU.
 
     Raises:
-        LabelerError: the name means nothing, or that device is not here.
+        LabelerError: torch does not know the name, or this machine has no such device.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -141,7 +146,7 @@ def find_device(name: str) -> torch.device:
 
 
 def weights_folder(model: str, models: Path | None = None) -> Path | None:
-    """The folder of weights by its path, by their version in `models`, or by their bundled name."""
+    """Find weights by the path of their folder, their version in `models` or their bundled name."""
     folders = [Path(model), *([models / model] if models else [])]
     folders += [path for name, path in bundled_weights().items() if name == model]
     return next((folder for folder in folders if (folder / CARD_FILE).is_file()), None)
@@ -158,7 +163,7 @@ def _card_of_baseline(name: str, model_version: str) -> ModelCard:
 
 
 def _untrained(model: str, models: Path | None) -> tuple[ModelCard, Mapping[str, torch.Tensor]]:
-    """A network of a size with random weights, always the same, and a card that says so.
+    """Make random weights for the network of a size, always the same, and a card that says so.
 
     Raises:
         LabelerError: there is no such size, and so no such model.
@@ -167,7 +172,7 @@ def _untrained(model: str, models: Path | None) -> tuple[ModelCard, Mapping[str,
     engine = next((each for each in engines if model in each.sizes), None)
     if engine is None:
         if Path(model).exists():
-            read_card(Path(model))  # says what is wrong with it
+            read_card(Path(model))  # raises and says what is wrong with it
         sizes = {name for each in engines for name in each.sizes}
         kept = [path.parent.name for path in models.glob(f"*/{CARD_FILE}")] if models else []
         known = sorted({*sizes, *baselines(), *bundled_weights(), *kept})

@@ -23,18 +23,20 @@ class ChampionChange:
 
 
 class ModelRegistry:
-    """Weights in folders, each under its version, and one file that says which are the champion.
+    """A folder of weights, named by their versions, and a file that says which is the champion.
 
     On disk::
 
-        <version>/{model.safetensors,card.json}   never changed but for the card's scores; of
-                                                  several used together only the card
-        champion.json                             the champions, the last one reigns; and all steps
+        <version>/{model.safetensors,card.json}   never changed, except the scores in the card; a
+                                                  joint engine has only a card
+        champion.json                             all champions, the last one is the present one;
+                                                  and all promotions and rollbacks
 
-    The file is written whole or not at all, so there is always exactly one champion, or none yet.
+    The file is written as a whole or not at all, so there is always exactly one champion, or none
+    yet.
 
     Args:
-        folder: where they are; made when something is kept.
+        folder: the folder of all weights; it is made when the first ones are kept.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -42,10 +44,10 @@ class ModelRegistry:
 
     @property
     def champion(self) -> str | None:
-        """The `model_version` of the champion, None where none was ever made.
+        """The `model_version` of the champion, or None while there is no champion.
 
         Raises:
-            LabelerError: the file that says so is damaged.
+            LabelerError: the file that names the champion is damaged.
         """
         champions = self._read()[0]
         return champions[-1] if champions else None
@@ -61,14 +63,14 @@ class ModelRegistry:
         return self._read()[1]
 
     def cards(self) -> list[ModelCard]:
-        """The cards of all weights kept, by version."""
+        """Read the cards of all weights, in the order of their versions."""
         return [read_card(path.parent) for path in sorted(self.folder.glob(f"*/{CARD_FILE}"))]
 
     def path(self, version: str) -> Path:
-        """The folder of weights by their version, or by its beginning where that is enough.
+        """Find the folder of weights by their version, or by a beginning of it that is unique.
 
         Raises:
-            LabelerError: there are none, or several.
+            LabelerError: no weights have such a version, or several do.
         """
         names = [card.model_version for card in self.cards()]
         found = [n for n in names if n == version] or [n for n in names if n.startswith(version)]
@@ -79,12 +81,13 @@ class ModelRegistry:
         return self.folder / found[0]
 
     def keep(self, weights: Path) -> ModelCard:
-        """Take a copy of weights in, from a folder that holds them and their card; return it.
+        """Copy weights with their card from a folder into the registry, and return the card.
 
-        Those that are in already stay as they are. With a card come the weights it is made of.
+        Weights that are in the registry already stay as they are. If the card names parts, these
+        are copied too.
 
         Raises:
-            LabelerError: there is no card, or a part of it is not there.
+            LabelerError: the folder holds no card, or a part is missing.
         """
         card = read_card(weights)
         for part in part_folders(weights) if card.parts else ():
@@ -101,7 +104,7 @@ class ModelRegistry:
         return card
 
     def promote(self, version: str, reason: str) -> str:
-        """Make weights the champion; return their version. The champion itself stays as it is.
+        """Make weights the champion, unless they are already, and return their version.
 
         Raises:
             LabelerError: there are no such weights.
@@ -113,10 +116,10 @@ class ModelRegistry:
         return version
 
     def rollback(self, reason: str = "rolled back") -> str:
-        """Make the champion before the present one the champion again; return its version.
+        """Make the previous champion the champion again, and return its version.
 
         Raises:
-            LabelerError: there is none before it.
+            LabelerError: there is no previous champion.
         """
         champions, steps = self._read()
         if len(champions) < 2:

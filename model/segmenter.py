@@ -1,4 +1,4 @@
-"""What every engine does: frames and references in, foreground probabilities out."""
+"""The interface of every engine: frames and references in, foreground probabilities out."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ from labeler.mask import Mask
 from labeler.reference import Reference, ReferenceBook, ReferenceChoice
 
 THRESHOLD = 0.5
-"""Where a probability is cut, after it is back at the frame's size (PDNet paper, section 5.1)."""
+"""The threshold of a probability map, applied at the frame's size (PDNet paper, section 5.1)."""
 
 Probability = NDArray[np.float32]
-"""That each pixel is portrait: H x W float32 in [0, 1]."""
+"""A probability map: how probably each pixel is portrait, H x W float32 in [0, 1]."""
 
 
 @dataclass(frozen=True)
 class Segmentation:
-    """What an engine says of one frame.
+    """An engine's prediction for one frame.
 
     `probability` of portrait is H x W float32 in [0, 1] at the frame's own size; `uncertainty` is
-    in [0, 1], see `uncertainty_of`. `seeds` are frames that the engine masked itself and was told
-    by, as if a person had masked them.
+    in [0, 1], see `uncertainty_of`. `seeds` are frames that the engine masked itself and then used
+    as references, as if a person had masked them.
     """
 
     frame: int
@@ -39,7 +39,7 @@ class Segmentation:
 
 
 class Segmenter(Protocol):
-    """An engine with its weights. Whoever calls it only knows frames and references."""
+    """An engine with its weights; its callers know only frames and references."""
 
     @property
     def model_version(self) -> str:
@@ -47,7 +47,7 @@ class Segmenter(Protocol):
 
     @property
     def choice(self) -> ReferenceChoice:
-        """Which references it masks a target by."""
+        """The rule that chooses the references for a target."""
 
     def segment(
         self,
@@ -55,49 +55,50 @@ class Segmenter(Protocol):
         targets: Sequence[int],
         references: ReferenceBook | Mapping[int, Mask],
     ) -> Iterator[Segmentation]:
-        """Yield one segmentation for each target frame, in their order.
+        """Yield one segmentation for each target frame, in the order of the targets.
 
-        A target that a person has masked comes back as that mask, verbatim, whatever the engine.
+        For a target that a person has masked, every engine returns that mask unchanged.
 
         Args:
-            frames: the whole clip; also as a list of pictures, H x W x 3 uint8 BGR.
+            frames: the whole clip, or a list of its pictures, H x W x 3 uint8 BGR.
             targets: indices of the frames to segment.
-            references: every frame that a person has masked, of which the engine takes those of
-                its `choice`; also as masks, H x W bool, by frame index.
+            references: all frames that a person has masked, of which the engine uses those of its
+                `choice`; or their masks, H x W bool, by frame index.
         """
 
 
 def clip_and_book(
     frames: Frames | Sequence[Image], references: ReferenceBook | Mapping[int, Mask]
 ) -> tuple[Frames, ReferenceBook]:
-    """The arguments of `Segmenter.segment`, plain ones made into a clip and a book."""
+    """Turn the arguments of `Segmenter.segment` into a clip and a reference book."""
     return FrameList.of(frames), ReferenceBook.of(references)
 
 
 def verbatim(frame: int, mask: Mask) -> Segmentation:
-    """A person's mask as a segmentation: certain, and unchanged to the pixel."""
+    """Turn a person's mask into a segmentation: certain, and unchanged to the pixel."""
     return Segmentation(frame, mask.astype(np.float32), 0.0)
 
 
 def given(references: ReferenceBook, target: int) -> Segmentation | None:
-    """A target that a person has masked as a segmentation, verbatim; else None."""
+    """Return a person's mask of a target as a segmentation, or None if the target has none."""
     corrected = references.corrected(target)
     mask = None if corrected is None else corrected.mask
     return None if mask is None else verbatim(target, mask)
 
 
 def uncertainty_of(probability: Probability, mask: Mask | None = None) -> float:
-    """How far from sure a mask is: 1 minus its expected J if the probabilities were true.
+    """Compute the uncertainty of a mask: 1 minus its expected J if the probabilities were true.
 
-    With m the mask and s the probabilities this is 1 - sum(s over m) / (|m| + sum(s outside m)),
-    both sums widened by a thousandth of the frame, so that a clean empty frame is certain too.
+    With m the mask and s the probabilities this is 1 - sum(s over m) / (|m| + sum(s outside m)).
+    A thousandth of the frame's pixels is added above and below the fraction bar, so that a clean
+    empty frame is certain too.
 
     Args:
         probability: H x W, in [0, 1].
-        mask: H x W bool; if not given, where the probability is at least THRESHOLD.
+        mask: H x W bool; if not given, the pixels whose probability is at least THRESHOLD.
 
     Returns:
-        0 for a mask without a doubtful pixel, towards 1 for one that is all doubt.
+        0 for a mask without a doubtful pixel, close to 1 for a mask whose pixels are all doubtful.
     """
     inside = probability >= THRESHOLD if mask is None else mask
     area = float(np.count_nonzero(inside))

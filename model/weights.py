@@ -1,4 +1,4 @@
-"""Weights on disk, beside their card; never as pickles."""
+"""Save and load weights beside their card, as safetensors and never as pickles."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -28,12 +28,12 @@ def save_model(
     The card is written last, so a folder with a card is whole.
 
     Args:
-        folder: made if it is not there.
+        folder: it is made if it does not exist.
         tensors: the weights, by the names that the network has for them.
-        card: all of it but `model_version` and `weights_sha256`, which follow from the rest.
-        version: of the weights, such as 1.0.0.
-        write: else the card is only returned, by those processes of a training that are not the
-            first.
+        card: complete except `model_version` and `weights_sha256`, which follow from the rest.
+        version: the version of the weights, such as 1.0.0.
+        write: whether to write the files. Only the first process of a training does; the others
+            just need the card.
     """
     data = save_tensors({name: tensor.contiguous() for name, tensor in tensors.items()})
     card = _signed(card, hashlib.sha256(data).hexdigest(), version)
@@ -53,7 +53,7 @@ def _signed(card: ModelCard, digest: str, version: str) -> ModelCard:
 def save_parts(
     folder: Path, parts: Sequence[Path], *, engine: str, configuration: str, version: str
 ) -> ModelCard:
-    """Write a card into `folder` for weights in folders beside it, used together; return it."""
+    """Write the card of a joint engine, whose weights are `parts`, into `folder`; return it."""
     cards = [read_card(part) for part in parts]
     card = ModelCard(
         engine=engine,
@@ -69,7 +69,7 @@ def save_parts(
 
 
 def load_model(folder: Path) -> tuple[ModelCard, dict[str, torch.Tensor]]:
-    """Read the card and the tensors in `folder`, the tensors exactly those the card was made for.
+    """Read the card and the tensors in `folder`, and check that they belong together.
 
     Raises:
         LabelerError: card or weights are missing, damaged, or do not belong together.
@@ -92,24 +92,25 @@ def load_model(folder: Path) -> tuple[ModelCard, dict[str, torch.Tensor]]:
         return card, load_tensors(data)
     except SafetensorError as error:
         raise LabelerError(
-            f"{path} is not a safetensors file ({error}); pickles are never loaded."
+            f"{path} is not a safetensors file ({error}), and pickles are never loaded; bring the "
+            "folder back from its source."
         ) from None
 
 
 def halved(tensor: torch.Tensor) -> torch.Tensor:
-    """Return a tensor in half precision, or as it is where that is too small for its numbers.
+    """Return a tensor in half precision, or unchanged if half precision cannot hold its values.
 
-    The variances of a normalisation may be beyond 65,504, and as an infinity they would silence
-    their channel, and make every number of a later training NaN. Whole numbers stay as they are.
+    The variances of a normalisation layer may be larger than 65,504. As infinities they would set
+    their channel to zero and make every value of a later training NaN. Integers stay unchanged.
     """
     half = tensor.half()
     return half if tensor.is_floating_point() and bool(half.isfinite().all()) else tensor
 
 
 def fill(network: torch.nn.Module, tensors: Mapping[str, torch.Tensor], card: ModelCard) -> None:
-    """Put the tensors into the network, all of them and nothing but them.
+    """Load tensors into a network, which must have exactly these names and shapes.
 
-    They keep the network's precision, and its device unless it is the meta device.
+    The network keeps its precision, and its device unless it is on the meta device.
 
     Raises:
         LabelerError: names or shapes are not those of the network.

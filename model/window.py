@@ -1,4 +1,4 @@
-"""Upright parts of a picture, and the one to look at closely when somebody is in it."""
+"""Rectangular windows of a picture, and the close-up: the window around the people in it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,21 +9,23 @@ import numpy as np
 from labeler.mask import Mask
 
 ROOM = 1.3
-"""How much larger a close-up is than the people in it, so that a missed arm is in it too."""
+"""How much larger a close-up is than the box of its people, so that it has a missed arm too."""
 
 LEAST = 0.3
-"""Of a picture's width and height: no close-up is smaller, or a few pixels would fill it."""
+"""The smallest close-up, as a share of a picture's width and height; a smaller one would be only
+a few pixels, enlarged."""
 
 NARROWEST, WIDEST = 0.8, 2.0
-"""Width over height of a close-up: it is squashed to a square, and people are not to be thin."""
+"""The limits of a close-up's width over height. It is resized to a square, and people must not
+become too thin in it."""
 
 STRAY = 0.3
-"""Pieces of a mask smaller than this share of its largest one are not looked at closely."""
+"""Pieces of a mask smaller than this share of its largest piece do not count for a close-up."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """An upright part of a picture, in its pixels."""
+    """An axis-aligned rectangle in a picture, in pixels."""
 
     left: float
     top: float
@@ -32,7 +34,7 @@ class Window:
 
     @property
     def pixels(self) -> tuple[slice, slice]:
-        """Its rows and columns, rounded to whole pixels."""
+        """The window's rows and columns, rounded to whole pixels."""
         right, bottom = self.left + self.width, self.top + self.height
         return slice(round(self.top), round(bottom)), slice(round(self.left), round(right))
 
@@ -40,13 +42,13 @@ class Window:
 def close_up(
     box: Sequence[float], size: tuple[int, int], room: float = ROOM, least: float = LEAST
 ) -> Window:
-    """Return the part of a picture to look at closely for the sake of what is in a box.
+    """Return the close-up around a box.
 
     Args:
         box: left, top, right, bottom in pixels, the latter two exclusive.
-        size: width and height of the picture; the part is inside it.
-        room: how much larger than the box the part is.
-        least: the smallest part, as a share of the picture's width and height.
+        size: width and height of the picture; the close-up lies inside it.
+        room: how much larger than the box the close-up is.
+        least: the smallest close-up, as a share of the picture's width and height.
     """
     left, top, right, bottom = box
     width = max((right - left) * room, size[0] * least)
@@ -62,7 +64,7 @@ def close_up(
 
 
 def close_up_of(mask: Mask, room: float = ROOM) -> Window | None:
-    """Return the close-up of whoever a mask, H x W bool, shows; None if it shows nobody."""
+    """Return the close-up around a mask, H x W bool, or None if the mask is empty."""
     _, _, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
     pieces = statistics[1:]
     if not len(pieces):

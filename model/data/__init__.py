@@ -1,1 +1,1 @@
-"""What a network is trained on: where pictures come from, and the samples made of them."""
+"""Training data: readers of pictures, clips and their labels, and a store that keeps them."""

@@ -1,4 +1,4 @@
-"""Pictures of people in MSCOCO (Lin et al. 2014), by the rule of the PDNet paper."""
+"""A reader of MSCOCO (Lin et al. 2014): pictures of people, by the rule of the PDNet paper."""
 
 import contextlib
 import io
@@ -14,12 +14,12 @@ from labeler.layouts.coco import decode_runs, module, region
 from model.data.sources import People, Still, faults_of, picture_fault, refuse_faults
 
 LEAST_PIXELS = 5000
-"""Of people, for a picture to be taken (PDNet paper, section 5.2)."""
+"""The fewest pixels of people in a picture that is taken (PDNet paper, section 5.2)."""
 
 
 @dataclass(frozen=True)
 class CocoRegions:
-    """The people of a picture, each one's region in COCO's compressed run lengths.
+    """The people of a picture: the region of each in COCO's compressed run lengths.
 
     `counts` are the bytes of one region each; `size` is (height, width).
     """
@@ -28,7 +28,7 @@ class CocoRegions:
     counts: tuple[bytes, ...]
 
     def read(self) -> People:
-        """Decode the regions; where they overlap, a smaller one is in front."""
+        """Decode the regions; where two overlap, the smaller one is in front."""
         people = np.zeros(self.size[0] * self.size[1], np.uint8)
         regions = [decode_runs(counts) for counts in self.counts]
         for number in np.argsort([-runs[1::2].sum() for runs in regions], kind="stable"):
@@ -41,23 +41,23 @@ class CocoRegions:
 def stills_from_coco(
     images: Path, annotations: Path, least_pixels: int = LEAST_PIXELS
 ) -> tuple[Still, ...]:
-    """List the pictures of MSCOCO with at least so many pixels of people, each person by itself.
+    """List the pictures of MSCOCO that have at least `least_pixels` pixels of people.
 
     The paper takes "images including persons of which the pixel number is no less than 5000" and
-    gets 49,479, out of 64,115 of train2017 with a person at all. So many cannot be those where
-    every single person has 5,000 pixels, since few pictures lack a small passer-by. It is read
-    as: the people of a picture have 5,000 pixels between them, overlaps counted once. All of
-    them are in the labels, the small ones too. Pictures with a crowd region are left out: nobody
-    in a crowd has been outlined, so neither person nor background is true of it.
+    gets 49,479, out of 64,115 pictures of train2017 with a person. The rule cannot mean that
+    every single person has 5,000 pixels: most pictures have a small passer-by, so fewer would be
+    left. We read it so: all people of a picture together have 5,000 pixels, overlaps counted once.
+    The labels have every person by itself, the small ones too. Pictures with a crowd region are
+    left out: the people in a crowd are not outlined, so it is neither one person nor background.
 
     Args:
-        images: the folder of pictures, `train2017` say.
-        annotations: `instances_train2017.json` say; polygons and run lengths are both read.
-        least_pixels: of people.
+        images: the folder of pictures, such as `train2017`.
+        annotations: a file such as `instances_train2017.json`, with polygons or run lengths.
+        least_pixels: the fewest pixels of people in a picture.
 
     Raises:
-        LabelerError: pycocotools is not installed, the annotations are no such file, name no
-            person, or pictures are missing or of another size.
+        LabelerError: pycocotools is not installed, the annotations are not COCO instances or have
+            no person, or pictures are missing or of another size.
     """
     regions = _regions(annotations)
     stills, checks = [], []
@@ -77,7 +77,7 @@ def stills_from_coco(
 
 
 def _regions(annotations: Path) -> dict[str, CocoRegions]:
-    """The people of every picture that has some and no crowd, by the picture's file name."""
+    """Read the people of each picture that has people and no crowd, by the picture's file name."""
     coco = module("coco")
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress
@@ -93,7 +93,8 @@ def _regions(annotations: Path) -> dict[str, CocoRegions]:
                 found[str(picture["file_name"])] = CocoRegions(size, counts)
     except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
         raise LabelerError(
-            f"{annotations} is not a file of COCO instances with persons ({error!r})."
+            f"{annotations} is not a file of COCO instances with persons ({error!r}); give one, "
+            "such as instances_train2017.json."
         ) from None
     return found
 

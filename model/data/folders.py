@@ -1,7 +1,7 @@
 """Readers of folders: clips in the MVPS layout or DAVIS's, pictures with masks, backgrounds.
 
-A reader looks at every pair before it returns, by names and headers alone, so that what is missing
-or does not fit is named when training is started and not when it comes up.
+A reader checks every pair before it returns, by file names and headers alone. So a training stops
+at its start, and not in the middle, if a file is missing or does not fit.
 """
 
 from collections.abc import Collection, Iterable
@@ -27,12 +27,12 @@ from model.data.sources import People, Still, Take, faults_of, picture_fault, re
 
 PICTURES = frozenset({".jpg", ".jpeg", ".png"})
 PAIRED_FOLDERS = (("images", "masks"), ("JPEGImages", "Annotations"), ("Images", "Labels"))
-"""Where pictures and their masks are looked for in a folder of stills."""
+"""The names of the folders with pictures and with masks, in a folder of stills."""
 
 
 @dataclass(frozen=True)
 class LabelFile:
-    """A mask in a file: a palette PNG that numbers people, or one of two values."""
+    """A mask file: a palette PNG that numbers people, or a PNG with two values."""
 
     path: Path
 
@@ -43,7 +43,7 @@ class LabelFile:
 
 @dataclass(frozen=True)
 class DatasetMask:
-    """A frame's mask in an MVPS or DAVIS dataset, whose void counts as nobody."""
+    """A frame's mask in an MVPS or DAVIS dataset; its void pixels count as background."""
 
     dataset: Dataset
     clip: str
@@ -67,15 +67,15 @@ def clips_from(
 
     Args:
         folder: the dataset.
-        chosen: names of clips; if not given, those of the list "train" of ImageSets, and all of
-            them where there is no such list.
-        excluded: names of clips to leave out of these; they must be in the dataset, lest a
-            misspelt one is trained on.
-        resolution: which pictures; if not given, 480p where there is one.
+        chosen: names of clips; if not given, those of the list "train" in ImageSets, or all clips
+            where there is no such list.
+        excluded: names of clips to leave out; they must be in the dataset, so that a misspelt
+            name is refused and not silently ignored.
+        resolution: which pictures to use; if not given, 480p where it exists.
 
     Raises:
-        LabelerError: it is no dataset, a clip is not in it, or has masks that do not fit its
-            pictures or none.
+        LabelerError: the folder is no dataset, a clip is not in it, or a clip has no masks or
+            masks that do not fit its pictures.
     """
     dataset = open_dataset(folder)
     if resolution is None:
@@ -102,15 +102,15 @@ def clips_from(
 
 
 def stills_from(folder: Path, names: Iterable[str] | None = None) -> tuple[Still, ...]:
-    """List the pictures of a folder and their masks, which have the same stem and are PNG.
+    """List the pictures of a folder with their masks, PNG files of the same stem.
 
-    They are in `images` and `masks`, or in `JPEGImages` and `Annotations`, or in `Images` and
-    `Labels`.
+    Pictures and masks are in `images` and `masks`, in `JPEGImages` and `Annotations`, or in
+    `Images` and `Labels`.
 
     Args:
-        folder: the folder that holds both.
-        names: stems of the pictures to take, as from a list; if not given, all, and then a mask
-            without a picture is a fault as well.
+        folder: the folder that holds both folders.
+        names: stems of the pictures to take. If not given, all pictures are taken, and a mask
+            without a picture is a fault, too.
 
     Raises:
         LabelerError: there are no such folders, or pictures and masks do not fit.
@@ -119,8 +119,8 @@ def stills_from(folder: Path, names: Iterable[str] | None = None) -> tuple[Still
         if (folder / pictures).is_dir() and (folder / masks).is_dir():
             break
     else:
-        known = ", ".join(" with ".join(pair) for pair in PAIRED_FOLDERS)
-        raise LabelerError(f"{folder} holds no pictures with masks: looked for {known}.")
+        known = ", or ".join(" and ".join(pair) for pair in PAIRED_FOLDERS)
+        raise LabelerError(f"{folder} holds no pictures with masks; give one with {known}.")
     images: dict[str, Path] = {}
     faults = []
     for path in _pictures(folder / pictures):
@@ -145,10 +145,10 @@ def stills_from(folder: Path, names: Iterable[str] | None = None) -> tuple[Still
 
 
 def backgrounds_from(folder: Path) -> tuple[Still, ...]:
-    """List the pictures of a folder, in none of which there are people.
+    """List the pictures of a folder of backgrounds, which show no people.
 
     Raises:
-        LabelerError: there are none, or one is unreadable.
+        LabelerError: the folder holds no pictures, or one is unreadable.
     """
     found = tuple(Still(path.stem, path) for path in _pictures(folder))
     refuse_faults(folder, faults_of([partial(picture_fault, still.image) for still in found]))

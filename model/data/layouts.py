@@ -1,4 +1,4 @@
-"""Tells by a folder's content which reader is for it."""
+"""Choose the reader for a folder by what the folder holds."""
 
 from pathlib import Path
 
@@ -10,15 +10,15 @@ from model.data.sources import Sources
 
 
 def portraits_from(folder: Path) -> Sources:
-    """List what there is to learn from in a folder whose labels are of all people.
+    """List the training data in a folder whose labels show all people.
 
-    It may be a dataset in the MVPS layout or DAVIS's, EG1800, Supervisely Person, MSCOCO with
-    its folders `annotations` and `train2017`, or any pictures with masks; see the readers. Things
-    that are not people and backgrounds cannot be told from portraits: see `clips_from` and
-    `backgrounds_from`.
+    The folder may be a dataset in the MVPS layout or DAVIS's, EG1800, Supervisely Person, MSCOCO
+    with its folders `annotations` and `train2017`, or any pictures with masks; see the readers.
+    Clips of other objects and backgrounds look the same on disk, so this function does not read
+    them: see `clips_from` and `backgrounds_from`.
 
     Raises:
-        LabelerError: it is none of these, or something in it is missing or does not fit.
+        LabelerError: the folder is none of these, or a file in it is missing or does not fit.
     """
     if any(clip_folders(picture_tree(folder, resolution)) for resolution in (FULL, SMALL)):
         return Sources(clips=clips_from(folder))

@@ -1,4 +1,4 @@
-"""Two public sets of portraits, EG1800 and Supervisely Person, in the layouts they come in."""
+"""Readers of two public sets of portraits, EG1800 and Supervisely Person, as they are published."""
 
 import base64
 import binascii
@@ -20,18 +20,18 @@ from model.data.sources import People, Still, picture_fault, refuse_faults
 
 
 def stills_from_eg1800(folder: Path, split: str = "train") -> tuple[Still, ...]:
-    """List a split of EG1800 (Shen et al. 2016) as PortraitNet's authors hand it on.
+    """List a split of EG1800 (Shen et al. 2016) as PortraitNet's authors distribute it.
 
     The folder holds `Images` and `Labels` with `00001.png`, ..., and `eg1800_train.txt`, one
-    name a line. More labels than pictures are usual. Every picture is of one person, so those
-    few whose mask is empty or full are known to be wrong and are left out.
+    name a line. There are usually more labels than pictures. Every picture shows one person, so
+    a mask that is empty or covers all is wrong; the few pictures with one are left out.
 
     Raises:
-        LabelerError: the list or a pair it names is missing, or a pair does not fit.
+        LabelerError: the list is missing, a pair that it names is missing, or a pair does not fit.
     """
     listed = folder / f"eg1800_{split}.txt"
     if not listed.is_file():
-        raise LabelerError(f"{listed} is missing; EG1800 has its pictures listed there.")
+        raise LabelerError(f"{listed} is missing; put back the list of EG1800's pictures.")
     lines = listed.read_text(encoding="utf-8", errors="replace").splitlines()
     stills = stills_from(folder, [Path(line.strip()).stem for line in lines if line.strip()])
     sound = call_all(partial(_has_two_sides, still) for still in stills)
@@ -42,7 +42,7 @@ def stills_from_eg1800(folder: Path, split: str = "train") -> tuple[Still, ...]:
 class SuperviselyObjects:
     """The people of a picture in Supervisely's JSON: bitmaps and polygons, each one person.
 
-    What is "neutral" there is nobody. A later object is in front.
+    Objects of the class "neutral" are no people. A later object is in front of an earlier one.
     """
 
     path: Path
@@ -74,8 +74,8 @@ def stills_from_supervisely(folder: Path, unmarked: bool = True) -> tuple[Still,
 
     Args:
         folder: the folder that holds `ds1`, ...
-        unmarked: take pictures tagged `not-marked-people` too, in which some people have been
-            left out. The paper does: it has all 5,711.
+        unmarked: whether to take pictures tagged `not-marked-people`, too, in which some people
+            are not labelled. The PDNet paper takes them: it has all 5,711 pictures.
 
     Raises:
         LabelerError: there are no pictures, or annotations are missing, damaged or of another
@@ -83,7 +83,9 @@ def stills_from_supervisely(folder: Path, unmarked: bool = True) -> tuple[Still,
     """
     paths = sorted(p for p in folder.glob("ds*/img/*") if p.suffix.lower() in PICTURES)
     if not paths:
-        raise LabelerError(f"{folder} holds no pictures in ds1/img, ds2/img, ...; give the folder.")
+        raise LabelerError(
+            f"{folder} holds no pictures in ds1/img, ds2/img, ...; give the folder that holds ds1."
+        )
     annotations = {path: _annotation_of(path) for path in paths}
     spare = sorted({*folder.glob("ds*/ann/*.json")} - {*annotations.values()})
     faults = [f"{annotation} has no picture" for annotation in spare]
@@ -100,7 +102,7 @@ def stills_from_supervisely(folder: Path, unmarked: bool = True) -> tuple[Still,
 
 
 def _checked(image: Path, annotation: Path) -> frozenset[str] | str:
-    """The tags of an annotation, or what is wrong with it."""
+    """Return the tags of an annotation, or a text that says what is wrong with it."""
     try:
         content = _annotation(annotation)
         tags = content.get("tags", [])

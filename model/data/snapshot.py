@@ -1,4 +1,4 @@
-"""From a workspace's snapshot to what can be learnt from and measured by."""
+"""Turn a workspace's snapshot into training data and test clips."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from model.data.sources import People, Sources, Still, Take
 
 @dataclass(frozen=True)
 class SnapshotLabels:
-    """A mask of a snapshot in its file; another mask than that in its place is refused."""
+    """The file of a snapshot's mask; it is refused if it holds another mask by now."""
 
     path: Path
     sha256: str
@@ -24,7 +24,7 @@ class SnapshotLabels:
         """Read the mask, 1 where a person is.
 
         Raises:
-            LabelerError: it is missing, damaged, or not the one of the snapshot.
+            LabelerError: the file is missing or damaged, or its mask is not the snapshot's.
         """
         mask = read_mask(self.path)
         if mask_digest(mask) != self.sha256:
@@ -35,7 +35,7 @@ class SnapshotLabels:
 
 
 def sources_of(snapshot: Snapshot, workspace: Path, known: Snapshot | None = None) -> Sources:
-    """What a snapshot has to learn from; fresh are the masks that an earlier one did not have."""
+    """Return a snapshot's training data; masks that the snapshot `known` lacks are fresh."""
     masks = snapshot.masks_of(snapshot.train)
     old = set() if known is None else {(each.clip, each.frame, each.sha256) for each in known.masks}
     fresh = [each for each in masks if (each.clip, each.frame, each.sha256) not in old]
@@ -47,7 +47,7 @@ def sources_of(snapshot: Snapshot, workspace: Path, known: Snapshot | None = Non
 
 
 def held_out_takes(snapshot: Snapshot, workspace: Path) -> tuple[Take, ...]:
-    """The clips of a snapshot to test on, with their masks."""
+    """Return the test clips of a snapshot, with their masks."""
     return _takes(snapshot, snapshot.masks_of(snapshot.test), workspace)
 
 

@@ -1,4 +1,4 @@
-"""What there is to learn from: stills and clips with labels, and what can be wrong with them."""
+"""Training data: stills and clips with labels, and checks that picture and labels fit."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from labeler.layouts.mvps import picture_size
 from labeler.threads import call_all
 
 People = NDArray[np.uint8]
-"""Who is where in a picture: H x W uint8, 0 where nobody is, n where the n-th person is."""
+"""A label map of people: H x W uint8, 0 for background, n for the n-th person."""
 
 HELD_OUT_CLIPS = frozenset({"tennis", "dance-jump"})
 HELD_OUT_EVERY = 10
@@ -22,26 +22,26 @@ HELD_OUT_EVERY = 10
 
 
 class Labels(Protocol):
-    """Where it is written who is in a picture; small, so that a hundred thousand fit in memory."""
+    """A handle for the labels of a picture, so small that a hundred thousand fit in memory."""
 
     def read(self) -> People:
-        """Read who is where.
+        """Read the label map.
 
         Raises:
-            LabelerError: it is missing or damaged.
+            LabelerError: the labels are missing or damaged.
         """
 
 
 @dataclass(frozen=True)
 class Still:
-    """A picture and its labels; with None for labels, nobody is in it."""
+    """A picture and its labels; the labels are None if nobody is in the picture."""
 
     name: str
     image: Path
     labels: Labels | None = None
 
     def read(self) -> tuple[Image, People]:
-        """Read the picture, H x W x 3 uint8 BGR, and who is where in it.
+        """Read the picture, H x W x 3 uint8 BGR, and its label map.
 
         Raises:
             LabelerError: either cannot be read, or they differ in size.
@@ -61,11 +61,11 @@ class Take:
     """The masked frames of a clip.
 
     Attributes:
-        name: the clip's.
-        frames: their indices in the clip, ascending.
-        stills: one for each of them.
-        length: frames of the whole clip, T.
-        folder: where the pictures of all its frames are, 00000.jpg and on, if they are anywhere.
+        name: the name of the clip.
+        frames: the indices of the masked frames in the clip, ascending.
+        stills: one still for each of these frames.
+        length: the number of frames of the whole clip, T.
+        folder: the folder with the pictures of all its frames, 00000.jpg and on, if there is one.
     """
 
     name: str
@@ -77,15 +77,15 @@ class Take:
 
 @dataclass(frozen=True)
 class Sources:
-    """Everything there is to learn from.
+    """Everything that a training learns from.
 
     Attributes:
-        clips: clips whose masks are of all people in them.
-        stills: pictures whose labels are of all people in them.
-        objects: clips of anything, whose masks say nothing of where people are.
+        clips: clips whose masks show all people in them.
+        stills: pictures whose labels show all people in them.
+        objects: clips of any objects, whose masks do not say where people are.
         backgrounds: pictures without people.
         fresh: clips as in `clips` whose masks are new since the weights that training starts
-            from; how often they come up is set apart.
+            from; a recipe sets how often they are drawn.
     """
 
     clips: tuple[Take, ...] = ()
@@ -101,10 +101,10 @@ class Sources:
     def split(
         self, clips: Collection[str] = HELD_OUT_CLIPS, every: int = HELD_OUT_EVERY
     ) -> tuple[Self, "Sources"]:
-        """Return what to train on and what to keep out of it, for validation.
+        """Split the sources into those to train on and those to validate on, in this order.
 
-        Kept out are the clips of those names, and every so manyth of the stills sorted by name
-        (the tenth, the twentieth, ...). Objects and backgrounds are all for training.
+        For validation are the clips of the given names, and one still out of `every`, sorted by
+        name (the tenth, the twentieth, ...). Objects and backgrounds are all for training.
         """
         aside = set(sorted(still.name for still in self.stills)[every - 1 :: every])
         train = replace(
@@ -122,7 +122,7 @@ class Sources:
 def picture_fault(image: Path, labelled: Path | tuple[int, int] | None = None) -> str | None:
     """Say what is wrong with a picture and its mask, by their headers, or None if nothing is.
 
-    `labelled` is the file of the mask, or the width and height that the labels are for.
+    `labelled` is the file of the mask, or the width and height of the labels.
     """
     for path in (image, labelled):
         if isinstance(path, Path) and not path.is_file():
@@ -138,10 +138,10 @@ def picture_fault(image: Path, labelled: Path | tuple[int, int] | None = None) -
 
 
 def refuse_faults(folder: Path, faults: Sequence[str], shown: int = 5) -> None:
-    """Raise a LabelerError that names the first of the faults found in a folder, if there are any.
+    """Raise an error that names the first faults found in a folder, if there are any.
 
     Raises:
-        LabelerError: there are.
+        LabelerError: there is a fault.
     """
     if faults:
         more = f"; and {len(faults) - shown} more" if len(faults) > shown else ""
@@ -152,5 +152,5 @@ def refuse_faults(folder: Path, faults: Sequence[str], shown: int = 5) -> None:
 
 
 def faults_of(checks: Iterable[Callable[[], str | None]]) -> list[str]:
-    """Make checks on a few threads and list what they found to be wrong."""
+    """Run checks on a few threads, and list the faults that they find."""
     return [fault for fault in call_all(checks) if fault is not None]

@@ -1,4 +1,4 @@
-"""Pictures made small once and kept in memory, with what one should know before decoding one."""
+"""A store of training pictures: resized once, kept in memory, with a list of the people in each."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,19 +14,19 @@ from model.data.sources import People, Still
 
 QUALITY = 95
 SMALLEST = 40
-"""Pixels that a person is high at least, to be cut out."""
+"""The least height in pixels of a person that may be cut out."""
 
 
 @dataclass(frozen=True)
 class Person:
-    """A person in a stored picture, or a thing.
+    """A person, or an object, in a stored picture.
 
     Attributes:
-        number: in its labels.
+        number: its value in the label map.
         box: left, top, right, bottom in pixels of the stored picture, the latter two exclusive.
-        whole: in one piece and not cut off by an edge, but perhaps by the lower one: fit to be
-            cut out and put somewhere else.
-        grounded: cut off by the lower edge, as who sits at a desk.
+        whole: whether it is large, in one piece, and cut off by no edge except perhaps the lower
+            one, so that it can be cut out and pasted somewhere else.
+        grounded: whether it is cut off by the lower edge, like a person at a desk.
     """
 
     number: int
@@ -37,7 +37,7 @@ class Person:
 
 @dataclass(frozen=True)
 class PictureFacts:
-    """What a stored picture is like: its width and height, and who is in it."""
+    """Facts about a stored picture: its width and height, and the people in it."""
 
     size: tuple[int, int]
     people: tuple[Person, ...]
@@ -45,23 +45,23 @@ class PictureFacts:
 
 @dataclass(frozen=True)
 class _Packed:
-    """A small picture as JPEG and its labels as PNG, or None if nobody is in it."""
+    """A small picture as JPEG and its labels as PNG; these are None if nobody is in it."""
 
     image: NDArray[np.uint8]
     people: NDArray[np.uint8] | None
 
 
 class Store:
-    """Stills with their short side at most so long, by their position in the list.
+    """Stills whose short side has a limit, by their position in the list.
 
-    All are read when it is made, on a few threads, so that whatever is damaged is found then.
-    Those that no longer fit into the memory are read again each time, with the same result.
+    All stills are read when the store is made, on a few threads, so that damaged files are found
+    then. Stills that do not fit into the memory are read again each time, with the same result.
 
     Args:
-        stills: what to keep.
-        short_side: in pixels; smaller pictures stay as they are.
-        memory: bytes of packed pictures to keep.
-        progress: is told how many stills are done, and of how many.
+        stills: the stills to keep.
+        short_side: the limit, in pixels; smaller pictures stay as they are.
+        memory: the most bytes of compressed pictures to keep.
+        progress: called with (stills done, stills).
 
     Raises:
         LabelerError: a picture or its labels cannot be read, or they do not fit.
@@ -93,7 +93,7 @@ class Store:
         return len(self._stills)
 
     def __getitem__(self, position: int) -> tuple[Image, People]:
-        """Decode a picture, H x W x 3 uint8 BGR, and who is where in it, H x W uint8."""
+        """Decode a picture, H x W x 3 uint8 BGR, and its label map, H x W uint8."""
         packed = self._kept[position] or _prepare(self._stills[position], self._short_side)[0]
         image = np.asarray(cv2.imdecode(packed.image, cv2.IMREAD_COLOR), np.uint8)
         if packed.people is None:
@@ -105,7 +105,8 @@ class Store:
 def shrink(image: Image, people: People, short_side: int) -> tuple[Image, People]:
     """Shrink a picture and its labels until the short side is at most `short_side` pixels.
 
-    A pixel is a person's whose share of it is the greatest, if all people's are half of it.
+    A new pixel that people cover by at least half gets the person with the largest share of it;
+    any other new pixel is background.
     """
     height, width = people.shape
     scale = short_side / min(height, width)
@@ -127,7 +128,7 @@ def shrink(image: Image, people: People, short_side: int) -> tuple[Image, People
 
 
 def facts_of(people: People) -> PictureFacts:
-    """Find who is in a picture."""
+    """Find the people in a label map."""
     found = []
     height, width = people.shape
     for number in np.flatnonzero(np.bincount(people.ravel(), minlength=1)):

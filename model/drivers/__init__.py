@@ -1,1 +1,1 @@
-"""What drives any network through a clip, and what improves any network's answers."""
+"""Drivers, which run any network over a clip, and steps that improve any network's predictions."""

@@ -1,4 +1,4 @@
-"""What was worked out last is kept, so that it is not worked out again soon."""
+"""A cache that keeps the values that were used last."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -8,18 +8,18 @@ T = TypeVar("T")
 
 
 class LastUsed(Generic[T]):
-    """Things by key, as many as there is room for: what was not asked for longest is dropped.
+    """A cache by key: when it is full, it drops the values that were not used for longest.
 
     Args:
-        limit: how much there is room for.
-        size: how much of it a thing takes, in bytes say; without one each takes 1.
+        limit: the largest size of all values together.
+        size: returns the size of one value, such as its bytes; if not given, each counts 1.
     """
 
     def __init__(self, limit: int, size: Callable[[T], int] = lambda _: 1) -> None:
         self._limit, self._size_of = limit, size
         self._things: OrderedDict[Hashable, T] = OrderedDict()
         self.size = 0
-        """How much of the room is taken."""
+        """The size of all values that are in the cache."""
 
     def __len__(self) -> int:
         return len(self._things)
@@ -28,14 +28,14 @@ class LastUsed(Generic[T]):
         return key in self._things
 
     def get(self, key: Hashable) -> T | None:
-        """The thing with a key, or None."""
+        """Return the value of a key, or None."""
         if key not in self._things:
             return None
         self._things.move_to_end(key)
         return self._things[key]
 
     def put(self, key: Hashable, thing: T) -> T:
-        """Keep a thing, in place of what had its key, and return it."""
+        """Put a value into the cache, in place of the key's earlier value, and return it."""
         if key in self._things:
             self.size -= self._size_of(self._things.pop(key))
         self._things[key] = thing
@@ -46,6 +46,6 @@ class LastUsed(Generic[T]):
         return thing
 
     def or_make(self, key: Hashable, make: Callable[[], T]) -> T:
-        """The thing with a key, made if it is not there."""
+        """Return the value of a key; if it is not in the cache, make it and put it there."""
         found = self.get(key)
         return self.put(key, make()) if found is None else found

@@ -1,8 +1,9 @@
-"""Drives whatever carries a mask from frame to frame, outward from every correction.
+"""The driver of networks that carry a mask from frame to frame, outward from every correction.
 
-A walk begins at a frame that a person masked and goes both ways over key frames; a target between
-two corrections is told by both walks, the more the nearer. What a target is told depends on its
-references, and on nothing that was asked before: walks go over key frames whichever are targets.
+A walk begins at a frame that a person masked, and goes over the key frames in both directions.
+The prediction for a target between two corrections is the mean of two walks; the nearer correction
+counts more. A prediction depends on the target's references alone, and not on earlier requests:
+a walk visits every key frame on its way, whichever frames are targets.
 """
 
 from bisect import bisect_left, bisect_right
@@ -24,33 +25,36 @@ S = TypeVar("S")
 
 
 class Answer(Protocol):
-    """What is found in one frame."""
+    """The prediction for one frame."""
 
     @property
     def probability(self) -> Probability:
-        """Of the whole frame, H x W."""
+        """The probability map of the whole frame, H x W."""
 
 
 class Carrying(Protocol[S]):
-    """A way to carry masks. A state is never changed, so a walk may go on from any of its own."""
+    """A way to carry masks.
+
+    A state is never changed in place, so a walk can continue from any state that it has reached.
+    """
 
     def begin(self, frames: Frames, start: Reference, known: Sequence[Reference]) -> S:
-        """The state at a frame that a person masked; others that they masked may help, too."""
+        """Return the state at the reference `start`; it may use all masked references, `known`."""
 
     def look(self, frames: Frames, state: S, frame: int) -> Answer:
-        """What is found in a frame near that of a state."""
+        """Predict a frame near the frame of a state."""
 
     def step(self, frames: Frames, state: S, frame: int) -> tuple[Answer, S]:
-        """What is found in the next frame of a walk, and the state there."""
+        """Predict the next frame of a walk, and return the prediction and the state there."""
 
 
 class Carrier(Generic[S]):
-    """Masks frames by carrying masks that a person made. Without one it knows of nobody.
+    """Masks frames by carrying masks that a person made; without such a mask it finds nobody.
 
     Args:
-        carrying: how a mask goes from one frame to the next.
+        carrying: carries a mask from one frame to the next.
         model_version: the name of its weights.
-        choice: which references a target is told by.
+        choice: the rule that chooses the references for a target.
     """
 
     def __init__(
@@ -88,20 +92,20 @@ class Carrier(Generic[S]):
         return Segmentation(target, probability, uncertainty_of(probability))
 
     def walk(self, frames: Frames, start: Reference, known: tuple[Reference, ...]) -> "Walk[S]":
-        """The walk from a reference towards its targets, as far as it has come."""
+        """Return the walk from a reference, as far as it has come; begin it if there is none."""
         key = (frames.key, start.frame, tuple((r.frame, r.digest) for r in known))
         return self.walks.or_make(key, lambda: Walk(self.carrying, frames, start, known))
 
 
 class Place(NamedTuple, Generic[S]):
-    """Where a walk is, and its state there."""
+    """A frame that a walk has reached, and the state there."""
 
     frame: int
     state: S
 
 
 class Walk(Generic[S]):
-    """A walk from a frame that a person masked, forward and backward, as far as it is asked to."""
+    """A walk from a frame that a person masked, forward and backward, as far as it was needed."""
 
     def __init__(
         self, carrying: Carrying[S], frames: Frames, start: Reference, known: Sequence[Reference]
@@ -112,7 +116,7 @@ class Walk(Generic[S]):
         self._found: dict[int, Answer] = {}
 
     def to(self, target: int) -> Answer:
-        """What is found in a frame, going on to it if need be."""
+        """Return the prediction for a frame; if the walk has not come so far, it goes on."""
         if target in self._found:
             return self._found[target]
         way = 1 if target > self.places[1][0].frame else -1
@@ -130,7 +134,7 @@ class Walk(Generic[S]):
         return self._found[target]
 
     def _next(self, frame: int, way: int) -> int | None:
-        """The nearest key frame beyond a frame, if there is one."""
+        """Return the nearest key frame beyond a frame in a direction, or None."""
         key_frames = self._frames.key_frames
         place = bisect_right(key_frames, frame) if way > 0 else bisect_left(key_frames, frame) - 1
         return key_frames[place] if 0 <= place < len(key_frames) else None

@@ -1,11 +1,11 @@
-"""Colours of people and of what is around them, by which a network's masks are sharpened.
+"""Sharpen a network's masks by the colours of people and of their surroundings.
 
-A network says where somebody is, on cells of several pixels. Which of these pixels are somebody is
-told well by their colours: those that the network is sure of in the frame, and those that a person
-masked in its references. So each pixel's probability is multiplied by how much more often its
-colour is seen in people than around them (as in GrabCut: Rother et al. 2004, with histograms in
-place of mixtures), and neighbours of like colours then agree (mean field, Krähenbühl and Koltun
-2011, with the guided filter of He et al. 2010 in place of theirs).
+A network predicts on cells of several pixels. Colours tell well which of these pixels are a person.
+They are counted in the frame, where the network is sure, and in the references that a person
+masked. Each pixel's odds are multiplied by how much more often its colour is seen in people than
+around them (as in GrabCut: Rother et al. 2004, with histograms in place of mixtures). Then
+neighbours of similar colours are made to agree (mean field, Krähenbühl and Koltun 2011, with the
+guided filter of He et al. 2010 in place of theirs).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,34 +33,35 @@ from model.segmenter import (
 from model.window import close_up_of
 
 BINS = 48
-"""Of lightness and of both axes of colour (CIE L*a*b* without the outer quarters of a* and b*)."""
+"""Histogram bins along each axis of CIE L*a*b*, without the outer quarters of a* and b*."""
 
 RARE = 1e-6
-"""Added to how often a colour is seen, so that one never seen says little."""
+"""Added to the frequency of each colour, so that a colour never seen counts little."""
 
 MOST = 3.0
-"""The most that a colour says, as the logarithm of a ratio."""
+"""The largest magnitude of a colour's log ratio."""
 
 LEAST = 1e-2
-"""The least probability that a network is believed: it may have missed an arm altogether."""
+"""The network's probabilities are clipped to [LEAST, 1 - LEAST]: it may have missed an arm."""
 
 OWN_WEIGHT, REFERENCE_WEIGHT = 1.3, 2.5
-"""How much colours count beside the network, without and with masks that a person made."""
+"""The weights of colours beside the network: without, and with, masks that a person made."""
 
 REFERENCE_SHARE = 30.0
 """How much more the colours of references count than those of the frame itself."""
 
 ROUNDS = 2
-"""How often colours are counted, each time by what the last ones said."""
+"""How often colours are counted, each time by the probabilities of the last round."""
 
 AGREEMENT, AGREEMENT_ROUNDS = 4.0, 3
-"""How much neighbours count, and how often they are asked."""
+"""The weight of a pixel's neighbours, and the rounds in which they are made to agree."""
 
 RADIUS, EVEN = 4, 1e-3
-"""Of a neighbourhood, in pixels; and the variance of lightness, 0 to 1, below which it is even."""
+"""The radius of the guided filter in pixels, and its epsilon: a neighbourhood with a smaller
+variance of lightness (0 to 1) counts as even."""
 
 LARGEST = 400
-"""The side, in pixels, of what is looked at: of a larger close-up a smaller picture is made."""
+"""The longest side, in pixels, of the crop that is sharpened; a larger close-up is shrunk."""
 
 KEPT = 32
 
@@ -69,14 +70,14 @@ T = TypeVar("T", np.uint8, np.float32)
 
 @dataclass(frozen=True)
 class Colours:
-    """How much of a picture has each colour, in people and around them; both BINS^3 float32."""
+    """The share of a picture that has each colour, in people and around them; BINS^3 float32."""
 
     people: NDArray[np.float32]
     around: NDArray[np.float32]
 
     @property
     def ratios(self) -> NDArray[np.float32]:
-        """What each colour says for people, as the logarithm of a ratio, within -MOST and MOST."""
+        """The log ratio of each colour's frequency in people and around them, within +-MOST."""
         people, around = (
             gaussian_filter(counted / max(float(counted.sum()), RARE), 1.0)
             for counted in (self.people, self.around)
@@ -86,11 +87,11 @@ class Colours:
 
 
 def colours_of(bins: NDArray[np.int32], probability: NDArray[np.floating]) -> Colours:
-    """Count colours.
+    """Count the colours of people and of their surroundings.
 
     Args:
-        bins: which of them each pixel has, see `bins_of`.
-        probability: that it is somebody, of the same shape.
+        bins: the colour of each pixel, see `bins_of`.
+        probability: the probability of portrait of each pixel, of the same shape.
     """
     flat = np.asarray(probability, np.float64).ravel() / bins.size
     shape = (BINS, BINS, BINS)
@@ -112,12 +113,12 @@ def bins_of(image: Image) -> NDArray[np.int32]:
 def sharpened(
     image: Image, probability: Probability, references: Sequence[Colours] = ()
 ) -> Probability:
-    """Sharpen the probabilities of a frame by colours, in the close-up of whoever is in it.
+    """Sharpen the probability map of a frame by colours, in the close-up of the people in it.
 
     Args:
         image: H x W x 3 uint8 in BGR.
-        probability: of portrait, H x W in [0, 1]; beyond the close-up it is kept.
-        references: colours of frames that a person masked, each of its own close-up.
+        probability: of portrait, H x W in [0, 1]; outside the close-up it is kept.
+        references: colours of frames that a person masked, counted in the close-up of each.
 
     Returns:
         The probability, H x W float32.
@@ -145,7 +146,7 @@ class ColourSegmenter:
     """An engine whose masks are sharpened by colours.
 
     Args:
-        engine: says where people are; its version names the weights of both.
+        engine: the engine whose masks are sharpened; its version becomes that of both.
     """
 
     def __init__(self, engine: Segmenter) -> None:
@@ -169,7 +170,7 @@ class ColourSegmenter:
             told = found.seeds or book.references_for(found.frame)
             known = [self._colours(frames, each) for each in told if each.load is not None]
             probability = sharpened(frames[found.frame], found.probability, known)
-            # Colours make all pixels sure; the network is asked as well how sure it is of these.
+            # Colours make every pixel look sure, so the network's own probabilities count, too.
             both = np.asarray((found.probability + probability) / 2, np.float32)
             doubt = uncertainty_of(both, probability >= THRESHOLD)
             yield replace(found, probability=probability, uncertainty=doubt)
@@ -198,7 +199,7 @@ def _together(own: Colours, references: Sequence[Colours]) -> Colours:
 
 
 def _smoothed(probability: Probability, grey: NDArray[np.float32]) -> Probability:
-    """Smooth a probability but not over edges of lightness (guided filter, eq 5, 6 and 8)."""
+    """Smooth a probability map, but not across edges of lightness (guided filter, eq 5, 6, 8)."""
 
     def mean(x: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray(cv2.boxFilter(x, -1, (2 * RADIUS + 1, 2 * RADIUS + 1)), np.float32)
@@ -215,7 +216,7 @@ def _sigmoid(logits: NDArray[np.floating]) -> Probability:
 
 
 def _smaller(picture: NDArray[T]) -> NDArray[T]:
-    """The same picture with no side longer than LARGEST."""
+    """Shrink a picture so that no side is longer than LARGEST."""
     longest = max(picture.shape[:2])
     if longest <= LARGEST:
         return picture

@@ -1,4 +1,4 @@
-"""Looks at frames, whole or closely, and keeps what a network says of them."""
+"""Encode frames, whole or in close-up, and cache the features."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +18,7 @@ from model.window import Window
 
 @dataclass(frozen=True)
 class View:
-    """One look at a frame: at a window of it, and squashed to a square of `side` pixels."""
+    """A whole frame, or a window of it, resized to a square of `side` pixels."""
 
     frame: int
     side: int
@@ -30,7 +30,7 @@ class Batched(Protocol):
 
     @property
     def nbytes(self) -> int:
-        """The memory they need, in bytes."""
+        """The memory that the features need, in bytes."""
 
     def __getitem__(self, index: slice, /) -> Self: ...
 
@@ -40,19 +40,19 @@ F = TypeVar("F", bound=Batched)
 
 @dataclass(frozen=True)
 class Encoded(Generic[F]):
-    """The features of one view, a batch of 1, and the (height, width) of what was looked at."""
+    """The features of one view, a batch of 1, and its (height, width) before it was resized."""
 
     features: F
     size: tuple[int, int]
 
 
 class Encoder(Generic[F]):
-    """Encodes views; those seen last are kept, so that none is encoded again soon.
+    """Encodes views, and caches the features of those that were used last.
 
     Args:
-        encode: the network's part that says what can be said of B x 3 x H x W images.
+        encode: the network's encoder, which takes B x 3 x H x W images.
         device: where to compute, see `model.nn.precision`.
-        cache_bytes: how much of the features to keep.
+        cache_bytes: the most bytes of features to keep.
     """
 
     def __init__(
@@ -65,11 +65,11 @@ class Encoder(Generic[F]):
 
     @property
     def kept_bytes(self) -> int:
-        """The memory that the features need which are kept, at most `cache_bytes`."""
+        """The memory of the cached features in bytes, at most `cache_bytes`."""
         return self._kept.size
 
     def encode(self, frames: Frames, views: Sequence[View]) -> list[Encoded[F]]:
-        """The features of views of one side, encoding together those that are not kept."""
+        """Return the features of views of one side; those not cached are encoded as one batch."""
         found: dict[View, Encoded[F]] = {}
         for view in views:
             if (kept := self._kept.get((frames.key, view))) is not None:

@@ -1,8 +1,8 @@
-"""Drives a network that matches: each frame is encoded once, and decoded by its references.
+"""The driver of networks that match: they encode each frame once, and decode it by its references.
 
-Not recurrent: each target looks at its own references and nothing drifts, so the result does not
-depend on the order or the batching of the targets. A target is looked at twice, as a whole and
-then closely at whoever was found there.
+Nothing is recurrent: each target depends on its own references only. So nothing drifts, and the
+result does not depend on the order or the batching of the targets. The network looks at a target
+twice: first at the whole frame, then at the close-up of the people found there.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,11 +37,11 @@ from model.segmenter import (
 from model.window import Window, close_up_of
 
 WHOLE_SHARE = 0.6
-"""How much the first look counts where there is a second one."""
+"""The weight of the first look where there is a second one."""
 
 
 class Joinable(Batched, Protocol):
-    """The features of a batch of frames, which can be put together with those of others."""
+    """The features of a batch of frames, which can be joined with those of other batches."""
 
     @staticmethod
     def cat(batches: Sequence[Any], /) -> Any:
@@ -60,9 +60,9 @@ class ReferenceFeatures(Generic[B]):
     Attributes:
         features: of R * M frames, reference m of set r at r * M + m.
         masks: g, R x M x 1 x h x w in [0, 1], human masks averaged over cells of the network's
-            `mask_stride` (`cell_average`); zeros where there is none.
-        given: v, R x M, float, 1 where there is a mask and 0 where there is none.
-        distance: B x M, float, |t - r| / T: how far a reference is, as a share of the clip.
+            `mask_stride` (`cell_average`); zeros for a reference without a mask.
+        given: v, R x M, float, 1 for a reference with a mask and 0 for one without.
+        distance: B x M, float, |t - r| / T: the distance of a reference, as a share of the clip.
     """
 
     features: B
@@ -72,37 +72,37 @@ class ReferenceFeatures(Generic[B]):
 
 
 class Decoded(Protocol):
-    """What a network says of B targets."""
+    """The output of a network for B targets."""
 
     @property
     def logits(self) -> Tensor:
-        """Of the portrait, B x 1 x H x W, float32."""
+        """The logits of the portrait, B x 1 x H x W, float32."""
 
 
 class MatcherNetwork(Protocol[B]):
     """A network that encodes each frame by itself and decodes any target by any references."""
 
     mask_stride: int
-    """The side of the cells, in pixels of the input, that references' masks are averaged over."""
+    """The side, in pixels of the input, of the cells over which references' masks are averaged."""
 
     def encode(self, images: Tensor, /) -> B:
-        """Say what can be said of each of B x 3 x S x S images by itself."""
+        """Compute the features of B x 3 x S x S images, of each by itself."""
 
     def decode(self, targets: B, references: ReferenceFeatures[B], /) -> Decoded:
         """Segment targets by their references."""
 
 
 class Matcher(Generic[B]):
-    """Masks frames with a network that matches them.
+    """Masks frames with a network that matches them with their references.
 
     Args:
-        network: with its weights; it becomes this engine's own: it is moved to its device, and
-            cannot be trained any more (see `for_inference`).
-        use: where, at which size and with which `MatcherOptions`. The batch size changes speed
-            and memory, never the result beyond rounding.
-        choice: which references it is given.
-        cache_bytes: how much of the features of frames already seen to keep, so that a frame is
-            not encoded again when its references change.
+        network: a network with its weights. The matcher takes it over: it moves it to the device,
+            and the network cannot be trained any more (see `for_inference`).
+        use: the device, the input size and the `MatcherOptions`. The batch size changes speed and
+            memory, but the result only by rounding.
+        choice: the rule that chooses the references for a target.
+        cache_bytes: the most bytes of features to keep, so that a frame is not encoded again when
+            its references change.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class Matcher(Generic[B]):
         frames, book = clip_and_book(frames, references)
         book = book.chosen_by(self.choice)
         for looked_at, group in groupby(targets, book.references_for):
-            # Where the choice names none, there must still be something to match with.
+            # The network needs a reference to match with, even where the choice names none.
             run, looks = list(group), _Looks(self, frames, looked_at or (Reference(0),))
             for start in range(0, len(run), self._batch_size):
                 batch = run[start : start + self._batch_size]
@@ -145,7 +145,7 @@ class Matcher(Generic[B]):
 
 
 class _Looks(Generic[B]):
-    """Looks at targets that have the same references, which are encoded once for all of them."""
+    """Segments targets with the same references, which are encoded once for all of them."""
 
     def __init__(self, engine: Matcher[B], frames: Frames, looked_at: Sequence[Reference]) -> None:
         self._engine, self._frames, self._looked_at = engine, frames, looked_at
@@ -154,7 +154,7 @@ class _Looks(Generic[B]):
         self._side = engine.input_size if guided else unguided_side
 
     def probabilities(self, targets: Sequence[int]) -> list[Probability]:
-        """The probability of portrait of each target, H x W, after both looks."""
+        """Predict the probability map of each target, H x W, after both looks."""
         if not targets:
             return []
         close_side = self._engine.options.close_up_size
@@ -182,7 +182,7 @@ class _Looks(Generic[B]):
         return self._encode_references([View(r.frame, side, close_up_of(m)) for r, m in pairs])
 
     def _mask_of(self, reference: Reference) -> Mask:
-        """Who is in a reference, by its mask or, without one, at first sight."""
+        """Return a reference's mask, or the mask of the network's first look if it has none."""
         if reference.mask is not None:
             return reference.mask
         frame = reference.frame
@@ -191,7 +191,7 @@ class _Looks(Generic[B]):
         return np.greater_equal(found, THRESHOLD)
 
     def _decode(self, views: Sequence[View], references: ReferenceFeatures[B]) -> list[Probability]:
-        """The probabilities of views, each at the size of what was looked at."""
+        """Predict the probability maps of views, each at the view's size before it was resized."""
         encoded = self._engine.encoder.encode(self._frames, views)
         length = len(self._frames)
         distance = torch.tensor(
@@ -231,7 +231,7 @@ class _Looks(Generic[B]):
 
 
 def _joined(whole: Probability, close: Probability, window: Window | None) -> Probability:
-    """Put the second look into its place; beyond it there is nobody."""
+    """Blend the second look into its window of the first; outside the window is background."""
     assert window is not None
     joined = np.zeros_like(whole)
     joined[window.pixels] = WHOLE_SHARE * whole[window.pixels] + (1 - WHOLE_SHARE) * close
@@ -239,7 +239,7 @@ def _joined(whole: Probability, close: Probability, window: Window | None) -> Pr
 
 
 def _area_average(mask: Mask | None, window: Window | None, cells: int) -> NDArray[np.float32]:
-    """How much of each cell of a coarse square grid a mask covers; zeros where there is none."""
+    """Compute how much of each cell of a coarse square grid a mask covers; zeros without a mask."""
     if mask is None:
         return np.zeros((cells, cells), np.float32)
     seen = mask if window is None else mask[window.pixels]

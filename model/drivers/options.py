@@ -1,18 +1,17 @@
-"""What can be set of a driver, as far as an engine's card may set it."""
+"""The options of a driver that an engine's card may set."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class MatcherOptions:
-    """How a matcher looks at frames; sides of squares in pixels, multiples of 32.
+    """The sizes at which a matcher looks at frames: sides of squares in pixels, multiples of 32.
 
     Attributes:
-        unguided_size: the input's side where no reference has a mask: whoever is not known yet is
-            better found in a small picture, and a mask that is given better carried in a large
-            one; 0 for the same side.
-        close_up_size: that of the second look, at whoever the first one found and nothing else; 0
-            for no second look.
+        unguided_size: the input's side where no reference has a mask; 0 for the usual side. People
+            are found better in a small picture, and given masks are carried better in a large one.
+        close_up_size: the input's side of the second look, at the close-up of the people that the
+            first look found; 0 for no second look.
     """
 
     unguided_size: int = 0

@@ -1,4 +1,4 @@
-"""What an engine is sure of in one frame tells it of others, until a person has said more."""
+"""Use an engine's sure predictions as references for other frames, until a person corrects some."""
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,44 +20,47 @@ REACH = 12
 """How many key frames away a seed may be: two seconds and a half at 24 frames a second."""
 
 LEAST = 1e-4
-"""What a probability is squeezed by, to have a logit."""
+"""Probabilities are clipped to [LEAST, 1 - LEAST], so that they have a logit."""
 
 LEAST_AREA = 1 / 3
-"""Of the largest that is certain within reach: what is smaller is no seed, however certain."""
+"""The least area of a seed, as a share of the largest certain area within reach."""
 
 AS_SURE = 1.25
-"""Two masks are about as sure as each other if the one is less than so many times as uncertain."""
+"""Two masks count as equally sure if their uncertainties differ by less than this factor."""
 
 LEAST_OVERLAP = 0.2
-"""The least J between what was found and what was carried to be one and the same person."""
+"""The least J between a found mask and a carried mask that show the same people."""
 
 CERTAIN = 0.9
-"""The probability from which on somebody is in a seed. At one half statues and a crowd were, too;
-with too little of somebody a carrier does better than with too much."""
+"""The threshold for the mask of a seed. At one half, statues and a crowd were in it, too; a carrier
+does better with too small a mask than with too large a one."""
 
 AT_ONCE, ANSWERS_BYTES, SEEDS_KEPT = 32, 330 << 20, 64
-"""For so many frames the finder is asked together, and so many bytes of its answers are kept."""
+"""How many frames the finder predicts together, how many bytes of its predictions are kept, and
+how many seeds are."""
 
 
 class Answer(NamedTuple):
-    """What the finder says of a frame, and of how many pixels of it it is CERTAIN."""
+    """The finder's prediction for a frame, and the number of pixels of which it is CERTAIN."""
 
     found: Segmentation
     area: int
 
 
 class SeededSegmenter:
-    """An engine that finds people by itself, and one that carries masks; both are asked.
+    """Combines an engine that finds people by itself with one that carries masks.
 
-    Where a person has masked something, both are told that. Until then the key frames around a
-    frame that the finder is surer of are its seeds: their masks are carried to it as if a person
-    had given them, and count the more the surer they are than what was found in the frame itself.
+    Where a person has masked a frame of the clip, both engines use that mask. Until then a frame
+    has seeds: the key frames around it that the finder is surer of. Their masks are carried to the
+    frame as if a person had given them. The surer a seed is in comparison with the frame's own
+    prediction, the more the carried mask counts.
 
-    What is carried to a frame where it hardly meets anybody is dropped, unless the finder carries
-    it itself: people come and go, and a carrier that knows of nobody else paints something.
+    A carried mask that hardly overlaps the people found in a frame is dropped, unless the finder
+    is also the carrier: people leave and others come, and a carrier that does not know the others
+    still marks something.
 
     Args:
-        finder: finds people by itself, and follows given masks too.
+        finder: finds people by itself, and follows given masks, too.
         carrier: carries masks, a person's or the finder's; it may be the finder.
         model_version: the name of their weights.
     """
@@ -84,7 +87,7 @@ class SeededSegmenter:
         return self._guided(frames, targets, book)
 
     def choice(self, book: ReferenceBook, target: int) -> tuple[Reference, ...]:
-        """The references that either of both masks a target by."""
+        """Return the references that the finder or the carrier uses for a target."""
         chosen = {*self.finder.choice(book, target), *self.carrier.choice(book, target)}
         return tuple(sorted(chosen, key=lambda reference: reference.frame))
 
@@ -119,7 +122,7 @@ class SeededSegmenter:
         share: float,
         seeds: tuple[Reference, ...] = (),
     ) -> Segmentation:
-        """What was found, and with a share of 0 to 1 what is carried there from a book."""
+        """Average the found mask and the one carried from a book, the latter with this share."""
         (carried,) = self.carrier.segment(frames, [found.frame], book)
         if self.carrier is not self.finder and not _meet(found, carried):
             return found
@@ -128,7 +131,7 @@ class SeededSegmenter:
         return Segmentation(found.frame, probability, uncertainty_of(probability), seeds)
 
     def _find(self, frames: Frames, wanted: Sequence[int]) -> dict[int, Answer]:
-        """What the finder says of frames by themselves; those not kept are asked for together."""
+        """Return the finder's unguided predictions; those not cached are made together."""
         asked = {n: self._answers.get((frames.key, n)) for n in wanted}
         kept = {n: answer for n, answer in asked.items() if answer is not None}
         missing = [n for n in wanted if n not in kept]
@@ -138,7 +141,7 @@ class SeededSegmenter:
         return kept
 
     def _reference(self, frames: Frames, seed: Segmentation) -> Reference:
-        """Whom the finder is certain of in a frame, as if a person had masked them."""
+        """Turn the people that the finder is certain of in a frame into a reference."""
 
         def make() -> Reference:
             mask = sharpened(frames[seed.frame], certain(seed.probability)) >= THRESHOLD
@@ -148,13 +151,13 @@ class SeededSegmenter:
 
 
 def certain(probability: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Probabilities made stricter, so that what was CERTAIN is at THRESHOLD; H x W in [0, 1]."""
+    """Lower probabilities, H x W in [0, 1], so that the value CERTAIN becomes THRESHOLD."""
     squeezed = probability.clip(LEAST, 1 - LEAST)
     return np.asarray(expit(logit(squeezed) - logit(CERTAIN)), np.float32)
 
 
 def _batches(targets: Sequence[int], frames: Frames) -> Iterator[dict[int, set[int]]]:
-    """Targets with the key frames around each; as many together as need AT_ONCE answers."""
+    """Yield targets with the key frames around each, in batches that need AT_ONCE predictions."""
     batch: dict[int, set[int]] = {}
     needed: set[int] = set()
     for target in targets:
@@ -170,9 +173,9 @@ def _batches(targets: Sequence[int], frames: Frames) -> Iterator[dict[int, set[i
 
 
 def _seeds(found: Segmentation, around: Sequence[Answer]) -> list[Segmentation]:
-    """The surest of the answers before a frame and of those after it, if surer than its own.
+    """Return the surest prediction before a frame and the surest after it, if surer than its own.
 
-    Of two, the one that is less sure than the other is left out.
+    If one of the two is less sure than the other (see AS_SURE), it is left out.
     """
     least = LEAST_AREA * max((answer.area for answer in around), default=0)
     surer = [
@@ -190,6 +193,6 @@ def _seeds(found: Segmentation, around: Sequence[Answer]) -> list[Segmentation]:
 
 
 def _meet(found: Segmentation, carried: Segmentation) -> bool:
-    """Whether somebody was found, and what was carried is about where they are."""
+    """Return whether somebody was found, and the carried mask is about where they are."""
     mask = found.mask
     return bool(mask.any()) and region_similarity(mask, carried.mask) >= LEAST_OVERLAP

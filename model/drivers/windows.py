@@ -1,4 +1,4 @@
-"""Carries masks by a network that looks closely at whomever it follows, window by window."""
+"""Carry masks by a network that sees a close-up of the people it follows in each frame."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ from model.segmenter import THRESHOLD, Probability
 from model.window import Window, close_up_of
 
 FIRST_ROOM = 1.8
-"""How much larger than whoever was in the last frame the first look at the next one is."""
+"""How much larger the window of the first look is than the people of the last frame."""
 
 GIVEN_KEPT = 256
 
 LEAST = 1e-4
-"""What a mask is squeezed by, to have logits."""
+"""Masks are squeezed into [LEAST, 1 - LEAST], so that they have logits."""
 
 B = TypeVar("B", bound=Batched)
 M = TypeVar("M")
@@ -34,41 +34,41 @@ S = TypeVar("S")
 
 
 class CarrierNetwork(Protocol[B, M, S]):
-    """A network that finds in a frame whom it remembers from others.
+    """A network that finds in a frame the people whom it remembers from other frames.
 
-    Masks are 1 x 1 x H x W in [0, 1]. M is what it keeps of one frame and its mask, S what it
-    knows of all that came before; neither is changed once it is made.
+    Masks are 1 x 1 x H x W in [0, 1]. M is what the network keeps of one frame and its mask, S is
+    its memory of all frames before; neither is changed in place.
     """
 
     mask_stride: int
     """The side of a cell of its logits, in pixels of the input."""
 
     earlier: int
-    """How many earlier masks it looks at."""
+    """How many earlier masks the network uses."""
 
     def encode(self, images: Tensor, /) -> B:
-        """Say what can be said of each of B x 3 x S x S images by itself."""
+        """Compute the features of B x 3 x S x S images, of each by itself."""
 
     def remember(self, frames: B, masks: Tensor, /) -> M:
-        """What is to be kept of a frame and its mask."""
+        """Compute what to keep of a frame and its mask."""
 
     def begin(self, given: Sequence[M], /) -> S:
-        """The memory of frames that a person masked."""
+        """Make the memory of frames that a person masked."""
 
     def recall(self, frames: B, memory: S, earlier: Tensor, /) -> Tensor:
-        """Find in a frame what a memory holds: logits at `mask_stride`, float32.
+        """Segment in a frame what a memory holds, and return logits at `mask_stride`, float32.
 
-        `earlier` are the masks of the last frames before, the last one first, as they would be in
-        this frame's view, at `mask_stride`.
+        `earlier` are the masks of the frames before, the latest first, resampled to this frame's
+        view at `mask_stride`.
         """
 
     def update(self, memory: S, kept: M, /) -> S:
-        """The memory once another frame was found."""
+        """Return the memory with one more frame in it."""
 
 
 @dataclass(frozen=True)
 class Looked:
-    """What is known of a frame: in a window of it, and nobody is beyond.
+    """A prediction for a window of a frame; outside the window is background.
 
     `logits` are h x w float32, spread evenly over the window; `size` is (height, width) of the
     frame.
@@ -80,17 +80,17 @@ class Looked:
 
     @property
     def probability(self) -> Probability:
-        """Of the whole frame, H x W."""
+        """The probability map of the whole frame, H x W."""
         found = np.zeros(self.size, np.float32)
         place = found[self.window.pixels]
         place[:] = _sigmoid(cv2.resize(self.logits, place.shape[::-1]))
         return found
 
     def through(self, window: Window, side: int) -> Probability:
-        """The same as it would be in another window, side x side."""
+        """Resample the probability map to another window, side x side."""
         own, (height, width) = self.window, self.logits.shape
-        x, y = width / own.width, height / own.height  # cells a pixel
-        scale = (window.width / side, window.height / side)  # pixels a cell of the other
+        x, y = width / own.width, height / own.height  # cells per pixel
+        scale = (window.width / side, window.height / side)  # pixels per cell of the other window
         matrix = np.array(
             [
                 [scale[0] * x, 0, (window.left - own.left + 0.5 * scale[0]) * x - 0.5],
@@ -105,24 +105,24 @@ class Looked:
 
 @dataclass(frozen=True)
 class Followed(Generic[S]):
-    """What a network knows where it has come to: its memory, and the last frames, latest first."""
+    """The state of a walk: the network's memory, and its last predictions, the latest first."""
 
     memory: S
     last: tuple[Looked, ...]
 
 
 class WindowCarrying(Generic[B, M, S]):
-    """A network as a way to carry masks, see `Carrying`; each step looks twice.
+    """Carries masks by a network (see `Carrying`); in each step the network looks twice.
 
-    First with much room around whoever was in the last frame, then closely at what was found.
-    Earlier masks are carried from window to window.
+    The first look has much room around the people of the last frame, the second is the close-up
+    of the people that the first one found. Earlier masks are resampled from window to window.
 
     Args:
-        network: with its weights; it becomes this engine's own: it is moved to `device`, and
-            cannot be trained any more (see `for_inference`).
+        network: a network with its weights. It is taken over: it is moved to `device`, and cannot
+            be trained any more (see `for_inference`).
         device: where to compute.
-        input_size: the side, in pixels, that what is looked at is squashed to.
-        cache_bytes: how much of the features of frames already seen to keep.
+        input_size: the side, in pixels, of the square to which each window is resized.
+        cache_bytes: the most bytes of features to keep.
     """
 
     def __init__(
@@ -139,19 +139,19 @@ class WindowCarrying(Generic[B, M, S]):
         self._given: LastUsed[tuple[Looked, M]] = LastUsed(GIVEN_KEPT)
 
     def begin(self, frames: Frames, start: Reference, known: Sequence[Reference]) -> Followed[S]:
-        """The state at a frame that a person masked; see `Carrying.begin`."""
+        """Return the state at a frame that a person masked; see `Carrying.begin`."""
         kept = [self._looked_at(frames, reference)[1] for reference in known]
         last, _ = self._looked_at(frames, start)
         return Followed(self.network.begin(kept), (last,) * self.network.earlier)
 
     def step(self, frames: Frames, state: Followed[S], frame: int) -> tuple[Looked, Followed[S]]:
-        """Look at the next frame, and remember it; see `Carrying.step`."""
+        """Predict the next frame, and remember it; see `Carrying.step`."""
         looked, features, mask = self._look_twice(frames, state, frame)
         memory = self.network.update(state.memory, self._remember(features, mask))
         return looked, Followed(memory, (looked, *state.last[:-1]))
 
     def look(self, frames: Frames, state: Followed[S], frame: int) -> Looked:
-        """Look at a frame near that of a state; see `Carrying.look`."""
+        """Predict a frame near the frame of a state; see `Carrying.look`."""
         return self._look_twice(frames, state, frame)[0]
 
     def _look_twice(
@@ -167,10 +167,10 @@ class WindowCarrying(Generic[B, M, S]):
     def _look(
         self, frames: Frames, frame: int, window: Window, state: Followed[S]
     ) -> tuple[Looked, B, Tensor]:
-        """Look for whoever was in the last frames in a window of another one.
+        """Look for the people of the last frames in a window of another frame.
 
         Returns:
-            What was found, the frame's features, and the probabilities, 1 x 1 x S x S.
+            The prediction, the frame's features, and the probabilities, 1 x 1 x S x S.
         """
         side, stride = self.input_size, self.network.mask_stride
         (encoded,) = self.encoder.encode(frames, [View(frame, side, window)])
@@ -186,7 +186,7 @@ class WindowCarrying(Generic[B, M, S]):
         return looked, encoded.features, fine.sigmoid()
 
     def _looked_at(self, frames: Frames, reference: Reference) -> tuple[Looked, M]:
-        """A frame that a person masked: what is known of it, and what to remember of it."""
+        """Return a reference's mask as a prediction, and what to remember of the reference."""
 
         def look() -> tuple[Looked, M]:
             mask = reference.mask

@@ -1,1 +1,1 @@
-"""The engines, a room each. A folder here that holds an `ENGINE` is one."""
+"""The engines: one folder for each, whose `ENGINES` lists what it brings."""

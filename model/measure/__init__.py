@@ -1,1 +1,1 @@
-"""Measuring engines: how good their masks are, and how few of them a person must correct."""
+"""Measure engines: how good their masks are, and how many of them a person must correct."""

@@ -1,4 +1,4 @@
-"""How sure a difference between two engines is."""
+"""The confidence interval of a difference between two engines."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,7 +9,7 @@ RESAMPLES = 2000
 
 
 class Difference(NamedTuple):
-    """The mean of a minus the mean of b, and the interval it lies in with some confidence."""
+    """The mean of a minus the mean of b, with its confidence interval."""
 
     difference: float
     low: float
@@ -17,7 +17,7 @@ class Difference(NamedTuple):
 
     @property
     def clear(self) -> bool:
-        """Whether the interval leaves out 0."""
+        """Whether the interval does not contain 0."""
         return self.low > 0 or self.high < 0
 
 
@@ -31,16 +31,16 @@ def paired_bootstrap(
 ) -> Difference:
     """Compare two engines on the same clips by the paired percentile bootstrap.
 
-    Clips are drawn with replacement, the same for both engines, as often as there are clips; the
-    interval holds the middle of the differences so found (Efron and Tibshirani, An Introduction
-    to the Bootstrap, 1993, chapter 13). With one clip it is a point, whatever the truth.
+    Each resample draws as many clips as there are, with replacement, the same for both engines. The
+    interval holds the middle of the differences of all resamples (Efron and Tibshirani, An
+    Introduction to the Bootstrap, 1993, chapter 13). With one clip it is only a point.
 
     Args:
-        a: one value a clip, of any unit.
+        a: one value for each clip, in any unit.
         b: one value for each of the same clips, in the same order.
-        resamples: how often to draw.
-        confidence: the share of the draws that the interval holds, between 0 and 1.
-        seed: of the draws; the same seed gives the same interval.
+        resamples: the number of resamples.
+        confidence: the share of the resamples that the interval holds, between 0 and 1.
+        seed: the seed of the resamples; the same seed gives the same interval.
 
     Raises:
         ValueError: there are no clips, or not as many in `b` as in `a`.

@@ -1,7 +1,7 @@
-"""What an annotator has left to do with an engine: the product's own measure.
+"""Measure how much work an engine leaves to an annotator: the product's own measure.
 
-The headline is FC@q, the share of the key frames that have to be corrected until every key frame
-of the clip has a J&F of at least q, the engine masking the others again after each correction.
+The main number is FC@q: the share of the key frames that have to be corrected until every key frame
+of the clip has a J&F of at least q. After each correction the engine masks the others again.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -40,12 +40,12 @@ EARLY = 0.3
 def curve_of(run: CorrectedClip, uncorrected_only: bool = False) -> NDArray[np.float64]:
     """Compute the mean J&F over a clip's frames at each of `SHARES` of corrected frames.
 
-    Between two corrections it is a straight line.
+    Between two corrections the curve is a straight line.
 
     Args:
-        run: one that went on until every frame was corrected.
-        uncorrected_only: leave out the frames corrected so far, whose masks are the truth
-            whatever the engine is worth. The last value stays where no other frame is left.
+        run: a run that went on until every frame was corrected.
+        uncorrected_only: leave out the frames corrected so far, whose masks are true with any
+            engine. Once no other frame is left, the last value stays.
 
     Returns:
         As many values as `SHARES`, 0 to 1.
@@ -60,7 +60,7 @@ def curve_of(run: CorrectedClip, uncorrected_only: bool = False) -> NDArray[np.f
 
 
 def area(curve: NDArray[np.float64], until: float = 1.0) -> float:
-    """Compute a curve's mean height from no frame corrected to that share, 0 to 1.
+    """Compute a curve's mean height from no corrected frame to the share `until`, 0 to 1.
 
     >>> area(SHARES), area(SHARES, EARLY)
     (0.5, 0.15)
@@ -74,7 +74,7 @@ QUALITIES = (0.80, 0.85, 0.90)
 
 
 class Order(StrEnum):
-    """In which order the frames are corrected, and whether the others are masked again."""
+    """The orders in which frames are corrected, and one in which others are not masked again."""
 
     WORST_FIRST = "worst first"
     SEQUENTIAL = "first below q"
@@ -90,7 +90,7 @@ class ClipEffort:
     """One clip corrected in every order with one engine.
 
     `complete` are the runs that went on until every frame was corrected. In the sequential order
-    the next frame depends on q, so there is a run for each.
+    the next frame depends on q, so `sequential` has a run for each q.
     """
 
     clip: str
@@ -98,16 +98,19 @@ class ClipEffort:
     sequential: Mapping[float, CorrectedClip]
 
     def run(self, order: Order, quality: float) -> CorrectedClip:
-        """The run in that order, towards that quality."""
+        """Return the run in that order, towards that quality."""
         return self.sequential[quality] if order is Order.SEQUENTIAL else self.complete[order]
 
     def corrected_share(self, quality: float, order: Order = Order.WORST_FIRST) -> float:
-        """FC@q: 0 where every first prediction was good enough, 1 where all were corrected."""
+        """Compute FC@q: 0 if all first predictions were good enough, 1 if all were corrected."""
         run = self.run(order, quality)
         return run.corrections_until(quality) / len(run.frames)
 
     def pixels_per_frame(self, quality: float) -> float:
-        """Outline of what was wrong in the frames corrected worst first, over all key frames."""
+        """Compute the outline of the errors that were corrected, worst first, in pixels a frame.
+
+        The sum over the frames corrected until all had that J&F is divided by all key frames.
+        """
         run = self.complete[Order.WORST_FIRST]
         return run.boundary_pixels_until(quality) / len(run.frames)
 
@@ -119,7 +122,7 @@ class ClipEffort:
 
 @dataclass(frozen=True)
 class EngineEffort:
-    """What one engine left to do, over all clips; each clip counts the same in a mean."""
+    """The effort with one engine on all clips; each clip counts the same in a mean."""
 
     name: str
     model_version: str
@@ -128,26 +131,26 @@ class EngineEffort:
     def corrected_shares(
         self, quality: float, order: Order = Order.WORST_FIRST
     ) -> tuple[float, ...]:
-        """FC@q of each clip."""
+        """Compute FC@q of each clip."""
         return tuple(clip.corrected_share(quality, order) for clip in self.clips)
 
     def corrected_share(self, quality: float, order: Order = Order.WORST_FIRST) -> float:
-        """FC@q, the mean over the clips."""
+        """Compute FC@q, the mean over the clips."""
         return float(np.mean(self.corrected_shares(quality, order)))
 
     def propagation_gain(self, quality: float) -> float:
-        """How much smaller FC@q is than with first predictions left as they are."""
+        """Compute how much smaller FC@q is than with the first predictions left unchanged."""
         alone = self.corrected_share(quality, Order.NO_PROPAGATION)
         return alone - self.corrected_share(quality)
 
     def pixels_per_frame(self, quality: float) -> float:
-        """Mean over the clips of `ClipEffort.pixels_per_frame`."""
+        """Compute the mean over the clips of `ClipEffort.pixels_per_frame`."""
         return float(np.mean([clip.pixels_per_frame(quality) for clip in self.clips]))
 
     def curve(
         self, order: Order = Order.WORST_FIRST, *, uncorrected_only: bool = False
     ) -> NDArray[np.float64]:
-        """Mean J&F at each of `SHARES` of corrected frames, the mean over the clips.
+        """Compute the mean J&F at each of `SHARES` of corrected frames, over all clips.
 
         Raises:
             KeyError: the order is the sequential one, which stops before the end.
@@ -164,34 +167,34 @@ class EngineEffort:
 
     @property
     def worse_share(self) -> float:
-        """The share of the re-segmented frames that a correction elsewhere made worse."""
+        """The share of the frames masked again that a correction of another frame made worse."""
         resegmented = sum(each.resegmented for each in self.corrections)
         return sum(each.worse for each in self.corrections) / max(resegmented, 1)
 
     @property
     def resegmented_per_correction(self) -> float:
-        """How many frames a correction has masked again, on average."""
+        """How many frames are masked again after a correction, on average."""
         return float(np.mean([each.resegmented for each in self.corrections]))
 
     @property
     def altered(self) -> int:
-        """How often a corrected frame did not come back as it was given, in all runs."""
+        """How often, in all runs, an engine changed the mask of a corrected frame."""
         return sum(run.altered for clip in self.clips for run in clip.runs)
 
     @property
     def checked(self) -> int:
-        """How often a corrected frame was looked at for that."""
+        """How often, in all runs, the mask of a corrected frame was compared for that."""
         return sum(run.checked for clip in self.clips for run in clip.runs)
 
     def refresh_seconds(self, percentile: float) -> float | None:
-        """A percentile of how long the engine took after a correction; None if it never ran."""
+        """Compute a percentile of the engine's seconds after a correction; None if it never ran."""
         taken = [each.seconds for each in self.corrections if each.seconds is not None]
         return float(np.percentile(taken, percentile)) if taken else None
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """FC@q of `engine` minus that of `baseline` on the same clips; below 0 is less to do."""
+    """FC@q of `engine` minus that of `baseline` on the same clips; below 0 means less work."""
 
     engine: str
     baseline: str
@@ -201,7 +204,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Effort:
-    """What each of some engines left to do on the same clips."""
+    """The effort with several engines on the same clips."""
 
     engines: tuple[EngineEffort, ...]
     qualities: tuple[float, ...]
@@ -209,7 +212,7 @@ class Effort:
     resolution: str
 
     def comparisons(self) -> list[Comparison]:
-        """Every engine after the first against the first, at each quality."""
+        """Compare every engine after the first one with the first, at each quality."""
         first, *others = self.engines
         return [
             Comparison(
@@ -237,7 +240,7 @@ def measure_effort(
 
     Args:
         dataset: where the clips and their true masks are; every correction is a true mask.
-        engines: what to measure, by the name it has in the report.
+        engines: the engines to measure, by their names in the report.
         clips: names of the clips; None for all of them.
         qualities: the q of FC@q, each above 0 and at most 1.
         stride: the key frames are the annotated ones of the frames 0, stride, 2 * stride, ...
@@ -245,13 +248,15 @@ def measure_effort(
         progress: called with (clips done, clips), a clip counting once for each engine.
 
     Raises:
-        LabelerError: there is nothing to measure, a quality means nothing, or a file is missing
+        LabelerError: there is nothing to measure, a quality is out of range, or a file is missing
             or damaged.
     """
     if not engines:
         raise LabelerError("There is no engine to measure; name a model or a baseline.")
     if not qualities or any(not 0 < quality <= 1 for quality in qualities):
-        raise LabelerError(f"Qualities are above 0 and at most 1, not {list(qualities)}.")
+        raise LabelerError(
+            f"Each quality must be above 0 and at most 1, not {list(qualities)}; change them."
+        )
     qualities = tuple(sorted(set(qualities)))
     names = measured_clips(dataset, clips)
     measured: dict[str, list[ClipEffort]] = {name: [] for name in engines}
@@ -281,7 +286,7 @@ def clip_effort(
     return ClipEffort(
         clip=truth.name,
         complete={
-            Order.WORST_FIRST: robot.run(worst_first),  # first: nothing is known, so it is timed
+            Order.WORST_FIRST: robot.run(worst_first),  # first: no result is reused in its times
             Order.UNCERTAINTY: robot.run(most_uncertain),
             Order.PRIORITY: robot.run(by_priority(looks)),
             Order.RANDOM: robot.run(at_random(seed=0)),

@@ -21,11 +21,11 @@ MARKERS = "osD^vPX"
 
 
 def draw_effort(effort: Effort, path: Path) -> Path | None:
-    """Draw mean J&F against the share of corrected frames, a line an engine; PNG.
+    """Draw mean J&F against the share of corrected frames, a line for each engine, as a PNG.
 
-    On the left over all key frames, on the right over those not corrected themselves. A dashed
-    line is the same engine's first predictions left as they are: the gap between the two is
-    what masking again is worth.
+    The left panel is over all key frames, the right one over those not corrected themselves. A
+    dashed line has the same engine's first predictions left unchanged: the gap between the two
+    lines is the gain of masking again.
 
     Returns:
         The path, or None where matplotlib is not installed; a line on stderr says so.
@@ -73,8 +73,8 @@ def draw_effort(effort: Effort, path: Path) -> Path | None:
 
 EXPLANATION = (
     "FC@q is the share of the key frames corrected until every key frame of the clip has a J&F of "
-    "at least q; the mean of the clips, in percent, less is better. A correction is the true mask; "
-    "after each, the frames whose references changed are masked again."
+    "at least q: the mean over the clips, in percent, lower is better. A correction is the true "
+    "mask; after each one, the frames whose references changed are masked again."
 )
 
 COMPLETE = [order for order in Order if order is not Order.SEQUENTIAL]
@@ -95,7 +95,7 @@ def write_effort(effort: Effort, folder: Path) -> list[Path]:
 
 
 def describe(effort: Effort) -> str:
-    """What was measured, and what the numbers mean."""
+    """Say what was measured, and what the numbers mean."""
     clips = effort.engines[0].clips
     frames = sum(len(run.frames) for clip in clips for run in clip.runs[:1])
     return (
@@ -105,16 +105,16 @@ def describe(effort: Effort) -> str:
 
 
 def effort_tables(effort: Effort) -> list[Table]:
-    """Four tables: how much to correct, how good meanwhile, how engines behave and how they differ.
+    """Make four tables: FC@q, J&F after each share of corrections, behaviour, and differences.
 
-    The last is left out where there is one engine only.
+    The last table is left out if there is only one engine.
     """
     tables = [_shares(effort), _curves(effort), _behaviour(effort)]
     return [*tables, _differences(effort)] if len(effort.engines) > 1 else tables
 
 
 def to_json(effort: Effort) -> dict[str, Any]:
-    """Everything that was measured, shares from 0 to 1, down to each clip."""
+    """Return everything that was measured, down to each clip; shares are 0 to 1."""
     return {
         "qualities": effort.qualities,
         "stride": effort.stride,
@@ -163,9 +163,9 @@ def _behaviour(effort: Effort) -> Table:
         *("engine", "masked again", "worse, %", "altered", "s p50", "s p95"),
         *(f"px@{100 * quality:g}" for quality in effort.qualities),
         caption="masked again: frames; worse: the share of these whose J&F fell by more than "
-        f"{WORSE:g}; altered: corrected frames that did not come back as given; s: of the engine, "
-        "pictures read included; px@q: outline of what was wrong in the frames corrected until "
-        "then, by key frame of the clip.",
+        f"{WORSE:g}; altered: corrected frames whose mask the engine changed; s: seconds of the "
+        "engine, with reading pictures; px@q: outline of the errors in the frames corrected until "
+        "then, in pixels per key frame of the clip.",
     )
     for engine in effort.engines:
         seconds = [engine.refresh_seconds(percentile) for percentile in (50, 95)]
@@ -186,7 +186,7 @@ def _differences(effort: Effort) -> Table:
         *("engine", "minus", "q", "difference", "95 % interval"),
         names=2,
         caption=f"Paired bootstrap over {len(effort.engines[0].clips)} clips, {RESAMPLES:,} "
-        "resamples; * the interval leaves out 0.",
+        "resamples; *: the interval does not contain 0.",
     )
     for each in effort.comparisons():
         low, high = each.difference.low, each.difference.high

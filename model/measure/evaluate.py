@@ -1,4 +1,4 @@
-"""How good an engine's masks are: J, F and frames per second, clip by clip and overall."""
+"""Measure how good an engine's masks are: J, F and frames per second, by clip and overall."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -28,22 +28,22 @@ from model.measure.truth import (
 from model.segmenter import Segmenter
 
 TIMING = (
-    "FPS is measured frames divided by the seconds from asking the engine to its last mask, in the "
-    "frame's own size. Time in which a picture was being read is left out. Every clip starts "
-    "without kept features; within a clip the engine may keep what it has computed."
+    "FPS is the number of measured frames divided by the seconds from the request to the engine to "
+    "its last mask, at the frame's own size. Time spent on reading pictures is left out. Every "
+    "clip starts with an empty cache; within a clip the engine may reuse what it has computed."
 )
-"""What FPS means here; it stands in every report."""
+"""What FPS means here; every report has this text."""
 
 FINE_RADII = (1, 2)
-"""Pixels; at these F still tells outlines apart that DAVIS's own radius calls the same."""
+"""Radii of F in pixels, at which outlines differ that are the same at DAVIS's own radius."""
 
 WORST_KEPT = 24
 WORST_KEPT_OF_CLIP = 4
-"""How many of the worst frames are kept to look at: overall, and of one clip."""
+"""How many of the worst frames a report shows: overall, and of one clip."""
 
 
 class Scope(StrEnum):
-    """Which of the measured frames count."""
+    """The measured frames that count."""
 
     ALL = "all annotated frames"
     WITHOUT_FIRST = "without the first frame"
@@ -52,9 +52,9 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True)
 class FrameScores:
-    """What one prediction scored: J, F, and F within each of `FINE_RADII`, all 0 to 1.
+    """The scores of one prediction: J, F, and F at each of `FINE_RADII`, all 0 to 1.
 
-    `uncertainty` is the engine's own. A frame is `given` where the engine got its true mask.
+    `uncertainty` is the engine's own. A frame is `given` if the engine got its true mask.
     """
 
     frame: int
@@ -72,7 +72,7 @@ class FrameScores:
 
 @dataclass(frozen=True)
 class Summary:
-    """The paper's columns of one clip or of all; `fine` is the mean of F at each fine radius."""
+    """The paper's scores of one clip or of all; `fine` is the mean F at each of `FINE_RADII`."""
 
     frames: int
     scores: Scores
@@ -81,7 +81,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class ClipEvaluation:
-    """How one clip was masked; `seconds` are those of the engine (see `TIMING`)."""
+    """The scores of one clip; `seconds` is the engine's time (see `TIMING`)."""
 
     clip: str
     frames: tuple[FrameScores, ...]
@@ -93,7 +93,7 @@ class ClipEvaluation:
         return len(self.frames) / self.seconds
 
     def summary(self, scope: Scope) -> Summary | None:
-        """The clip's columns over the frames that count, or None where there are none."""
+        """Compute the clip's scores over the frames that count, or None if there are none."""
         counted = [
             each
             for each in self.frames
@@ -111,7 +111,7 @@ class ClipEvaluation:
 
 @dataclass(frozen=True)
 class WorstFrame:
-    """One of the frames with the lowest J&F, with what it takes to draw it."""
+    """One of the frames with the lowest J&F, and everything needed to draw it."""
 
     clip: str
     frames: Frames
@@ -122,11 +122,11 @@ class WorstFrame:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How one engine did on some clips.
+    """The scores of one engine on some clips.
 
-    `given` frames of each clip were given with their true masks, `stride` is that of the measured
-    frames and `resolution` the one that was masked and scored, or `PICTURES`. `worst` are the
-    frames with the lowest J&F, the lowest first.
+    `given` is the number of frames of each clip whose true masks the engine got, `stride` that of
+    the measured frames, and `resolution` the one that was masked and scored, or `PICTURES`.
+    `worst` are the frames with the lowest J&F, the lowest first.
     """
 
     model_version: str
@@ -142,7 +142,7 @@ class Evaluation:
         return sum(len(c.frames) for c in self.clips) / sum(c.seconds for c in self.clips)
 
     def overall(self, scope: Scope) -> Summary | None:
-        """The mean over the clips, each counting the same; None where no clip has such frames."""
+        """Compute the mean over the clips, each counting the same; None if none has such frames."""
         summaries = [s for clip in self.clips if (s := clip.summary(scope)) is not None]
         if not summaries:
             return None
@@ -171,7 +171,7 @@ def evaluate(
         clips: names of the clips to measure; None for all of them.
         given: how many true masks of each clip the engine gets as corrections, evenly spaced
             from its first measured frame to its last: 0 is unguided, 1 gives the first frame.
-        stride: the annotated ones of the frames 0, stride, 2 * stride, ... are measured.
+        stride: of the frames 0, stride, 2 * stride, ..., those that are annotated are measured.
         resolution: which tree to use; None for the dataset's largest.
         progress: called with (clips done, clips).
 
@@ -217,7 +217,7 @@ def evaluate_truths(
     worst: list[WorstFrame] = []
     for load in truths:
         truth = load()
-        if not found:  # setting up a device is not the engine's speed; it is done on other keys
+        if not found:  # sets up the device before the clock runs, and leaves the clip's cache empty
             first = truth.measured[:1]
             list(segmenter.segment(MeasuredFrames(truth.frames), first, ReferenceBook()))
         clip, worst_of_clip = evaluate_clip(truth, segmenter, given)
@@ -264,9 +264,9 @@ def evaluate_clip(
 
 
 def given_frames(measured: Sequence[int], given: int) -> tuple[int, ...]:
-    """Which frames are given: that many of the measured ones, evenly spaced, ends included.
+    """Choose the frames that are given: evenly spaced measured frames, with the first and the last.
 
-    All of them where there are no more than that.
+    If there are no more than `given` measured frames, all of them are given.
 
     >>> given_frames(range(0, 50, 5), 1), given_frames(range(0, 55, 5), 3)
     ((0,), (0, 25, 50))
@@ -289,10 +289,10 @@ def _means(rows: Sequence[tuple[float, ...]]) -> tuple[float, ...]:
 
 
 def held_out_scores(held_out: Sources, segmenter: Segmenter) -> dict[str, float]:
-    """Return J and F, 0 to 1, by name, for a model card.
+    """Compute J and F, 0 to 1, by name, for a model card.
 
-    Of the clips the mean of every fifth frame but the first: with nothing given, and with the
-    first frame's mask given. Of the pictures, each by itself.
+    Clips are scored twice, by the mean over every fifth frame except the first: with nothing given,
+    and with the first frame's mask given. Pictures are scored each by itself.
 
     Raises:
         LabelerError: a file is missing or damaged.

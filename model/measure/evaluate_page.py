@@ -1,6 +1,7 @@
-"""The page of an evaluation: its tables, and its worst frames with prediction and truth.
+"""The HTML page of an evaluation: its tables, and its worst frames with prediction and truth.
 
-It is written without a template engine, so that a bare machine with a GPU writes it too.
+It is written without a template engine, so that a machine with a GPU and little else writes it,
+too.
 """
 
 import base64
@@ -16,7 +17,7 @@ from model.measure.evaluate import WorstFrame
 
 PREDICTION_COLOUR = (0, 128, 255)
 TRUTH_COLOUR = (255, 200, 60)
-"""Blue-green-red: orange and sky blue, which colour-blind people tell apart too."""
+"""In BGR: orange and sky blue, which colour-blind people tell apart, too."""
 
 PICTURE_WIDTH = 480
 """Pixels; 24 frames then make a page of about 1 MB."""
@@ -56,9 +57,9 @@ def evaluation_page(
     """Write the page as one string that needs no other file.
 
     Args:
-        title: its heading.
+        title: the heading of the page.
         sentences: what was measured and how, a paragraph each.
-        tables: heading, columns and rows of each; the last row is the sum of it.
+        tables: heading, columns and rows of each table; the last row is the mean or the total.
         worst: the frames to show, in this order.
     """
     return page(
@@ -78,7 +79,7 @@ def evaluation_page(
 
 
 def page(title: str, body: str) -> str:
-    """Put a body under a heading into a page in our style, with the key to its colours."""
+    """Make a page in our style, with a heading, a key to the colours, and a body."""
     prediction, truth = (
         f'<span class="key" style="background:rgb{colour[::-1]}"></span>'
         for colour in (PREDICTION_COLOUR, TRUTH_COLOUR)
@@ -118,7 +119,7 @@ def drawn(image: Image, prediction: Mask, truth: Mask) -> Image:
 
 
 def table(heading: str, columns: Sequence[str], rows: Rows) -> str:
-    """A table under a heading; its last row is the sum of it."""
+    """Make a table under a heading; its last row is the mean or the total."""
     head = "".join(f"<th>{escape(column)}</th>" for column in columns)
     body = "\n".join(
         "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
@@ -130,7 +131,7 @@ def table(heading: str, columns: Sequence[str], rows: Rows) -> str:
 
 
 def figure(worst: WorstFrame, whose: str = "") -> str:
-    """A frame with its prediction, its truth and its scores; `whose` prediction, if not said."""
+    """Make a figure of a frame, prediction, truth and scores; `whose` says who predicted."""
     scores = worst.scores
     picture = drawn(worst.frames[scores.frame], worst.prediction, worst.truth)
     _, jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 80])

@@ -24,7 +24,7 @@ _NUMBERS = (
 def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
     """Write evaluation.txt, .json, .csv and .html into a folder, and return their paths.
 
-    The page shows the worst frames and needs nothing but itself.
+    The page shows the worst frames and needs no other file.
     """
     tables = evaluation_tables(evaluation)
     return [
@@ -44,7 +44,7 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
 
 
 def describe(evaluation: Evaluation) -> str:
-    """One sentence on what was measured."""
+    """Say in one sentence what was measured."""
     if evaluation.resolution == PICTURES:
         return f"{evaluation.model_version} on {len(evaluation.clips)} pictures, each by itself."
     frames = sum(len(clip.frames) for clip in evaluation.clips)
@@ -58,9 +58,9 @@ def describe(evaluation: Evaluation) -> str:
 
 
 def evaluation_tables(evaluation: Evaluation) -> list[Table]:
-    """A table for each way to count the frames, a line a clip and the mean over the clips last.
+    """Make a table for each `Scope`, with a row for each clip and the mean of the clips last.
 
-    All numbers but FPS and frames are in percent. Of pictures there is only the mean.
+    All numbers except FPS and frames are in percent. For pictures there is only the mean.
     """
     tables = []
     for scope in _scopes(evaluation):
@@ -75,7 +75,7 @@ def evaluation_tables(evaluation: Evaluation) -> list[Table]:
 
 
 def to_json(evaluation: Evaluation) -> dict[str, Any]:
-    """Everything that was measured, shares from 0 to 1, down to each frame."""
+    """Return everything that was measured, down to each frame; shares are 0 to 1."""
     scopes = _scopes(evaluation)
     return {
         "model_version": evaluation.model_version,
@@ -99,7 +99,7 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def to_csv(evaluation: Evaluation) -> str:
-    """A line for each clip and way to count, numbers in full; the clip `*` is the mean of all."""
+    """Write a line for each clip and `Scope`, unrounded; the clip `*` is the mean of all."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["clip", "counted", *_NUMBERS, "fps", "frames"])
@@ -116,7 +116,7 @@ _HEADER = ("clip", *_NUMBERS, "FPS", "frames")
 
 
 def _scopes(evaluation: Evaluation) -> list[Scope]:
-    """The ways to count that differ: with nothing given, none is left out for that."""
+    """Return the scopes that differ: with nothing given, WITHOUT_GIVEN is the same as ALL."""
     if evaluation.resolution == PICTURES:
         return [Scope.ALL]
     return [s for s in Scope if evaluation.given or s is not Scope.WITHOUT_GIVEN]
@@ -135,7 +135,7 @@ def _rows(evaluation: Evaluation, scope: Scope) -> list[tuple[str, ...]]:
 
 
 def _numbers(summary: Summary) -> list[float]:
-    """In the order of `_NUMBERS`."""
+    """Return the scores in the order of `_NUMBERS`."""
     region, boundary = summary.scores.region, summary.scores.boundary
     return [summary.scores.j_and_f, *_three(region), *_three(boundary), *summary.fine]
 

@@ -1,4 +1,4 @@
-"""Whether new weights are better than the champion, on clips that neither was trained on."""
+"""Judge whether new weights beat the champion, on clips that neither was trained on."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -19,27 +19,27 @@ from model.measure.truth import TruthClip, truth_of_take
 from model.segmenter import Segmenter
 
 QUALITY = 0.85
-"""The J&F from which a key frame is done, in the corrections that are counted (FC@q)."""
+"""The q of FC@q: the J&F from which a key frame needs no correction."""
 
 FEWEST_CLIPS = 5
-"""With fewer clips chance decides, and nothing is promoted by itself."""
+"""The fewest clips on which weights are promoted automatically; with fewer, chance decides."""
 
 SCENARIO_MARGIN = 0.02
-"""By so much J&F of no scenario may fall, nor, across engines, the share to correct rise."""
+"""The most that a scenario's J&F may fall or, across engines, that its FC@q may rise."""
 
 SMALLEST_GAIN = 0.002
-"""A gain of J&F below it is not worth that all masks nobody has corrected become others."""
+"""The smallest gain in J&F that promotes, since a promotion changes every uncorrected mask."""
 
 WORST_SHOWN = 12
 
 
 @dataclass(frozen=True)
 class Criteria:
-    """What new weights are measured by and have to reach, see `verdict_of`.
+    """The criteria that new weights have to meet, see `verdict_of`.
 
-    `quality` is the q of FC@q, and `fewest` the number of clips that a verdict without a person
-    takes. By no more than `margin` may J&F of a scenario fall. Across engines (`by_effort`) only
-    FC@q counts.
+    `quality` is the q of FC@q, and `fewest` the number of clips that a promotion without a person
+    needs. A scenario's J&F may fall by `margin` at most. Across engines (`by_effort`) only FC@q
+    counts.
     """
 
     quality: float = QUALITY
@@ -53,10 +53,11 @@ USUAL = Criteria()
 
 @dataclass(frozen=True)
 class ClipScores:
-    """What an engine reached on one clip.
+    """The scores of an engine on one clip.
 
-    `j_and_f` without any correction, 0 to 1, the mean over the measured frames; `corrected` is
-    FC@q, the share of the key frames that had to be corrected; `ms` a frame.
+    `j_and_f`, 0 to 1, is the mean over the measured frames, without any correction. `corrected` is
+    FC@q, the share of the key frames that had to be corrected. `ms` is the time a frame takes, in
+    milliseconds.
     """
 
     j_and_f: float
@@ -76,14 +77,14 @@ class JudgedClip:
 
 @dataclass(frozen=True)
 class SideBySide:
-    """One of the candidate's worst frames, and what the champion makes of it."""
+    """One of the candidate's worst frames, as the champion and as the candidate mask it."""
 
     champion: WorstFrame
     candidate: WorstFrame
 
 
 class Outcome(StrEnum):
-    """What comes of it: BETTER is promoted, UNSURE only by a person, and WORSE by nobody."""
+    """The outcome of a verdict: BETTER is promoted, UNSURE only by a person, and WORSE not."""
 
     BETTER = "better"
     UNSURE = "unsure"
@@ -92,7 +93,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was measured, clip by clip, and what follows from it in one sentence."""
+    """The scores of each clip, and the outcome with its reason in one sentence."""
 
     champion: str
     candidate: str
@@ -103,11 +104,11 @@ class Verdict:
     sentence: str
 
     def to_dict(self) -> dict[str, Any]:
-        """The verdict as JSON takes it."""
+        """Turn the verdict into a dictionary for JSON."""
         return asdict(self)
 
     def mean(self, who: str, what: str) -> float:
-        """The mean over the clips of a score by its name, of `champion` or `candidate`."""
+        """Compute the mean over the clips of the score `what`, of `champion` or `candidate`."""
         return float(np.mean([getattr(getattr(clip, who), what) for clip in self.clips]))
 
 
@@ -120,11 +121,11 @@ def judge(
     criteria: Criteria = USUAL,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Verdict, list[SideBySide]]:
-    """Let both engines mask the same clips, and let a robot correct both, and compare.
+    """Compare two engines on the same clips, without corrections and with a robot's corrections.
 
     Args:
         takes: the locked clips with their masks.
-        scenarios: of each of them.
+        scenarios: the scenario of each of these clips.
         champion: the engine to be replaced.
         candidate: the engine that may replace it.
         criteria: what the candidate has to reach.
@@ -155,20 +156,20 @@ def judge(
 
 
 def judged_clips(truth: TruthClip, engine: Segmenter, quality: float = QUALITY) -> ClipScores:
-    """What an engine reaches on one clip; FC@q by the q of `quality`."""
+    """Score an engine on one clip; `quality` is the q of FC@q."""
     return _scores(evaluate_clip(truth, engine)[0], truth, engine, quality)
 
 
 def verdict_of(
     champion: str, candidate: str, clips: Sequence[JudgedClip], criteria: Criteria = USUAL
 ) -> Verdict:
-    """Say what follows from the scores of each clip.
+    """Decide from the scores of each clip whether the candidate is better than the champion.
 
-    The candidate is better if its mean J&F is not lower, if J&F (by SMALLEST_GAIN at least) or FC@q
-    is better beyond the 95 % interval of the paired bootstrap over clips, and if no scenario's J&F
-    falls by more than the margin; with too few clips it is a person's to say. Across engines
-    (`by_effort`) only FC@q counts, with the same margin: what an engine makes of a clip that nobody
-    corrected says little of one that is for carrying corrections.
+    It is better if three things hold: its mean J&F is not lower; its J&F (by SMALLEST_GAIN at
+    least) or its FC@q is better beyond the 95 % interval of the paired bootstrap over clips; and no
+    scenario's J&F falls by more than the margin. With too few clips a person decides. Across
+    engines (`by_effort`) only FC@q counts, with the same margin: scores without any correction say
+    little about an engine that is made to carry corrections.
     """
     gain = fewer = None
     if clips:
@@ -226,14 +227,14 @@ def _verdict(
     found = " and ".join(better)
     if len(clips) < criteria.fewest:
         return Outcome.UNSURE, (
-            f"Not promoted by itself: {found}, but on {len(clips)} locked clips only, and it "
-            f"takes {criteria.fewest}; look at it, then `mvps models promote`."
+            f"Not promoted automatically: {found}, but on {len(clips)} locked clips only, and "
+            f"{criteria.fewest} are needed; look at its masks, then run `mvps models promote`."
         )
     return Outcome.BETTER, f"Promoted: {found}."
 
 
 def _loss(clip: JudgedClip, by_effort: bool) -> float:
-    """By how much the candidate is worse than the champion on a clip, in what counts."""
+    """Return by how much the candidate is worse than the champion on a clip, in J&F or FC@q."""
     if by_effort:
         return clip.candidate.corrected - clip.champion.corrected
     return clip.champion.j_and_f - clip.candidate.j_and_f
@@ -255,7 +256,7 @@ def _scores(
 
 
 def _masked(truth: TruthClip, frame: WorstFrame, engine: Segmenter) -> WorstFrame:
-    """The same frame as another engine masks it, without its scores at fine radii."""
+    """Mask the same frame with another engine; its scores at fine radii are left out."""
     index = frame.scores.frame
     (answer,) = engine.segment(truth.frames, [index], ReferenceBook())
     scores = type(frame.scores)(

@@ -1,4 +1,4 @@
-"""What every report needs: tables as text, and numbers as a person reads them."""
+"""What every report needs: tables as text, numbers as people read them, and files."""
 
 import io
 import json
@@ -12,7 +12,7 @@ from labeler.files import write_atomically
 
 
 def new_table(title: str, *columns: str, names: int = 1, caption: str | None = None) -> Table:
-    """A table whose first columns, so many as `names`, hold words and whose others numbers."""
+    """Make a table; its first `names` columns hold words, the others hold numbers."""
     table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
     for position, column in enumerate(columns):
         justify: Literal["left", "right"] = "left" if position < names else "right"
@@ -21,7 +21,7 @@ def new_table(title: str, *columns: str, names: int = 1, caption: str | None = N
 
 
 def percent(value: float | None) -> str:
-    """A share as the papers print it: in percent with one decimal, without the sign.
+    """Format a share as the papers print it: in percent with one decimal, without the sign.
 
     >>> percent(0.8814), percent(None)
     ('88.1', '-')
@@ -30,7 +30,7 @@ def percent(value: float | None) -> str:
 
 
 def as_text(*parts: Table | str) -> str:
-    """Tables and sentences as plain text, as wide as they need."""
+    """Format tables and sentences as plain text, as wide as they need."""
     text = io.StringIO()
     console = Console(file=text, width=200, color_system=None, highlight=False, emoji=False)
     for part in parts:
@@ -39,12 +39,12 @@ def as_text(*parts: Table | str) -> str:
 
 
 def write_json(path: Path, data: Any) -> Path:
-    """Write JSON that every reader takes (no NaN), and return the path."""
+    """Write JSON that every reader accepts (no NaN), and return the path."""
     return write_text(path, json.dumps(data, indent=2, allow_nan=False) + "\n")
 
 
 def write_text(path: Path, text: str) -> Path:
-    """Write a text file whole or not at all, making its folder, and return the path."""
+    """Write a text file, as a whole or not at all; make its folder, and return the path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, text.encode())
     return path

@@ -16,12 +16,12 @@ from model.measure.truth import MeasuredFrames, TruthClip, segment_in_order
 from model.segmenter import Segmenter
 
 WORSE = 0.01
-"""A frame was made worse by a correction elsewhere when its J&F fell by more than this."""
+"""A correction of another frame made a frame worse if its J&F fell by more than this."""
 
 
 @dataclass(frozen=True)
 class ClipState:
-    """How a clip stands between two corrections, one value for each measured frame, in order."""
+    """The state of a clip between two corrections: a value for each measured frame, in order."""
 
     scores: NDArray[np.float64]
     uncertainties: NDArray[np.float64]
@@ -34,32 +34,34 @@ class ClipState:
 
 
 Choose = Callable[[ClipState], int | None]
-"""Which frame is corrected next, by its position; None for no more."""
+"""Chooses the frame to correct next, by its position; None to stop."""
 
 
 def worst_first(state: ClipState) -> int | None:
-    """The frame with the lowest J&F: an oracle, since it sees the truth."""
+    """Choose the frame with the lowest J&F: an oracle, since it sees the truth."""
     return min(state.uncorrected, key=lambda i: state.scores[i], default=None)
 
 
 def most_uncertain(state: ClipState) -> int | None:
-    """The frame that the engine is least sure of: what a tool can suggest without the truth."""
+    """Choose the frame that the engine is least sure of, as a tool can without the truth."""
     return max(state.uncorrected, key=lambda i: state.uncertainties[i], default=None)
 
 
 def in_order(state: ClipState) -> int | None:
-    """The first frame that is not corrected yet."""
+    """Choose the first frame that is not corrected yet."""
     return next(iter(state.uncorrected), None)
 
 
 def at_random(seed: int) -> Choose:
-    """Any of the frames, each as probable as the others."""
+    """Choose any uncorrected frame, each with the same probability."""
     rng = np.random.default_rng(seed)
     return lambda state: int(rng.choice(left)) if (left := state.uncorrected) else None
 
 
 def by_priority(looks: Thumbnails) -> Choose:
-    """The frame of the highest priority, see `labeler.review.priority`: what the tool suggests.
+    """Choose the frame of the highest priority, which the tool suggests.
+
+    See `labeler.review.priority`.
 
     Args:
         looks: the measured frames' thumbnails, N x 256.
@@ -75,7 +77,7 @@ def by_priority(looks: Thumbnails) -> Choose:
 
 
 def first_below(quality: float) -> Choose:
-    """The first frame, in the clip's order, with a J&F below `quality`; none once none is."""
+    """Choose the first frame of the clip with a J&F below `quality`, until there is none."""
     return lambda state: next((i for i in state.uncorrected if state.scores[i] < quality), None)
 
 
@@ -83,10 +85,11 @@ def first_below(quality: float) -> Choose:
 class Correction:
     """One correction and what followed from it.
 
-    `boundary_pixels` is the length of the outline of what was wrong in the corrected frame, in
-    pixels. `resegmented` frames had other references afterwards, and `worse` of them fell by more
-    than `WORSE`. `seconds` is how long the engine took for them, reading pictures included as an
-    annotator would wait for it; None where nothing was segmented, or not all of it anew.
+    `boundary_pixels` is the length, in pixels, of the outline of the errors in the corrected frame.
+    `resegmented` frames had other references afterwards, and the J&F of `worse` of them fell by
+    more than `WORSE`. `seconds` is how long the engine took for them, with reading pictures, since
+    an annotator would wait for that, too. It is None if no frame was segmented, or if results of
+    an earlier run were reused.
     """
 
     frame: int
@@ -100,9 +103,9 @@ class Correction:
 class CorrectedClip:
     """A clip corrected in some order.
 
-    `scores[k]` are the J&F of `frames` after k corrections. `checked` is how often a
-    corrected frame was asked for again, and `altered` how often it did not come back to the pixel
-    as it was given, which must be never.
+    `scores[k]` are the J&F of `frames` after k corrections. `checked` is how often the mask of a
+    corrected frame was requested again, and `altered` how often a pixel of it had changed, which
+    must be 0.
     """
 
     frames: tuple[int, ...]
@@ -112,15 +115,15 @@ class CorrectedClip:
     altered: int
 
     def corrections_until(self, quality: float) -> int:
-        """How many corrections it took until every frame had that J&F.
+        """Count the corrections until every frame had at least that J&F.
 
-        As many as there are frames where they never had it together.
+        If there was no such moment, this is the number of frames.
         """
         reached = np.flatnonzero((self.scores >= quality).all(axis=1))
         return int(reached[0]) if reached.size else len(self.frames)
 
     def boundary_pixels_until(self, quality: float) -> int:
-        """How long the outlines were of what was wrong in the frames corrected until then."""
+        """Sum the outlines of the errors, in pixels, of the frames corrected until then."""
         done = self.corrections[: self.corrections_until(quality)]
         return sum(correction.boundary_pixels for correction in done)
 
@@ -133,10 +136,10 @@ class _Scored:
 
 
 class Robot:
-    """Corrects one clip with one engine, as often as asked, each time in another order.
+    """Corrects one clip with one engine in several runs, each in another order.
 
-    What was segmented with the same references is not segmented again in a later run: a
-    prediction is a function of weights, references and frames.
+    A frame is not segmented again in a later run with the same references: a prediction is a
+    function of weights, references and frames.
     """
 
     def __init__(self, clip: TruthClip, segmenter: Segmenter) -> None:
@@ -149,8 +152,8 @@ class Robot:
         """Correct the frame that `choose` names, again and again, until it names none.
 
         After each correction exactly the frames whose references have changed are segmented
-        again. The corrected ones among them are asked for too, off the clock, and every one of
-        them at the end, to see that they are as they were given.
+        again. The corrected frames among them are requested, too, without being timed, and all
+        corrected frames at the end, to check that their masks come back as they were given.
         """
         measured = self._clip.measured
         corrected = np.zeros(len(measured), np.bool_)
@@ -196,7 +199,7 @@ class Robot:
     def _segment(
         self, book: ReferenceBook, positions: Sequence[int]
     ) -> tuple[list[_Scored], float | None]:
-        """Segment and score some frames, those not known with these references; and the time."""
+        """Return the scores of some frames, and the time; only unknown ones are segmented."""
         keys = {self._clip.measured[i]: book.digest_for(self._clip.measured[i]) for i in positions}
         unknown = [frame for frame, digest in keys.items() if (frame, digest) not in self._known]
         started = time.perf_counter()
@@ -213,7 +216,7 @@ class Robot:
     def _check(
         self, book: ReferenceBook, positions: Sequence[int]
     ) -> tuple[list[_Scored], list[bool]]:
-        """Ask for corrected frames again: how each scores now, and whether it is as given."""
+        """Request corrected frames again; return their scores, and whether each is as given."""
         frames = [self._clip.measured[i] for i in positions]
         scored, same = [], []
         for answer in segment_in_order(self._segmenter, self._frames, frames, book):

@@ -1,4 +1,4 @@
-"""What is measured: clips whose true masks are known, and an engine's answers to them."""
+"""Clips with true masks, and an engine's predictions for their frames."""
 
 import threading
 import time
@@ -18,15 +18,15 @@ from model.data.sources import Still, Take
 from model.segmenter import Segmentation, Segmenter
 
 PICTURES = "pictures"
-"""In place of a resolution: what is measured are pictures and no clips."""
+"""Stands in place of a resolution if pictures are measured and not clips."""
 
 
 @dataclass(frozen=True)
 class TruthClip:
     """A clip with the true masks of the frames that are measured.
 
-    `truths` are H x W bool by frame index, in order. `voids` are those of the frames in which
-    some pixels are not to be scored.
+    `truths` are H x W bool by frame index, in order. `voids` mark the pixels that are not scored,
+    H x W bool, for those frames that have some.
     """
 
     name: str
@@ -40,23 +40,23 @@ class TruthClip:
         return tuple(self.truths)
 
     def reference(self, frame: int) -> Reference:
-        """The true mask of a frame, as if a person had given it."""
+        """Return the true mask of a frame as a reference, as if a person had given it."""
         truth = self.truths[frame]
         return Reference(frame, mask_digest(truth), lambda: truth)
 
     def region(self, frame: int, prediction: Mask) -> float:
-        """J of a prediction for that frame."""
+        """Compute J of a prediction for that frame."""
         return region_similarity(prediction, self.truths[frame], self.voids.get(frame))
 
     def boundary(self, frame: int, prediction: Mask, radius: int | None = None) -> float:
-        """F of a prediction for that frame, at DAVIS's own radius or at one in pixels."""
+        """Compute F of a prediction for that frame, at DAVIS's own radius or at one in pixels."""
         return boundary_measure(
             prediction, self.truths[frame], self.voids.get(frame), radius=radius
         )
 
 
 def measured_clips(dataset: Dataset, names: Sequence[str] | None = None) -> tuple[str, ...]:
-    """The clips to measure: those named, each once, or all of the dataset.
+    """Return the clips to measure: those named, each once, or all clips of the dataset.
 
     Raises:
         LabelerError: there is no clip of that name, or no clip at all.
@@ -64,16 +64,18 @@ def measured_clips(dataset: Dataset, names: Sequence[str] | None = None) -> tupl
     if names is None:
         names = [row.name for row in dataset.clips]
     if not names:
-        raise LabelerError(f"There is no clip to measure in {dataset.folder}; name one, or export.")
+        raise LabelerError(
+            f"There is no clip to measure in {dataset.folder}; give a dataset that has clips."
+        )
     return tuple(dataset.clip(name).name for name in dict.fromkeys(names))
 
 
 def load_truth(
     dataset: Dataset, name: str, stride: int = KEY_FRAME_STRIDE, resolution: str | None = None
 ) -> TruthClip:
-    """Read what a clip is measured against: the masks of its frames 0, stride, 2 * stride, ...
+    """Read the true masks of a clip's frames 0, stride, 2 * stride, ...
 
-    Frames of these that have no mask are left out.
+    Frames without a mask are left out.
 
     Raises:
         LabelerError: none of these frames has a mask, or a file is missing or damaged.
@@ -92,7 +94,7 @@ def load_truth(
 
 
 def truth_of_take(take: Take, stride: int = KEY_FRAME_STRIDE) -> TruthClip:
-    """Read what the masked frames 0, stride, 2 * stride, ... of a clip are measured against.
+    """Read the true masks of the masked frames 0, stride, 2 * stride, ... of a clip.
 
     Raises:
         LabelerError: a file is missing or damaged.
@@ -104,7 +106,7 @@ def truth_of_take(take: Take, stride: int = KEY_FRAME_STRIDE) -> TruthClip:
 
 
 def truth_of_picture(still: Still) -> TruthClip:
-    """Read what a picture is measured against: everybody in it.
+    """Read the true mask of a picture, which shows everybody in it.
 
     Raises:
         LabelerError: a file is missing or damaged.
@@ -114,9 +116,9 @@ def truth_of_picture(still: Still) -> TruthClip:
 
 @dataclass(frozen=True)
 class _StillFrames:
-    """A clip of which there may be no more than the masked frames.
+    """A clip that may have pictures of its masked frames only.
 
-    `folder` has the others, where there are others.
+    `folder` has the pictures of the other frames, if there are any.
     """
 
     key: str
@@ -127,7 +129,7 @@ class _StillFrames:
 
     @cached_property
     def key_frames(self) -> tuple[int, ...]:
-        """Every so manyth frame of which there is a picture."""
+        """Those of the frames 0, stride, 2 * stride, ... that have a picture."""
         return tuple(i for i in range(0, self.length, self.stride) if self._path(i).exists())
 
     def __len__(self) -> int:
@@ -146,10 +148,10 @@ _RUNS = count()
 
 
 class MeasuredFrames:
-    """A clip's frames under a key of their own, with a clock that runs while one is being read.
+    """A clip's frames under a new cache key, with a clock that runs while a frame is being read.
 
-    The key makes an engine start cold, so that features kept from an earlier run of the same
-    clip do not make this one look fast.
+    With the new key the engine starts with an empty cache, so that cached features of an earlier
+    run of the same clip do not make this run look fast.
     """
 
     def __init__(self, frames: Frames) -> None:
@@ -160,7 +162,7 @@ class MeasuredFrames:
         self._readers = 0
         self._since = 0.0
         self.seconds_reading = 0.0
-        """How long at least one thread was reading: two that read side by side count once."""
+        """For how long at least one thread was reading; threads at the same time count once."""
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -182,10 +184,10 @@ class MeasuredFrames:
 def segment_in_order(
     segmenter: Segmenter, frames: Frames, targets: Sequence[int], references: ReferenceBook
 ) -> Iterator[Segmentation]:
-    """Ask an engine for some frames, and see that it answers for these and in their order.
+    """Segment some frames, and check that the engine answers for these frames, in their order.
 
     Raises:
-        ValueError: it does not.
+        ValueError: the engine answers for other frames or in another order.
     """
     answers = segmenter.segment(frames, targets, references)
     for target, segmentation in zip(targets, answers, strict=True):

@@ -1,4 +1,4 @@
-"""What a store holds of which source, and the order in which it is gone through."""
+"""A catalogue of the sources in a store, and the random order in which a training uses them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ class StoredTake:
 
     Attributes:
         positions: one for each masked frame.
-        frames: their indices in the clip.
-        length: frames of the whole clip, T.
+        frames: the indices of the masked frames in the clip.
+        length: the number of frames of the whole clip, T.
     """
 
     positions: tuple[int, ...]
@@ -26,7 +26,7 @@ class StoredTake:
     length: int
 
     def distance(self, one: int, other: int) -> float:
-        """How far apart two of the masked frames are, as a share of the clip."""
+        """Compute how far apart two of the masked frames are, as a share of the clip."""
         return abs(self.frames[one] - self.frames[other]) / self.length
 
 
@@ -35,13 +35,13 @@ class Catalogue:
 
     Attributes:
         store: all their pictures.
-        clips, fresh, objects: as in `Sources`; frames of objects that show nothing are left out.
+        clips, fresh, objects: as in `Sources`; frames of objects with an empty mask are left out.
         stills, backgrounds: as in `Sources`.
-        cutouts: whom one can cut out of a still.
+        cutouts: the people who can be cut out of stills, each with the position of the still.
 
     Args:
-        sources: what to learn from.
-        short_side: of the pictures kept, in pixels.
+        sources: the training data.
+        short_side: the limit for the short side of the pictures kept, in pixels.
         memory: see `Store`.
         progress: see `Store`.
     """
@@ -78,12 +78,12 @@ class Catalogue:
 
 
 def frames_of(takes: Sequence[StoredTake]) -> int:
-    """How many masked frames some clips have together."""
+    """Count the masked frames of some clips."""
     return sum(len(take.frames) for take in takes)
 
 
 def nth_frame(takes: Sequence[StoredTake], number: int) -> tuple[StoredTake, int]:
-    """The clip and the index in it of the so manyth masked frame of several clips."""
+    """Find masked frame `number` of several clips, from 0; return its clip and its index there."""
     for take in takes:
         if number < len(take.frames):
             return take, number
@@ -92,10 +92,10 @@ def nth_frame(takes: Sequence[StoredTake], number: int) -> tuple[StoredTake, int
 
 
 def in_turn(seed: int, stream: int, index: int, count: int) -> int:
-    """Which of `count` things is the index-th to come up, by chance.
+    """Return which of `count` things comes at an index of a random sequence.
 
-    They are gone through in rounds, each in an order of its own, so that in a round each comes
-    once.
+    The sequence consists of rounds. Each round has a random order of its own, in which each thing
+    comes once.
     """
     return int(_order(seed, stream, index // count, count)[index % count])
 

@@ -1,4 +1,4 @@
-"""People cut out of their pictures and put into others."""
+"""Cut people out of their pictures, and paste them into others."""
 
 from dataclasses import dataclass, field, replace
 
@@ -15,10 +15,10 @@ from model.window import Window
 
 @dataclass
 class Canvas:
-    """A view in the making: its image, S x S x 3, and who is where in it.
+    """A view in the making: its image, S x S x 3, and the masks of the people in it.
 
-    `layers` are masks, S x S bool, one for each person or group that can be told apart; in front
-    is who comes later, and where somebody is in front of another, the other is not.
+    `layers` are masks, S x S bool, one for each person or group that can be told apart. A later
+    layer is in front of the earlier ones, and layers do not overlap.
     """
 
     image: Image
@@ -27,7 +27,7 @@ class Canvas:
 
 @dataclass(frozen=True)
 class Cutout:
-    """A person without surroundings: blue, green, red and opacity, h x w x 4 uint8."""
+    """A person without background: blue, green, red and opacity, h x w x 4 uint8."""
 
     planes: Planes
     grounded: bool
@@ -43,7 +43,7 @@ class Pose:
     mirrored: bool
 
     def moved(self, rng: np.random.Generator, amount: float, grounded: bool) -> "Pose":
-        """Return where the person may be at another time; whoever is cut off stays below."""
+        """Draw a pose of the person at another time; a person cut off below stays at the edge."""
         aside, down, larger = amount * rng.uniform(-1, 1, 3)
         height = self.height * np.exp(0.25 * larger)
         foot = self.foot + 0.1 * down
@@ -53,14 +53,14 @@ class Pose:
 
 
 LEAST_SUNK = 0.2
-"""Of the height of a person who is cut off below: at least this much is below the view, so that
-the cut is not seen even where the person is turned."""
+"""The share of the height of a person cut off below that is at least below the view, so that the
+cut is not seen even if the person is turned."""
 
 
 def cut_out(image: Image, people: People, person: Person) -> Cutout:
-    """Cut a person out, the edge softened a little.
+    """Cut a person out, with a soft edge.
 
-    The edge is drawn half a pixel inside the mask, where less of the old surroundings shows.
+    The edge lies half a pixel inside the mask, where less of the old background shows.
     """
     left, top, right, bottom = person.box
     rows = slice(max(top - 3, 0), bottom + 3)
@@ -74,9 +74,9 @@ def cut_out(image: Image, people: People, person: Person) -> Cutout:
 def draw_pose(
     rng: np.random.Generator, cutout: Cutout, size: int, heights: tuple[float, float]
 ) -> Pose:
-    """Draw where to put a person in a view of `size` pixels, small ones a little more often.
+    """Draw a pose for a person in a view of `size` pixels, small poses a little more often.
 
-    No one is enlarged by more than a half, and whoever is cut off below stands on the lower edge.
+    No person is enlarged by more than a half, and a person cut off below stays at the lower edge.
     """
     least, most = heights
     if cutout.grounded:
@@ -97,16 +97,16 @@ def paste(
     bent: float,
     behind: Mask | None = None,
 ) -> None:
-    """Put a person into a view, in front of the others who are there or behind some.
+    """Paste a person into a view, in front of the people in it or behind some of them.
 
     Args:
-        rng: where chance comes from.
+        rng: the random generator.
         canvas: the view, which is changed.
         cutout: the person.
-        pose: where.
-        aspect: width over height of the frame that the view has been squashed from.
+        pose: where the person goes.
+        aspect: width over height of the frame from which the view was resized.
         bent: how far the person is turned and bent; 1 is far.
-        behind: where somebody in front is, S x S bool; nobody if not given.
+        behind: the mask of the people in front, S x S bool; if not given, there are none.
     """
     size = len(canvas.image)
     high, wide = cutout.planes.shape[:2]

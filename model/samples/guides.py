@@ -1,7 +1,7 @@
-"""Masks given with references, as a person or an earlier prediction may have left them.
+"""Make the masks of references imperfect, like those of a person or of an earlier prediction.
 
-After section 2.2 of the guided variant: a boundary that is off by some pixels, a piece too much
-or too little. Somebody who trusts such masks to the pixel would copy their faults.
+After section 2.2 of the guided variant: a boundary is off by some pixels, a piece is missing or
+too much. A network that trusted masks to the pixel would copy such faults.
 """
 
 import cv2
@@ -13,8 +13,8 @@ from labeler.mask import Mask
 def shift_boundary(rng: np.random.Generator, mask: Mask, most: float) -> Mask:
     """Move a mask's boundary in and out, smoothly along it, by at most `most` pixels.
 
-    Where the distance to the boundary is more than that, nothing changes. A mask that would
-    vanish is returned as it is.
+    Pixels farther from the boundary do not change. A mask that would become empty is returned as
+    it is.
     """
     inside = mask.astype(np.uint8)
     depth = _distance(inside) - _distance(1 - inside)  # 1, 2, ... inside and -1, -2, ... outside
@@ -27,10 +27,10 @@ def shift_boundary(rng: np.random.Generator, mask: Mask, most: float) -> Mask:
 
 
 def blot(rng: np.random.Generator, mask: Mask) -> Mask:
-    """Drop a piece of a mask, or add one to it.
+    """Remove a piece of a mask, or add one to it.
 
-    Dropped is a component, but not the largest one, or a bite; added is an ellipse. A mask that
-    would vanish is returned as it is.
+    The removed piece is a component other than the largest one, or an ellipse; the added piece is
+    an ellipse. A mask that would become empty is returned as it is.
     """
     inside = mask.astype(np.uint8)
     if rng.uniform() < 0.5 and mask.any():
@@ -50,7 +50,7 @@ def _distance(inside: np.typing.NDArray[np.uint8]) -> np.typing.NDArray[np.float
 
 
 def _ellipse(rng: np.random.Generator, centres: Mask) -> Mask:
-    """An ellipse about a random pixel of `centres`, which may be empty."""
+    """Draw an ellipse around a random pixel of `centres`; nothing if `centres` is empty."""
     pixels = np.flatnonzero(centres)
     drawn = np.zeros(centres.shape, np.uint8)
     if len(pixels):

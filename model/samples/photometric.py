@@ -1,4 +1,4 @@
-"""What light and cameras do to colours: exposure, contrast, gamma, cast, noise, blur, JPEG."""
+"""Change colours as light and cameras do: exposure, contrast, gamma, cast, noise, blur, JPEG."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from labeler.clip import Image
 
 REACH = np.array([0.3, 0.2, 0.4, 0.12, 0.12, 0.12, 0.5])
-"""How far each number of a Light goes from 0."""
+"""The largest magnitude of each number of a Light."""
 
 
 @dataclass(frozen=True)
 class Light:
-    """How colours are changed, in seven numbers, 0 each where they are not.
+    """A change of colours in seven numbers; where all are 0, nothing changes.
 
     In this order: contrast (logarithm of a factor), brightness (of a range of 1), gamma
     (logarithm), the cast of blue, green and red (logarithms), saturation (logarithm).
@@ -43,11 +43,11 @@ class Light:
 
 
 def degrade(rng: np.random.Generator, image: Image, amount: float) -> Image:
-    """Take an image as a poor camera would: blurred, noisy and compressed, by chance.
+    """Degrade an image as a poor camera does: blur, noise and compression, each at random.
 
     Args:
-        rng: where chance comes from.
-        image: H x W x 3; it stays as it is.
+        rng: the random generator.
+        image: H x W x 3; it is not changed in place.
         amount: 1 is poor; 0 leaves the image alone.
     """
     blurred, noisy, compressed = rng.uniform(0, 1, 3) < np.array([0.2, 0.25, 0.35]) * amount
@@ -68,7 +68,7 @@ def degrade(rng: np.random.Generator, image: Image, amount: float) -> Image:
 
 
 def _streak(rng: np.random.Generator, length: float) -> NDArray[np.float32]:
-    """The kernel of a camera that moved by some pixels in some direction."""
+    """Make the blur kernel of a camera that moved by `length` pixels in a random direction."""
     radius = int(np.ceil(length / 2)) + 1
     angle = rng.uniform(0, np.pi)
     y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]

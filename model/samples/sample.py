@@ -19,10 +19,11 @@ class ReferenceSample:
 
     Attributes:
         image: S x S x 3 uint8 BGR.
-        mask: S x S bool: what is true of it.
-        guide: S x S bool: the mask it is given with, which may differ; empty if it is not given.
-        given: whether it is given with a mask.
-        distance: |t - r| / T, 0 to 1: how far it is from the target, as a share of the clip.
+        mask: S x S bool: the true mask.
+        guide: S x S bool: the mask that the network gets, which may differ from the true one;
+            empty if the network gets none.
+        given: whether the network gets a mask with this reference.
+        distance: |t - r| / T, 0 to 1: the distance to the target, as a share of the clip.
     """
 
     image: Image
@@ -34,15 +35,15 @@ class ReferenceSample:
 
 @dataclass(frozen=True)
 class Sample:
-    """A target with its references, S x S; without references, an image to learn by itself.
+    """A target with its references, S x S; without references, it is a single image.
 
     Attributes:
-        kind: what it was made of.
-        portrait: whether the masks are of all people and of nothing else. If not, they can only
-            be known by the masks given, and say nothing of what is found without one: not the
-            saliency, not the side outputs.
+        kind: the kind of source that it was made from.
+        portrait: whether the masks show all people and nothing else. If not, only the given masks
+            tell what to segment, so the sample cannot train what the network finds without a given
+            mask: the saliency and the side outputs.
         image: S x S x 3 uint8 BGR.
-        mask: S x S bool: what is true of it.
+        mask: S x S bool: the true mask.
         references: M of them.
     """
 
@@ -60,10 +61,10 @@ class Batch:
     `reference_images.flatten(0, 1)` has the references in the order of `ReferenceFeatures`.
 
     Attributes:
-        images: B x S x S x 3 uint8 BGR, for `model.engines.pdnet.network.to_input`.
+        images: B x S x S x 3 uint8 BGR, for `model.nn.pictures.to_input`.
         masks: B x 1 x S x S bool.
         reference_images: B x M x S x S x 3 uint8 BGR.
-        reference_masks: B x M x 1 x S x S bool, what is true.
+        reference_masks: B x M x 1 x S x S bool, the true masks.
         guides: B x M x 1 x S x S bool, the masks given, for `cell_average`.
         given: v, B x M float32, 1 where a mask is given and 0 where not.
         distance: B x M float32.
@@ -89,7 +90,7 @@ class Batch:
         return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> Self:
-        """Pin the tensors, so that they can be moved while others are computed on."""
+        """Pin the tensors in memory, so that they can be moved while the device computes."""
         return self._map(Tensor.pin_memory)
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> Self:
@@ -102,7 +103,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
     """Stack samples, which must be of one size and have equally many references.
 
     Raises:
-        ValueError: they are not or have not.
+        ValueError: the samples differ in size or in the number of references.
     """
     count = len(samples[0].references)
     if any(len(sample.references) != count for sample in samples):

@@ -1,4 +1,4 @@
-"""Scenes: several looks at one clip or one picture, with people put in, before any lens or light.
+"""Scenes: several views of one clip or one picture, with people pasted in, before colour changes.
 
 The first view of a scene is the target, the others are its references.
 """
@@ -29,11 +29,11 @@ from model.samples.views import (
 from model.window import close_up
 
 ROOMS = (1.1, 1.8)
-"""How much larger than the people in it a close-up is in training: in use it goes by a first,
-rough mask, and some of that is missing or too much."""
+"""The range of how much larger a close-up is than the box of its people, in training. At inference
+the box comes from a first, rough mask, where a part may be missing or too much."""
 
 LEAST_SEEN = 0.002
-"""Of a view: someone of whom less is seen is not seen."""
+"""The share of a view that a person covers at least, to count as seen."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Shot:
 def clip_shots(
     rng: np.random.Generator, recipe: SampleRecipe, take: StoredTake, target: int, count: int
 ) -> list[Shot]:
-    """Choose the references of a clip's masked frame: the first one, near ones or any."""
+    """Choose the references of a clip's masked frame: the first frame, near frames, or any."""
     frames = np.array(take.frames)
     shots = [Shot(take.positions[target], 0.0)]
     for number in range(count):
@@ -61,7 +61,7 @@ def clip_shots(
 
 
 def still_shots(rng: np.random.Generator, position: int, count: int) -> list[Shot]:
-    """Take one picture for a clip's frames, at made-up distances."""
+    """Use one picture as the frames of a clip, at random distances."""
     return [Shot(position, 0.0), *(Shot(position, float(rng.uniform())) for _ in range(count))]
 
 
@@ -70,7 +70,7 @@ def clip_run(
 ) -> list[Shot]:
     """Choose the frames that lead up to a clip's masked frame, or back to it, at even gaps.
 
-    Where the clip ends, or has no mask at such a gap, the nearest masked frame stands in.
+    Where the clip ends, or a frame has no mask, the nearest masked frame is used instead.
     """
     frames = np.array(take.frames)
     step = int(rng.integers(1, gap + 1)) * (1 if rng.uniform() < 0.5 else -1)
@@ -83,23 +83,23 @@ def clip_run(
 
 
 def still_run(rng: np.random.Generator, position: int, count: int) -> list[Shot]:
-    """Take one picture for the frames of a run, the nearer to the target the less it moved."""
+    """Use one picture as the frames of a run; the nearer to the target, the less it moves."""
     reach = float(rng.uniform(0.2, 1.0))
     shots = [Shot(position, reach * left / count) for left in range(count, 0, -1)]
     return [Shot(position, 0.0), *shots]
 
 
 class Scene:
-    """The views of some shots, which one can put people into and take them out of again.
+    """The views of some shots; people can be pasted into them and left out of their masks.
 
     Args:
-        rng: where chance comes from; it is kept and drawn from by all methods.
-        catalogue: where the pictures are.
-        recipe: how views are made.
-        shots: the target's, then the references'.
-        moving: whether the shots are one still, which then moves; a clip moves by itself.
+        rng: the random generator; all methods draw from it.
+        catalogue: has the pictures.
+        recipe: says how views are made.
+        shots: the target's shot, then the references'.
+        moving: whether the shots are one still, which must be moved; a clip moves by itself.
         show: whether each view must show something.
-        apart: a person of the still to be a layer by himself.
+        apart: a person of the still who gets a layer of their own.
     """
 
     def __init__(
@@ -132,14 +132,14 @@ class Scene:
 
     @property
     def masks(self) -> list[Mask]:
-        """Where anybody is, for each view, S x S bool."""
+        """The mask of all people in each view, S x S bool."""
         return [np.logical_or.reduce(canvas.layers) for canvas in self.canvases]
 
     def put_in(self, numbers: Sequence[int]) -> None:
-        """Put people in, by their numbers among those who have been cut out.
+        """Paste people into all views, by their numbers in `Catalogue.cutouts`.
 
-        The smaller of two is behind, as who is farther away; the people who are in the picture
-        already count as one.
+        The smaller of two people is behind, as if farther away; the people who are in the picture
+        already count as one person.
         """
         rng, recipe, store = self._rng, self._recipe, self._catalogue.store
         width, height = store.facts[self._shots[0].position].size
@@ -158,16 +158,17 @@ class Scene:
                 paste(rng, canvas, cutout, then, aspect, bent, behind)
 
     def leave_out(self, given: Sequence[bool]) -> bool:
-        """Take one person out of all masks, who can be seen all the same.
+        """Remove one person from all masks, but not from the pictures.
 
-        It must be somebody of whom the masks given can tell: the target and one reference with a
-        mask must show the person, and all references with a mask somebody else too.
+        The given masks must tell that this person does not count: the target and one reference
+        with a mask must show the person, and all references with a mask must show somebody else,
+        too.
 
         Args:
-            given: for each reference, whether it comes with a mask.
+            given: for each reference, whether the network gets its mask.
 
         Returns:
-            Whether there was somebody.
+            Whether there was such a person.
         """
         told = [canvas for canvas, told in zip(self.canvases[1:], given, strict=True) if told]
         target, candidates = self.canvases[0], []
@@ -184,7 +185,7 @@ class Scene:
         return True
 
     def _grid(self, position: int) -> Grid:
-        """A look at a part of a picture, by itself."""
+        """Draw the grid of a view of one picture, independent of other views."""
         rng, recipe, facts = self._rng, self._recipe, self._catalogue.store.facts[position]
         if self._close and facts.people:
             return self._moved(
@@ -200,16 +201,16 @@ class Scene:
         return self._moved(grid, 0.2 * recipe.motion, facts.size)
 
     def _close_up(self, people: Sequence[Person], size: tuple[int, int]) -> Grid:
-        """A close-up of everybody in a picture, with about as much room as in use."""
+        """Draw the close-up of all people in a picture, with about as much room as at inference."""
         boxes = np.array([person.box for person in people])
         everybody = [*boxes[:, :2].min(axis=0), *boxes[:, 2:].max(axis=0)]
         room = float(self._rng.uniform(*ROOMS))
         return grid_of(close_up(everybody, size, room))
 
     def _grids_of_clip(self) -> list[Grid]:
-        """Looks at the frames of a clip: at about the same part of all, or at a part of each."""
+        """Draw the grids of a clip's frames: about the same part of all, or a part of each."""
         recipe, positions = self._recipe, [shot.position for shot in self._shots]
-        if recipe.run and self._close:  # from one place, as whoever is followed is seen
+        if recipe.run and self._close:  # one window for all frames, as a carrier sees them
             facts = [self._catalogue.store.facts[position] for position in positions]
             people = [person for each in facts for person in each.people]
             if people:
@@ -221,7 +222,7 @@ class Scene:
         return [grid, *(self._moved(grid, 0.2 * recipe.motion, size) for _ in positions[1:])]
 
     def _grids_of_still(self) -> list[Grid]:
-        """Looks at about the same part of a still, the more different the farther away."""
+        """Draw grids of about the same part of a still; with the distance they differ more."""
         position, motion = self._shots[0].position, self._recipe.motion
         grid, size = self._grid(position), self._catalogue.store.facts[position].size
         amounts = [motion * (0.2 + 0.8 * shot.distance) for shot in self._shots[1:]]

@@ -1,7 +1,7 @@
-"""Where a view looks in a picture, and the view itself: crops, flips, squashes and smooth warps.
+"""Views of a picture: crops, flips, changes of aspect and smooth warps, and how they are rendered.
 
-A view is described by a few nodes only: which position of the picture each looks at. A picture
-and its masks seen through one grid stay together, whatever the grid is.
+A view is described by a small grid of nodes; each node has the position in the picture that it
+sees. A picture and its masks are rendered through the same grid, so they stay aligned.
 """
 
 import math
@@ -23,13 +23,13 @@ Grid = NDArray[np.float32]
 are spread evenly over a view, the outer ones on its edges; between them runs a cubic spline."""
 
 Planes = NDArray[np.uint8]
-"""H x W x C uint8, C up to 4: colours and masks (0 or 255) to be seen together."""
+"""H x W x C uint8, C up to 4: colours and masks (0 or 255) that are rendered together."""
 
 MERGED = 1.1
-"""From so many pixels of a picture for one of the view they are averaged."""
+"""From this many picture pixels per view pixel on, the picture is averaged."""
 
 MASKED = 128
-"""From here a mask seen through a grid counts as True."""
+"""The threshold of a mask (0 to 255) that was rendered through a grid."""
 
 
 def draw_window(
@@ -39,14 +39,15 @@ def draw_window(
     side: float,
     around: tuple[float, float] | None = None,
 ) -> Window:
-    """Draw a part of a picture, anywhere in it or around a position.
+    """Draw a random window of a picture, anywhere in it or around a position.
 
     Args:
-        rng: where chance comes from.
+        rng: the random generator.
         size: width and height of the picture.
-        aspect: width over height of the part; None is the picture's.
-        side: of the part, as a share of the largest one of that aspect; 1 and more is that one.
-        around: a position (x, y) that is to be in the part.
+        aspect: width over height of the window; None for the picture's.
+        side: the window's side, as a share of the largest window of that aspect; 1 and more give
+            the largest.
+        around: a position (x, y) that must be in the window.
     """
     width, height = size
     aspect = width / height if aspect is None else aspect
@@ -60,28 +61,29 @@ def draw_window(
 
 
 def grid_of(window: Window) -> Grid:
-    """Return the grid that looks at a window and squashes it to whatever shape the view has."""
+    """Return the grid that sees a window, resized to whatever shape the view has."""
     steps = np.linspace(0, 1, NODES, dtype=np.float32)
     x, y = np.meshgrid(window.left + window.width * steps, window.top + window.height * steps)
     return np.stack([x, y], axis=-1)
 
 
 def flipped(grid: Grid) -> Grid:
-    """Return the grid that sees the same from left to right as the other from right to left."""
+    """Return the grid mirrored from left to right."""
     return grid[:, ::-1]
 
 
 def wobble(
     rng: np.random.Generator, grid: Grid, amount: float, shift: float = 0.15, scale: float = 0.3
 ) -> Grid:
-    """Move what a view sees: turned, scaled, shifted, tilted and bent, by chance.
+    """Turn, scale, shift, tilt and bend a view at random.
 
     Args:
-        rng: where chance comes from.
+        rng: the random generator.
         grid: the view.
-        amount: 1 is up to 11 degrees, `shift` and `scale`, and bent by up to 2.5 % of the view.
-        shift: as a share of the view.
-        scale: logarithm of how much larger or smaller.
+        amount: how far; 1 turns by up to 11 degrees, shifts and scales by up to `shift` and
+            `scale`, and bends by up to 2.5 % of the view.
+        shift: a share of the view.
+        scale: the logarithm of a factor.
     """
     turn, larger, squeeze, tilt_x, tilt_y, move_x, move_y = amount * rng.uniform(-1, 1, 7)
     bend = amount * rng.uniform(-1, 1, grid.shape)
@@ -97,7 +99,7 @@ def wobble(
 
 
 def kept_inside(grid: Grid, size: tuple[int, int]) -> Grid:
-    """Return a grid moved, and made smaller where it must be, so that it sees only the picture.
+    """Move a grid, and shrink it if it must be, so that it sees nothing outside the picture.
 
     Args:
         grid: the view.
@@ -110,7 +112,7 @@ def kept_inside(grid: Grid, size: tuple[int, int]) -> Grid:
 
 
 def with_mask(image: Image, mask: Mask) -> Planes:
-    """Put a mask behind an image, H x W x 4: what is seen together stays together."""
+    """Append a mask to an image as a fourth channel, H x W x 4, to render both together."""
     planes = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2BGRA), np.uint8)
     planes[..., 3] = mask * np.uint8(255)
     return planes
@@ -119,13 +121,13 @@ def with_mask(image: Image, mask: Mask) -> Planes:
 def render(
     planes: Planes, grid: Grid, shape: tuple[int, int], border: int = cv2.BORDER_REFLECT_101
 ) -> Planes:
-    """Look at a picture through a grid.
+    """Render a picture through a grid.
 
-    What is made smaller is averaged first, as frames are when they are squashed for inference.
+    A picture that is shrunk is averaged first, as frames are when they are resized for inference.
 
     Args:
         planes: the picture, H x W x C or H x W.
-        grid: where to look; beyond the picture is what `border` says.
+        grid: the positions to render; `border` says what is outside the picture.
         shape: height and width of the view.
         border: one of OpenCV's borders; a constant one is 0.
 
@@ -148,19 +150,22 @@ def render(
 
 @lru_cache(maxsize=1024)
 def _spline(length: int) -> NDArray[np.float32]:
-    """Bring NODES values to the pixels of a view: length x NODES, exact for straight lines."""
+    """Make the matrix that interpolates NODES values to a view's pixels: length x NODES.
+
+    It is exact for straight lines.
+    """
     nodes = np.linspace(0, 1, NODES)
     pixels = (np.arange(length) + 0.5) / length
     return np.asarray(CubicSpline(nodes, np.eye(NODES))(pixels), np.float32)
 
 
 def _reach(at: NDArray[np.floating], length: int) -> tuple[int, int]:
-    """From where to where a picture is looked at, with what averaging and interpolation need."""
+    """Return the range of pixels that a view needs, with a margin to average and interpolate."""
     start = int(np.clip(np.floor(at.min()) - 3, 0, length - 1))
     return start, int(np.clip(np.ceil(at.max()) + 3, start + 1, length))
 
 
 def _fewer(length: int, at: NDArray[np.floating], pixels: int) -> int:
-    """To how many pixels to shrink a part so that the view takes about each of them."""
+    """Return to how many pixels to shrink a part, so that the view has about one pixel for each."""
     step = float(at.max() - at.min()) / max(pixels - 1, 1)
     return length if step < MERGED else max(1, round(length / step))

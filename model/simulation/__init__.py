@@ -1,1 +1,1 @@
-"""The whole circle of labelling and retraining, simulated on a labelled dataset."""
+"""A simulation of labelling and retraining, round by round, on a labelled dataset."""

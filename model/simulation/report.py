@@ -28,16 +28,18 @@ def write_simulation(trials: Sequence[Trial], folder: Path) -> list[Path]:
 
 
 def simulation_table(trials: Sequence[Trial]) -> Table:
-    """Where each way to pick frames came to, in percent, the mean over the seeds and their spread.
+    """Make a table of the scores after the last round, for each way to pick frames.
 
-    The first row is where all began.
+    Scores are in percent: the mean over the seeds, and their spread. The first row has the scores
+    before the first round.
     """
     table = new_table(
         "After the last round, %",
         *("picked", "retrained", "labelled", "J&F", "FC", "others", "promoted"),
         names=2,
         caption="J&F and FC on clips that nobody labelled; others: J&F of the frames of the "
-        "labelled clips that were not labelled themselves; promoted: how many rounds were.",
+        "labelled clips that were not labelled themselves; promoted: in how many rounds the new "
+        "weights were better.",
     )
     first = trials[0].rounds[0]
     table.add_row(
@@ -68,7 +70,7 @@ def simulation_table(trials: Sequence[Trial]) -> Table:
 
 
 def _groups(trials: Sequence[Trial]) -> list[list[Trial]]:
-    """The trials that differ in their seed only."""
+    """Group the trials that differ in their seed only."""
     groups: dict[tuple[str, bool], list[Trial]] = {}
     for trial in trials:
         groups.setdefault((trial.picking.value, trial.retrained), []).append(trial)
@@ -76,7 +78,7 @@ def _groups(trials: Sequence[Trial]) -> list[list[Trial]]:
 
 
 def _spread(values: Sequence[float]) -> str:
-    """The mean, and from the least to the greatest where there are several."""
+    """Format the mean of values and, if there are several, the least and the greatest."""
     mean = percent(float(np.mean(values)))
     return mean if len(values) == 1 else f"{mean} ({percent(min(values))}-{percent(max(values))})"
 

@@ -1,7 +1,7 @@
-"""The whole circle on a labelled dataset: label some frames, retrain, judge, and again.
+"""Simulate on a labelled dataset how people label some frames, retrain, judge, and begin again.
 
-A robot labels frames of some clips with their true masks, a few a round; the network is retrained
-on what is labelled, and measured on other clips, which nobody has labelled yet.
+In each round a robot labels a few frames of some clips with their true masks. The network is
+retrained on the labelled frames, and measured on other clips, which are never labelled.
 """
 
 import tempfile
@@ -33,7 +33,7 @@ from model.training.further import Budget, train_further
 
 
 class Picking(StrEnum):
-    """Which frames of all clips are labelled next."""
+    """The ways to pick the frames that are labelled next, of all clips."""
 
     PRIORITY = "priority"
     UNCERTAINTY = "most uncertain"
@@ -44,11 +44,11 @@ class Picking(StrEnum):
 
 @dataclass(frozen=True)
 class Round:
-    """How things stand after a round.
+    """The scores after a round.
 
-    `j_and_f` and `corrected` (FC@q) are those on the clips kept aside, `others` the mean J&F of
-    the frames of the labelled clips that are not labelled themselves; `promoted` is whether this
-    round's weights were better than those before, None where nothing was trained.
+    `j_and_f` and `corrected` (FC@q) are measured on the clips kept aside. `others` is the mean J&F
+    of the frames in labelled clips that are not labelled themselves. `promoted` is whether this
+    round's weights were better than those before; it is None where nothing was trained.
     """
 
     labelled: int
@@ -72,9 +72,9 @@ class Trial:
 class Experiment:
     """What is the same in every trial.
 
-    `start` are the weights to begin with. Of `rounds`, each labels so many `frames`, and trains
-    within the `budget`, on them and on what is `rehearsed` each time. `quality` is the
-    q of FC@q.
+    `start` is the folder of the weights to begin with. Each of the `rounds` labels `frames` more
+    frames, and trains within the `budget` on all labelled frames and on `rehearsed`. `quality` is
+    the q of FC@q.
     """
 
     start: Path
@@ -110,7 +110,7 @@ class _Pool:
         return int(sum(each.sum() for each in self.done))
 
     def sources(self, done: Sequence[NDArray[np.bool_]]) -> tuple[Take, ...]:
-        """The clips with those frames only."""
+        """Return the clips with those frames only that `done` marks."""
         found = []
         for take, truth, mask in zip(self.takes, self.truths, done, strict=True):
             wanted = {frame for frame, chosen in zip(truth.measured, mask, strict=True) if chosen}
@@ -134,10 +134,10 @@ def simulate(
 
     Args:
         pool: the clips that are labelled.
-        aside: the clips that are measured; nothing of them is ever learnt.
+        aside: the clips that are measured; the network is never trained on them.
         experiment: what is the same in every trial.
         pickings: ways to pick the next frames.
-        seeds: of the training, and of picking at random.
+        seeds: the seeds of training and of picking at random; there is a trial for each.
         progress: called with (rounds done, rounds).
 
     Raises:
@@ -173,7 +173,7 @@ def _trial(
     folder: Path | None,
     step: Callable[[int], None],
 ) -> list[Round]:
-    """Play the rounds of one trial; each retrains into `folder`, or none where that is None."""
+    """Run the rounds of one trial; each retrains into `folder`, or not at all if that is None."""
     rng = np.random.default_rng(seed)
     device = str(experiment.budget.device)
     champion = experiment.start
@@ -196,7 +196,7 @@ def _trial(
                 champion,
                 where,
                 replace(experiment.budget, seed=1000 * seed + number),
-                version="0.0.0",  # they are gone when this is over
+                version="0.0.0",  # these weights are deleted after the trial
                 data=f"round {number}",
             )
             candidate = load_segmenter(str(where), device=device)[0]
@@ -217,7 +217,7 @@ def _is_better(
     before: Sequence[ClipScores],
     after: Sequence[ClipScores],
 ) -> bool:
-    """Whether the judge would promote, however few the clips are."""
+    """Return whether the judge would promote the candidate, however few the clips are."""
     clips = [
         JudgedClip(truth.name, "", *pair)
         for truth, *pair in zip(measured, before, after, strict=True)
@@ -229,7 +229,7 @@ def _is_better(
 def _mask_pool(
     pool: _Pool, engine: Segmenter
 ) -> tuple[list[NDArray[np.float64]], list[float], list[NDArray[np.float64]]]:
-    """How unsure the engine is of each frame, J&F of those not labelled, and of each frame."""
+    """Return each frame's uncertainty, the J&F of frames not labelled, and each frame's J&F."""
     doubts, others, reached = [], [], []
     for truth, done in zip(pool.truths, pool.done, strict=True):
         book = ReferenceBook(
@@ -255,7 +255,7 @@ def _helps(
     reached: Sequence[NDArray[np.float64]],
     rng: np.random.Generator,
 ) -> list[NDArray[np.float64]]:
-    """For each frame of each clip, how early it is to be labelled."""
+    """Return a number for each frame of each clip; the highest one is labelled first."""
     if picking is Picking.PRIORITY:
         return [
             priorities(doubt.tolist(), done.tolist(), looks)
@@ -272,7 +272,7 @@ def _helps(
 
 
 def _label(pool: _Pool, helps: Sequence[NDArray[np.float64]]) -> None:
-    """Label the frame that helps most and is not labelled yet, if there is one."""
+    """Label the frame with the highest number that is not labelled yet, if there is one."""
     free = [np.where(done, -np.inf, h) for done, h in zip(pool.done, helps, strict=True)]
     which = int(np.argmax([each.max() for each in free]))
     if np.isfinite(free[which].max()):

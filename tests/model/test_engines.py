@@ -124,9 +124,9 @@ def test_weights_of_another_network_are_refused(tmp_path, tensors):
 
 def test_a_card_that_is_none_is_refused(model):
     (model / CARD_FILE).write_text("{}")
-    assert "is no model card" in refusal(model)
+    assert "is not a model card" in refusal(model)
     (model / CARD_FILE).write_text("not json")
-    assert "is no model card" in refusal(model)
+    assert "is not a model card" in refusal(model)
 
 
 def test_an_unknown_model_is_refused_with_those_there_are(model):

@@ -1,4 +1,4 @@
-"""Engines that have learnt nothing: what a network has to beat to be worth running."""
+"""Engines without training, which a network has to beat to be worth running."""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,4 +1,4 @@
-"""Engines that have learnt nothing: what a network has to beat to be worth running."""
+"""Engines without training, which a network has to beat to be worth running."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -16,14 +16,14 @@ from model.drivers.cache import LastUsed
 from model.segmenter import Probability, Segmentation, Segmenter, clip_and_book, given, verbatim
 
 Carry = Callable[[Frames, list[int], Reference | None, Reference | None], Iterable[Probability]]
-"""From the corrected frame before and the one after to the frames between, in their order."""
+"""Carries masks from the corrected frames before and after to the frames between, in order."""
 
 
 class NothingPropagated:
-    """Keeps an engine's first prediction whatever is corrected: pre-annotation on its own.
+    """Keeps an engine's first predictions, whatever is corrected: pre-annotation on its own.
 
     Args:
-        engine: whose predictions; None for empty masks, which is annotation from scratch.
+        engine: makes the predictions; None for empty masks, which is annotation from scratch.
     """
 
     choice = staticmethod(nearest_and_first)
@@ -51,10 +51,11 @@ class NothingPropagated:
 
 
 class NearestCopy:
-    """Copies masks and looks at no picture: a baseline, and a check on the `Segmenter` protocol.
+    """Copies the nearest corrected mask, and looks at no picture.
 
-    Its uncertainty grows with the distance to the copied frame; without any correction every
-    frame is empty and the uncertainty is 1.
+    It is a baseline, and a check of the `Segmenter` protocol. Its uncertainty grows with the
+    distance to the copied frame; without any correction every mask is empty and the uncertainty
+    is 1.
     """
 
     model_version = "copy-1.0.0+00000000"
@@ -80,15 +81,15 @@ class NearestCopy:
 
 
 class SignedDistance:
-    """Blends the outlines of the two neighbouring corrected masks; looks at no picture.
+    """Interpolates the outlines of the two neighbouring corrected masks; looks at no picture.
 
-    Each mask becomes its signed distance to the outline. Both are moved so that the masks'
-    centres lie where a steady motion between them would be, averaged by nearness in time, and cut
-    at 0. (Shape-based interpolation: Raya and Udupa, 1990. The move of the centres is an addition,
-    since what does not overlap vanishes between the two: on six clips of DAVIS 2016 it raised the
-    mean J&F halfway between corrections ten frames apart from .45 to .54.) Where there is a
-    correction on one side only, or one of the two masks is empty or covers the frame, the nearest
-    is copied.
+    Each mask becomes the signed distance to its outline. Both distances are shifted so that the
+    masks' centres lie where a steady motion would put them, averaged by nearness in time, and
+    thresholded at 0. (Shape-based interpolation: Raya and Udupa, 1990. The shift of the centres is
+    an addition: without it, masks that do not overlap vanish between the two. On six clips of DAVIS
+    2016 it raised the mean J&F halfway between corrections ten frames apart from .45 to .54.)
+    Where there is a correction on one side only, or one of the two masks is empty or covers the
+    frame, the nearest mask is copied.
     """
 
     model_version = "distance-1.0.0+00000000"
@@ -131,12 +132,13 @@ class FlowWarp:
     """Carries the nearest corrected mask along dense optical flow, from each frame to the next.
 
     The flow is DIS (Kroeger et al., ECCV 2016), medium preset, backwards: each pixel of a frame
-    looks up where it was in the frame before. On six clips of DAVIS 2016 going through every
-    frame was better than through every fifth or in one leap (mean J&F five frames away .72, .60,
-    .60; ten frames away .55, .47, .43).
+    looks up where it was in the frame before. On six clips of DAVIS 2016, warping through every
+    frame was better than through every fifth frame or in one leap (mean J&F five frames away .72,
+    .60, .60; ten frames away .55, .47, .43).
 
     Args:
-        cache_bytes: how much flow to keep, as 16-bit floats: 4 bytes for each pixel of a frame.
+        cache_bytes: the most bytes of flow to keep. Flow is kept as 16-bit floats, 4 bytes for each
+            pixel of a frame.
     """
 
     model_version = "flow-1.0.0+00000000"
@@ -180,7 +182,7 @@ class FlowWarp:
     def _warped(
         self, frames: Frames, probability: Probability, here: int, there: int
     ) -> Probability:
-        """Carry a mask from one frame to another; what comes in at the rim is like the rim."""
+        """Warp a mask from one frame to another; beyond the border, the border is repeated."""
         flow = self._flow(frames, there, here).astype(np.float32)
         x = flow[..., 0] + np.arange(flow.shape[1], dtype=np.float32)
         y = flow[..., 1] + np.arange(flow.shape[0], dtype=np.float32)[:, None]
@@ -188,7 +190,7 @@ class FlowWarp:
         return np.asarray(warped, np.float32)
 
     def _flow(self, frames: Frames, start: int, end: int) -> NDArray[np.float16]:
-        """Where each pixel of frame `start` is in frame `end`: H x W x 2, x and y in pixels."""
+        """Compute the flow from frame `start` to `end`: H x W x 2, x and y, in pixels."""
         return self._kept.or_make(
             (frames.key, start, end), partial(self._new_flow, frames, start, end)
         )
@@ -206,8 +208,9 @@ def _carried(
 ) -> Iterator[Segmentation]:
     """Segment the targets between the same two corrections together.
 
-    A corrected frame comes back verbatim; with no correction every frame is empty and the
-    uncertainty is 1. Else it is the distance to the nearest correction as a share of the clip.
+    A corrected frame comes back unchanged. Without any correction every mask is empty and the
+    uncertainty is 1; otherwise the uncertainty is the distance to the nearest correction, as a
+    share of the clip.
     """
     for (before, after), group in groupby(targets, partial(_around, references)):
         run = list(group)
@@ -223,7 +226,7 @@ def _carried(
 
 
 def _around(references: ReferenceBook, target: int) -> tuple[Reference | None, Reference | None]:
-    """The nearest corrected frames not after and not before the target, where there are such."""
+    """Return the last correction at or before the target, and the first at or after it, or None."""
     masked = [r for r in references.references_for(target) if r.load is not None]
     before = [r for r in masked if r.frame <= target]
     after = [r for r in masked if r.frame >= target]
@@ -231,7 +234,7 @@ def _around(references: ReferenceBook, target: int) -> tuple[Reference | None, R
 
 
 def _nearest(target: int, before: Reference | None, after: Reference | None) -> Reference:
-    """The one nearer to the target; of two as near, the one before."""
+    """Return the reference nearer to the target; at equal distances, the one before."""
     return min((r for r in (before, after) if r is not None), key=lambda r: abs(r.frame - target))
 
 
@@ -240,24 +243,24 @@ def _empty(frames: Frames, target: int) -> Segmentation:
 
 
 def _signed_distance(mask: Mask) -> Probability:
-    """How far each pixel is from the outline, in pixels: above 0 inside, below 0 outside."""
+    """Compute each pixel's distance to the outline, in pixels: above 0 inside, below 0 outside."""
     inside = mask.astype(np.uint8)
     within, without = (
         cv2.distanceTransform(side, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
         for side in (inside, 1 - inside)
     )
-    # Both count from the other side's pixel centres, and the outline is half a pixel nearer.
+    # OpenCV measures to the centres of the other side's pixels; the outline is half a pixel nearer.
     return np.asarray(np.where(mask, within - 0.5, 0.5 - without), np.float32)
 
 
 def _centre(mask: Mask) -> NDArray[np.float64]:
-    """The centre of a mask's area, (x, y) in pixels."""
+    """Compute the centre of a mask's area, (x, y) in pixels."""
     rows, columns = np.nonzero(mask)
     return np.array([columns.mean(), rows.mean()])
 
 
 def _moved(field: Probability, by: NDArray[np.float64]) -> Probability:
-    """Move a field by (x, y) pixels; what comes in at the rim is like the rim."""
+    """Shift a field by (x, y) pixels; beyond the border, the border is repeated."""
     matrix = np.array([[1, 0, by[0]], [0, 1, by[1]]])
     size = (field.shape[1], field.shape[0])
     moved = cv2.warpAffine(field, matrix, size, borderMode=cv2.BORDER_REPLICATE)

@@ -1,4 +1,4 @@
-"""Two engines as one: PDNet finds people, GAM carries masks, and both are asked."""
+"""Two engines combined: PDNet finds people, and GAM carries masks."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -42,11 +42,11 @@ ENGINES = (
         _learner,
         RECIPES,
         PDNetOptions,
-        # The second look is as large as the close-ups were that it learnt from.
+        # The second look has the size of the close-ups in training.
         lambda recipe: {"close_up_size": recipe.size if recipe.samples.close else 0},
         finds=True,
         weights=Path(__file__).parent / "weights",
         default="pdnet-small",
-        first_choice=True,  # and not a pair: see docs/results.md, on how few frames need a person
+        first_choice=True,  # not the pair; docs/results.md compares how many corrections each takes
     ),
 )

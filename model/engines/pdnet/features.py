@@ -1,4 +1,4 @@
-"""What PDNet says of frames: the tensors that pass between its encoder, its decoder and losses."""
+"""The tensors that pass between PDNet's encoder, its decoder and its losses."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from model.drivers.matcher import ReferenceFeatures
 
 @dataclass(frozen=True)
 class Features:
-    """What the encoder says of B frames, alike for targets and references.
+    """The encoder's features of B frames, the same for targets and references.
 
     With p parts of c channels, h = H/8 and w = W/8:
 
@@ -19,9 +19,10 @@ class Features:
         appearance: A, B x width x H/4 x W/4.
         parts: P, B x p x c x h x w.
         saliency: logits s of the portrait, B x 1 x h x w, float32.
-        assignment: D, B x p x h x w, float32, sums to 1 over p: which part a pixel would be.
-        auxiliary: logits of the four side outputs, B x 4 x H x W, float32; where they were not
-            asked for, B x 0 x H x W.
+        assignment: D, B x p x h x w, float32, sums to 1 over p: how much a pixel belongs to each
+            part, if it is portrait.
+        auxiliary: logits of the four side outputs, B x 4 x H x W, float32; B x 0 x H x W where
+            they were not requested.
     """
 
     appearance: Tensor
@@ -46,12 +47,12 @@ class Features:
     def to(
         self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> "Features":
-        """Move them, or keep them in another precision; decode them in the network's own."""
+        """Move or convert the features; to decode them, convert them to the network's precision."""
         return self._map(lambda tensor: tensor.to(device=device, dtype=dtype))
 
     @property
     def nbytes(self) -> int:
-        """The memory they need, in bytes."""
+        """The memory that the features need, in bytes."""
         return sum(tensor.nbytes for tensor in vars(self).values())
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> "Features":
@@ -60,14 +61,14 @@ class Features:
 
 @dataclass(frozen=True)
 class Output:
-    """What the decoder says of B targets.
+    """The decoder's output for B targets.
 
     Attributes:
         logits: of the portrait, B x 1 x H x W, float32.
         saliency: s, logits of the portrait from the target alone, B x 1 x h x w.
-        guided_saliency: S', B x 1 x h x w in [0, 1]: saliency as the masks of references have it.
-        readout: B x 1 x h x w in [0, 1]: the masks of the references (the saliency of those
-            without), carried to the target by attention alone.
+        guided_saliency: S', B x 1 x h x w in [0, 1]: saliency, guided by the references' masks.
+        readout: B x 1 x h x w in [0, 1]: the masks of the references (or the saliency of those
+            without a mask), carried to the target by attention alone.
         part_masks: eq 1, B x p x h x w; they sum to `guided_saliency`.
     """
 
@@ -79,21 +80,24 @@ class Output:
 
 
 def unguided(features: Features, sets: int = 1) -> ReferenceFeatures[Features]:
-    """Make references without masks and without distance of `sets` times M frames."""
+    """Turn `sets` times M frames into references without masks, at distance 0."""
     masks = torch.zeros_like(features.saliency).reshape(sets, -1, *features.saliency.shape[1:])
     none = masks.new_zeros(masks.shape[:2])
     return ReferenceFeatures(features, masks, none, none)
 
 
 def known(saliency: Tensor, masks: Tensor, given: Tensor) -> Tensor:
-    """Return v g + (1 - v) S of S and g, B x 1 x h x w in [0, 1], and v, B, each 0 or 1."""
+    """Return the masks that are given, and the saliency of the other frames: v g + (1 - v) S.
+
+    S (`saliency`) and g (`masks`) are B x 1 x h x w in [0, 1]; v (`given`) is B, each 0 or 1.
+    """
     return torch.where(given[:, None, None, None] > 0, masks, saliency)
 
 
 def part_masks(portrait: Tensor, assignment: Tensor) -> Tensor:
-    """Share the portrait out among the parts: R^k = S D^k (eq 1), or with a mask G D^k (eq 5).
+    """Divide the portrait among the parts: R^k = S D^k (eq 1), or with a mask G D^k (eq 5).
 
-    The portrait, B x 1 x h x w in [0, 1], may also be what is `known` of both; D is the
-    assignment, B x p x h x w. The p parts returned sum to the portrait.
+    The portrait, B x 1 x h x w in [0, 1], may also be the result of `known`, which combines S and
+    G. D is the assignment, B x p x h x w. The p parts returned sum to the portrait.
     """
     return portrait * assignment

@@ -1,7 +1,7 @@
 """The inference of the PDNet paper: one look at 480 x 480, and the paper's references.
 
-That is section 5.1, and for two references table 5. The tool itself looks twice, is told by the
-frames around, and by colours; this is to compare with the paper.
+See section 5.1 and, for two references, table 5. The tool itself looks twice, and uses seeds and
+colours; this module is for comparisons with the paper.
 """
 
 from dataclasses import dataclass, replace
@@ -12,18 +12,18 @@ from model.drivers.options import MatcherOptions
 from model.engine import Use
 
 SIDE = 480
-"""Of the square that frames are squashed to, in pixels."""
+"""The side, in pixels, of the square to which frames are resized."""
 
 BEFORE = 5
-"""How many annotated frames before the target the second reference is."""
+"""How many annotated frames the second reference lies before the target."""
 
 
 @dataclass(frozen=True)
 class PDNetOptions(MatcherOptions):
-    """How PDNet looks at frames.
+    """The sizes at which PDNet looks at frames, and whether it runs as in the paper.
 
     Attributes:
-        paper: 1 or 2 to run it as in the paper, with so many references; 0 not to.
+        paper: 1 or 2 to run it as in the paper, with one or two references; 0 to run it as usual.
     """
 
     paper: int = 0
@@ -34,9 +34,9 @@ class PDNetOptions(MatcherOptions):
 
 
 def first_and_fifth_before(book: ReferenceBook, target: int) -> tuple[Reference, ...]:
-    """The first frame, and the fifth annotated frame before the target (table 5).
+    """Choose the first frame, and the fifth annotated frame before the target (table 5).
 
-    Corrected frames are references beside these, which the paper does not have.
+    Corrected frames are chosen, too; the paper has none.
     """
     found = {each.frame: each for each in nearest_and_first(book, target)}
     before = max(0, target - BEFORE * KEY_FRAME_STRIDE)

@@ -125,7 +125,7 @@ def test_two_pictures_for_one_mask_are_refused(tmp_path):
 
 
 def test_a_folder_of_something_else_says_what_was_looked_for(tmp_path):
-    with pytest.raises(LabelerError, match="images with masks"):
+    with pytest.raises(LabelerError, match="images and masks"):
         stills_from(tmp_path)
     with pytest.raises(LabelerError, match="holds no pictures"):
         backgrounds_from(tmp_path)

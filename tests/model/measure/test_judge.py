@@ -63,7 +63,7 @@ SURE = [0.02, 0.03, 0.05, 0.04, 0.03, 0.02]
             Outcome.WORSE,
             "in lecture J&F falls by 5.0, more than 2.0",
         ),
-        (clips(SURE[:4]), Outcome.UNSURE, "on 4 locked clips only, and it takes 5"),
+        (clips(SURE[:4]), Outcome.UNSURE, "on 4 locked clips only, and 5 are needed"),
         ([], Outcome.UNSURE, "there is no locked clip to judge on"),
     ],
 )

@@ -59,5 +59,5 @@ def test_other_options_are_refused(options, sentence):
 def test_other_engines_have_no_such_option():
     with pytest.raises(LabelerError, match="gam has no option 'paper'"):
         load_segmenter("gam-small", device="cpu", options=["paper=1"])
-    with pytest.raises(LabelerError, match="made of others"):
+    with pytest.raises(LabelerError, match="made of other engines"):
         load_segmenter("pair-small", device="cpu", options=["paper=1"])
