@@ -2,13 +2,13 @@
 
 import math
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from labeler.errors import LabelerError
@@ -257,7 +257,7 @@ class Trainer:
         losses = self.learner.losses(batch, self._ramp)
         optimiser.zero_grad(set_to_none=True)
         losses.total.backward()  # type: ignore[no-untyped-call]
-        self.processes.average(p.grad for p in trained if p.grad is not None)
+        self.processes.average(gradients(trained, shared=self.processes.count > 1))
         norm = nn.utils.clip_grad_norm_(trained, recipe.clip_norm)
         numbers = losses.numbers(self.processes.average)
         if not (math.isfinite(numbers["total"]) and math.isfinite(float(norm))):
@@ -296,6 +296,21 @@ def _optimiser(recipe: Recipe, groups: Groups) -> torch.optim.Optimizer:
     if recipe.optimiser == "adamw":
         return torch.optim.AdamW(groups, lr=0.0)
     return torch.optim.SGD(groups, lr=0.0, momentum=0.9)
+
+
+def gradients(trained: Iterable[nn.Parameter], *, shared: bool) -> list[Tensor]:
+    """List the gradients of parameters; where they are shared among processes, of all of them.
+
+    A loss that does not apply to the samples of one process may apply to those of another, and
+    what they exchange must be as long in both: there the missing ones become zeros.
+    """
+    found = []
+    for parameter in trained:
+        if shared and parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+        if parameter.grad is not None:
+            found.append(parameter.grad)
+    return found
 
 
 def _budget(seconds: float | None, steps: int) -> str:

@@ -23,7 +23,7 @@ from model.nn.resnet import ResNet
 from model.training.checkpoint import CHECKPOINT_FILE
 from model.training.log import plot_losses
 from model.training.processes import Processes
-from model.training.trainer import Schedule, Trainer, TrainingProgress
+from model.training.trainer import Schedule, Trainer, TrainingProgress, gradients
 from tests.model.made_batches import MadeBatches
 
 pytestmark = pytest.mark.training
@@ -415,3 +415,11 @@ def test_masks_given_to_the_paper_recipe_move_all_that_follows_them():
     names = ("override", "hint.weight", "attention.label.weight", "attention.nearness")
     assert all(learner.network.get_parameter(name).grad.any() for name in names)
     assert RECIPES["paper"].samples.guided == 0.5
+
+
+def test_processes_exchange_as_many_gradients_whatever_their_samples_are():
+    used, unused = torch.nn.Parameter(torch.ones(2)), torch.nn.Parameter(torch.ones(3))
+    (2 * used).sum().backward()
+    assert [g.tolist() for g in gradients([used, unused], shared=False)] == [[2, 2]]
+    assert unused.grad is None
+    assert [g.tolist() for g in gradients([used, unused], shared=True)] == [[2, 2], [0, 0, 0]]
