@@ -33,7 +33,11 @@ Device = Annotated[str, typer.Option(help="Where to compute: auto, cpu, cuda or 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")]
 DatasetFolder = Annotated[
     Path,
-    typer.Argument(metavar="DIR", help="Dataset in the MVPS or DAVIS layout.", show_default=False),
+    typer.Argument(
+        metavar="DIR",
+        help="Dataset in the MVPS or DAVIS layout; every fifth frame is measured.",
+        show_default=False,
+    ),
 ]
 
 RESEARCH = "research only: the licences of the training data apply"
@@ -43,6 +47,9 @@ RECIPES_HELP = "; ".join(
     f"{engine.name} has {', '.join(recipe.name for recipe in engine.recipes)}"
     for engine in trainable_engines().values()
     if engine.recipes
+)
+SIZES_HELP = "; ".join(
+    f"{engine.name} has {', '.join(engine.sizes)}" for engine in trainable_engines().values()
 )
 OPTIONS_HELP = "; ".join(
     f"{engine.name} has {', '.join(each.name for each in fields(engine.options))}"
@@ -56,7 +63,7 @@ Options = Annotated[
     typer.Option(
         "--option",
         metavar="NAME=VALUE",
-        help=f"Set an option of the trained engine; may be repeated: {OPTIONS_HELP}.",
+        help=f"Set an option of the engine; may be repeated: {OPTIONS_HELP}.",
     ),
 ]
 
@@ -88,7 +95,7 @@ def train(
         str | None,
         typer.Option(
             help=f"Engine to train: {', '.join(trainable_engines())}.",
-            show_default="the default engine",
+            show_default=first_engine().name,
         ),
     ] = None,
     recipe: Annotated[
@@ -98,7 +105,7 @@ def train(
     network: Annotated[
         str | None,
         typer.Option(
-            help="Size of the engine's network; the engine must have it.",
+            help=f"Size of the engine's network: {SIZES_HELP}.",
             show_default="the recipe's",
         ),
     ] = None,
@@ -217,7 +224,8 @@ def evaluate(
         bool, typer.Option("--pictures", help="DIR holds pictures with masks, no clips.")
     ] = False,
     tenth: Annotated[
-        bool, typer.Option("--tenth", help="Every tenth picture only: those --held-out kept out.")
+        bool,
+        typer.Option("--tenth", help="Only the pictures that `train --held-out` keeps out."),
     ] = False,
     output: Annotated[Path, typer.Option("-o", "--out", help="Folder for tables and page.")] = Path(
         "runs/evaluation"

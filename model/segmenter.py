@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labeler.clip import FrameList, Frames, Image
+from labeler.errors import LabelerError
 from labeler.mask import Mask
 from labeler.reference import Reference, ReferenceBook, ReferenceChoice
 
@@ -70,8 +71,30 @@ class Segmenter(Protocol):
 def clip_and_book(
     frames: Frames | Sequence[Image], references: ReferenceBook | Mapping[int, Mask]
 ) -> tuple[Frames, ReferenceBook]:
-    """Turn the arguments of `Segmenter.segment` into a clip and a reference book."""
-    return FrameList.of(frames), ReferenceBook.of(references)
+    """Turn the arguments of `Segmenter.segment` into a clip and a reference book.
+
+    Raises:
+        LabelerError: a mask that is given as an array is of a frame that the clip does not have,
+            of another size than its frame, or not bool.
+    """
+    clip = FrameList.of(frames)
+    if not isinstance(references, ReferenceBook):
+        for frame, mask in references.items():
+            _check_mask(clip, frame, mask)
+    return clip, ReferenceBook.of(references)
+
+
+def _check_mask(clip: Frames, frame: int, mask: Mask) -> None:
+    if not 0 <= frame < len(clip):
+        raise LabelerError(
+            f"A mask is given for frame {frame}, but the clip has frames 0 to {len(clip) - 1}."
+        )
+    if mask.shape != clip[frame].shape[:2] or mask.dtype != np.bool_:
+        height, width = clip[frame].shape[:2]
+        raise LabelerError(
+            f"The mask of frame {frame} is {mask.dtype} of shape {mask.shape}; give bool of shape "
+            f"({height}, {width}), the frame's height and width."
+        )
 
 
 def verbatim(frame: int, mask: Mask) -> Segmentation:

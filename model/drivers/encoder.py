@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from labeler.clip import Frames, Image
+from labeler.errors import LabelerError
 from model.drivers.cache import LastUsed
 from model.nn.pictures import to_input
 from model.nn.precision import precision
@@ -83,6 +84,11 @@ class Encoder(Generic[F]):
             with precision(self._device):
                 pixels = to_input(torch.from_numpy(squashed).to(self._device))
                 features = self._encode(pixels.to(memory_format=torch.channels_last))
+            if not hasattr(features, "nbytes") or isinstance(features, torch.Tensor):
+                raise LabelerError(
+                    f"encode returned a {type(features).__name__}; it must return the features of "
+                    "a batch with `nbytes`, slices and, for Matcher, `cat` (see Batched, Joinable)."
+                )
             for position, (view, image) in enumerate(zip(missing, images, strict=True)):
                 size = (image.shape[0], image.shape[1])
                 found[view] = Encoded(features[position : position + 1], size)

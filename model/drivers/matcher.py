@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from labeler.clip import Frames, Image
+from labeler.errors import LabelerError
 from labeler.mask import Mask
 from labeler.reference import Reference, ReferenceBook, ReferenceChoice, nearest_and_first
 from model.drivers.encoder import Batched, Encoder, View
@@ -112,6 +113,11 @@ class Matcher(Generic[B]):
         choice: ReferenceChoice = nearest_and_first,
         cache_bytes: int = 1 << 30,
     ) -> None:
+        if not isinstance(use.options, MatcherOptions):
+            raise LabelerError(
+                f"{use.model_version} cannot be driven by Matcher: the options of its engine are "
+                f"{type(use.options).__name__}; give Engine(options=MatcherOptions)."
+            )
         self.model_version, self.device = use.model_version, use.device
         self.network: MatcherNetwork[B] = for_inference(network, use.device)
         self.encoder: Encoder[B] = Encoder(self.network.encode, use.device, cache_bytes)

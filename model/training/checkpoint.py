@@ -102,7 +102,9 @@ def load_checkpoint(
 
 
 def _not_taken_up(path: Path, error: Exception) -> str:
-    reason = (str(error) or type(error).__name__).splitlines()[0]
+    lines = (str(error) or type(error).__name__).splitlines()
+    # A network of another shape: torch names the first tensor that does not fit on the second line.
+    reason = lines[1].strip() if len(lines) > 1 and lines[0].endswith(":") else lines[0]
     return f"{path} cannot be taken up again ({reason}); train into another folder with --out."
 
 

@@ -9,7 +9,7 @@ import torch
 from labeler.errors import LabelerError
 from model.card import ModelCard, part_folders, read_card
 from model.data.sources import Sources
-from model.engine import trainable_engines
+from model.engine import trainable_engine
 from model.learning.recipe import Recipe
 from model.training.run import CardDraft, TrainingSettings, train
 from model.training.trainer import TrainingProgress
@@ -122,14 +122,13 @@ def _train_parts(
 def _recipe(card: ModelCard, budget: Budget) -> Recipe:
     recipes = {
         configuration: recipe
-        for engine in trainable_engines().values()
-        for recipe in engine.recipes
+        for recipe in trainable_engine(card.engine).recipes
         for configuration in recipe.further
     }
     if card.configuration not in recipes:
         raise LabelerError(
-            f"{card.model_version} is {card.configuration!r}, which is not retrained by itself; "
-            "train it with `mvps train --start`, then `mvps models promote`."
+            f"{card.model_version} is {card.configuration!r}, which no recipe of its engine names "
+            "in `further`; train it with `mvps train --start`, then `mvps models promote`."
         )
     recipe = recipes[card.configuration]
     return replace(

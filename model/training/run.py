@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from labeler.console import note
 from labeler.errors import LabelerError
 from model.card import ModelCard, read_card
 from model.data.sources import Sources
@@ -128,6 +129,11 @@ def train(
         device=settings.device,
         identity=_identity(recipe, settings.seed, start, sources),
     )
+    if run.step >= run.steps and processes.first:
+        note(
+            f"{folder} holds a finished training of {run.steps} steps: nothing is trained again. "
+            "Train into another folder with --out."
+        )
     run.run(workers=settings.workers, progress=progress)
     card = save_model(
         folder,

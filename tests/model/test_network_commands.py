@@ -73,6 +73,15 @@ def test_train_evaluate_and_effort(clips, tmp_path):
     assert (weights / "losses.png").exists()
     assert (weights / "losses.csv").read_text().count("\n") == 4
 
+    said = network(
+        "train", "--portraits", clips, "--out", weights, *options, "--held-out", "right",
+        "--device", "cpu",
+    ).stderr  # fmt: skip
+    assert "holds a finished training of 3 steps: nothing is trained again" in " ".join(
+        said.split()
+    )
+    assert read_card(weights).weights_sha256 == card.weights_sha256
+
     further = tmp_path / "further"
     again = (*options[:7], 1, "--start", weights, "--device", "cpu", "--option", "close-up-size=0")
     network("train", "--portraits", clips, "--out", further, *again)

@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from labeler.clip import Image
+from labeler.errors import LabelerError
 from labeler.mask import Mask
 from labeler.reference import Reference, ReferenceBook
 from model.card import ModelCard
 from model.drivers.matcher import Matcher, ReferenceFeatures
 from model.drivers.options import MatcherOptions
-from model.engine import Use, baselines, trainable_engines
+from model.engine import NoOptions, Use, baselines, trainable_engines
 from model.engines.baselines.baselines import NearestCopy
 from model.engines.pdnet.features import unguided
 from model.engines.pdnet.network import PDNet
@@ -316,3 +317,36 @@ def test_whoever_is_not_found_at_first_is_not_looked_for():
     (found,) = probabilities(segmenter, [5], ReferenceBook())
     assert network.shapes == {(3, 96, 96)}
     assert found.max() < 0.01
+
+
+@pytest.mark.parametrize(
+    ("references", "sentence"),
+    [
+        (
+            {0: disk(30, (40, 60))},
+            r"bool of shape \(40, 60\); give bool of shape \(75, 131\)",
+        ),
+        ({0: disk(30).astype(np.float32)}, "frame 0 is float32"),
+        ({7: disk(30)}, "frame 7, but the clip has frames 0 to 2"),
+    ],
+)
+def test_plain_masks_that_fit_no_frame_are_refused(references, sentence):
+    frames = [MadeFrames()[index] for index in range(3)]
+    with pytest.raises(LabelerError, match=sentence):
+        list(pdnet()[1].segment(frames, [0, 1, 2], references))
+
+
+def test_a_plain_list_of_pictures_is_a_clip():
+    frames = [MadeFrames()[index] for index in range(3)]
+    found = list(pdnet()[1].segment(frames, [0, 1, 2], {0: disk(30)}))
+    np.testing.assert_array_equal(found[0].mask, disk(30))
+    whole = probabilities(pdnet()[1], [1, 2], book(f0=disk(30)), MadeFrames(3))
+    np.testing.assert_allclose([each.probability for each in found[1:]], whole, atol=1e-5)
+
+
+def test_options_that_are_not_a_matchers_are_refused():
+    use = Use("odd-1.0.0", torch.device("cpu"), 96, NoOptions())
+    with pytest.raises(
+        LabelerError, match=r"odd-1\.0\.0 cannot be driven by Matcher.*MatcherOptions"
+    ):
+        Matcher(CountingPDNet(), use)
