@@ -16,12 +16,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
-from scipy.special import expit, logit
 
 from labeler.clip import Frames, Image
 from labeler.mask import Mask
 from labeler.reference import Reference, ReferenceBook
 from model.drivers.cache import LastUsed
+from model.drivers.probability import logits_of, sigmoid
 from model.segmenter import (
     THRESHOLD,
     Probability,
@@ -130,13 +130,13 @@ def sharpened(
     near, said = _smaller(image[window.pixels]), _smaller(whole)
     bins, weight = bins_of(near), REFERENCE_WEIGHT if references else OWN_WEIGHT
     grey = np.asarray(cv2.cvtColor(near, cv2.COLOR_BGR2GRAY) / 255, np.float32)
-    network = logit(said.clip(LEAST, 1 - LEAST))
+    network = logits_of(said, LEAST)
     for _ in range(ROUNDS):
         ratios = _together(colours_of(bins, said), references).ratios.ravel()[bins]
         both = np.asarray(network + weight * cv2.GaussianBlur(ratios, (0, 0), 1.0), np.float32)
-        said = _sigmoid(both)
+        said = sigmoid(both)
         for _ in range(AGREEMENT_ROUNDS):
-            said = _sigmoid(both + AGREEMENT * (2 * _smoothed(said, grey) - 1))
+            said = sigmoid(both + AGREEMENT * (2 * _smoothed(said, grey) - 1))
     found = probability.copy()
     found[window.pixels] = cv2.resize(said, whole.shape[::-1], interpolation=cv2.INTER_LINEAR)
     return found
@@ -209,10 +209,6 @@ def _smoothed(probability: Probability, grey: NDArray[np.float32]) -> Probabilit
     slope = covariance / (mean(grey * grey) - grey_mean**2 + EVEN)
     smoothed = mean(slope) * grey + mean(mean_probability - slope * grey_mean)
     return np.asarray(smoothed, np.float32)
-
-
-def _sigmoid(logits: NDArray[np.floating]) -> Probability:
-    return np.asarray(expit(logits), np.float32)
 
 
 def _smaller(picture: NDArray[T]) -> NDArray[T]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit
+from scipy.special import logit
 
 from labeler.clip import Frames, Image
 from labeler.mask import Mask
@@ -14,6 +14,7 @@ from labeler.metrics import region_similarity
 from labeler.reference import Reference, ReferenceBook
 from model.drivers.cache import LastUsed
 from model.drivers.colours import sharpened
+from model.drivers.probability import logits_of, sigmoid
 from model.segmenter import THRESHOLD, Segmentation, Segmenter, clip_and_book, uncertainty_of
 
 REACH = 12
@@ -152,8 +153,7 @@ class SeededSegmenter:
 
 def certain(probability: NDArray[np.float32]) -> NDArray[np.float32]:
     """Lower probabilities, H x W in [0, 1], so that the value CERTAIN becomes THRESHOLD."""
-    squeezed = probability.clip(LEAST, 1 - LEAST)
-    return np.asarray(expit(logit(squeezed) - logit(CERTAIN)), np.float32)
+    return sigmoid(logits_of(probability, LEAST) - logit(CERTAIN))
 
 
 def _batches(targets: Sequence[int], frames: Frames) -> Iterator[dict[int, set[int]]]:

@@ -15,6 +15,7 @@ from labeler.clip import Frames
 from labeler.reference import Reference
 from model.drivers.cache import LastUsed
 from model.drivers.encoder import Batched, Encoder, View
+from model.drivers.probability import logits_of, sigmoid
 from model.nn.fold import for_inference
 from model.nn.precision import precision
 from model.segmenter import THRESHOLD, Probability
@@ -83,7 +84,7 @@ class Looked:
         """The probability map of the whole frame, H x W."""
         found = np.zeros(self.size, np.float32)
         place = found[self.window.pixels]
-        place[:] = _sigmoid(cv2.resize(self.logits, place.shape[::-1]))
+        place[:] = sigmoid(cv2.resize(self.logits, place.shape[::-1]))
         return found
 
     def through(self, window: Window, side: int) -> Probability:
@@ -99,7 +100,7 @@ class Looked:
         )
         way = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         return np.asarray(
-            cv2.warpAffine(_sigmoid(self.logits), matrix, (side, side), flags=way), np.float32
+            cv2.warpAffine(sigmoid(self.logits), matrix, (side, side), flags=way), np.float32
         )
 
 
@@ -198,7 +199,9 @@ class WindowCarrying(Generic[B, M, S]):
             coarse = cv2.resize(seen, (cells, cells), interpolation=cv2.INTER_AREA)
             (encoded,) = self.encoder.encode(frames, [View(reference.frame, side, window)])
             kept = self._remember(encoded.features, torch.from_numpy(fine)[None, None])
-            return Looked(_logit(coarse), window, (mask.shape[0], mask.shape[1])), kept
+            # As the network says them: float32, and never certain.
+            logits = logits_of(LEAST + (1 - 2 * LEAST) * coarse, 0.0).astype(np.float32)
+            return Looked(logits, window, (mask.shape[0], mask.shape[1])), kept
 
         return self._given.or_make((frames.key, reference.frame, reference.digest), look)
 
@@ -209,12 +212,3 @@ class WindowCarrying(Generic[B, M, S]):
 
 def _whole(shape: tuple[int, ...]) -> Window:
     return Window(0.0, 0.0, float(shape[1]), float(shape[0]))
-
-
-def _sigmoid(logits: NDArray[Any]) -> NDArray[np.float32]:
-    return np.asarray(1 / (1 + np.exp(-logits)), np.float32)
-
-
-def _logit(probability: NDArray[Any]) -> NDArray[np.float32]:
-    squeezed = LEAST + (1 - 2 * LEAST) * probability
-    return np.asarray(np.log(squeezed / (1 - squeezed)), np.float32)
