@@ -88,8 +88,7 @@ RECIPES = (
         further=("pdnet-small",),
     ),
     # As "quick", on a body that knows ImageNet: it learns slowly, and keeps its batch statistics.
-    # The semantic term is off here too: it took a sixth more time a step, which was worth more in
-    # steps.
+    # The semantic term is off here too, in favour of more steps.
     Recipe(
         "lite",
         engine="pdnet",
