@@ -251,3 +251,20 @@ def test_references_for_another_number_of_targets_are_refused() -> None:
         features = network.encode(images(3))
     with pytest.raises(ValueError, match="2 reference sets, 3 targets"):
         network.decode(features, guided(features[:2], sets=2))
+
+
+def test_one_call_is_encode_and_decode():
+    network = trained()
+    frames, given = images(5), torch.zeros(2, 1, *images(1).shape[-2:])
+    given[:, :, 8:40, 8:40] = 1
+    with torch.no_grad():
+        alone = network(frames[2:])
+        told = network(frames[2:], frames[:2], given)
+        unmasked = network(frames[2:], frames[:2])
+        features = network.encode(frames)
+        expected = network.decode(features[2:], unguided(features[:2])).logits
+        first = network.decode(features[2:], unguided(features[2:3])).logits
+    assert told.shape == (3, 1, *frames.shape[-2:])
+    torch.testing.assert_close(unmasked, expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(alone, first, rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(told, unmasked)
