@@ -4,9 +4,9 @@
 is fast, and code that needs no database runs where none is installed.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from labeler.lazy import import_lazily
 from labeler.version import __version__
 
 if TYPE_CHECKING:
@@ -125,13 +125,4 @@ _HOMES = {
     "write_preview": "labeler.inspect.preview",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = import_lazily(globals(), _HOMES)

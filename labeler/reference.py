@@ -51,7 +51,7 @@ class ReferenceBook:
     ) -> None:
         self._corrected = {reference.frame: reference for reference in corrected}
         self._choice = choice or nearest_and_first
-        self.order = sorted(self._corrected)
+        self._order = sorted(self._corrected)
 
     @classmethod
     def of(cls, references: "ReferenceBook | Mapping[int, Mask]") -> "ReferenceBook":
@@ -67,7 +67,7 @@ class ReferenceBook:
     @property
     def empty(self) -> bool:
         """Whether nobody has masked a frame of the clip yet."""
-        return not self.order
+        return not self._order
 
     def corrected(self, frame: int) -> Reference | None:
         """Return the reference at exactly this frame, or None if no person has masked it."""
@@ -75,8 +75,8 @@ class ReferenceBook:
 
     def nearest(self, target: int) -> tuple[Reference, ...]:
         """Return the nearest corrected frame at or before a target, and the nearest after it."""
-        after = bisect_right(self.order, target)
-        frames = self.order[max(after - 1, 0) : after + 1]
+        after = bisect_right(self._order, target)
+        frames = self._order[max(after - 1, 0) : after + 1]
         return tuple(self._corrected[frame] for frame in frames)
 
     def references_for(self, target: int) -> tuple[Reference, ...]:

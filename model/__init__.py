@@ -4,9 +4,9 @@ The names listed here are public. Each name is imported when it is first used, s
 `import model` does not wait for torch.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from labeler.lazy import import_lazily
 from labeler.version import __version__
 
 if TYPE_CHECKING:
@@ -74,13 +74,4 @@ _HOMES = {
     "train": "model.training.run",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = import_lazily(globals(), _HOMES)

@@ -18,7 +18,7 @@ MAY_USE = {
 }
 LEVELS = {
     "labeler": (
-        "errors threads version",
+        "errors lazy threads version",
         "clip console files mask revision",
         "likeness metrics reference",
         "layouts",

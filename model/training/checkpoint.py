@@ -77,15 +77,14 @@ def load_checkpoint(
     path: Path,
     modules: Mapping[str, torch.nn.Module],
     optimisers: Mapping[str, torch.optim.Optimizer],
-) -> dict[str, Any]:
-    """Put a checkpoint back into the same modules and optimisers, and return its facts.
+) -> None:
+    """Put a checkpoint back into the same modules and optimisers.
 
     Raises:
         LabelerError: the file is damaged, or of another network or recipe.
     """
     try:
         with safe_open(path, framework="pt") as file:
-            facts: dict[str, Any] = json.loads(file.metadata()["facts"])
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         for name, module in modules.items():
             module.load_state_dict(_below(tensors, name))
@@ -98,7 +97,6 @@ def load_checkpoint(
             optimiser.load_state_dict({"state": state, "param_groups": groups})
     except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
         raise LabelerError(_not_taken_up(path, error)) from None
-    return facts
 
 
 def _not_taken_up(path: Path, error: Exception) -> str:

@@ -253,7 +253,7 @@ class Trainer:
             for body in self.learner.bodies:
                 _freeze_statistics(body)
         trained = [p for group in optimiser.param_groups for p in group["params"]]
-        _freeze_others(self.network, trained)
+        _freeze_statistics(self.network, trained)
         losses = self.learner.losses(batch, self._ramp)
         optimiser.zero_grad(set_to_none=True)
         losses.total.backward()  # type: ignore[no-untyped-call]
@@ -317,15 +317,9 @@ def _budget(seconds: float | None, steps: int) -> str:
     return f"{steps} steps" if seconds is None else f"{seconds / 60:g} minutes"
 
 
-def _freeze_others(network: nn.Module, trained: Collection[nn.Parameter]) -> None:
-    """Freeze the batch statistics of the modules that this step does not train."""
+def _freeze_statistics(part: nn.Module, trained: Collection[nn.Parameter] = ()) -> None:
+    """Freeze the batch statistics of a network's part, but of the layers that a step trains."""
     moved = {id(parameter) for parameter in trained}
-    for module in network.modules():
+    for module in part.modules():
         if isinstance(module, nn.BatchNorm2d) and id(module.weight) not in moved:
-            module.eval()
-
-
-def _freeze_statistics(body: nn.Module) -> None:
-    for module in body.modules():
-        if isinstance(module, nn.BatchNorm2d):
             module.eval()

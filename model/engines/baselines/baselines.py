@@ -1,6 +1,7 @@
 """Engines without training, which a network has to beat to be worth running."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import groupby
 
@@ -14,9 +15,6 @@ from labeler.mask import Mask
 from labeler.reference import Reference, ReferenceBook, nearest_and_first
 from model.drivers.cache import LastUsed
 from model.segmenter import Probability, Segmentation, Segmenter, clip_and_book, given, verbatim
-
-Carry = Callable[[Frames, list[int], Reference | None, Reference | None], Iterable[Probability]]
-"""Carries masks from the corrected frames before and after to the frames between, in order."""
 
 
 class NothingPropagated:
@@ -80,7 +78,48 @@ class NearestCopy:
                 yield Segmentation(target, mask.astype(np.float32), distance)
 
 
-class SignedDistance:
+class _Between(ABC):
+    """Segments the targets between the same two corrections together.
+
+    A corrected frame comes back unchanged. Without any correction every mask is empty and the
+    uncertainty is 1; otherwise the uncertainty is the distance to the nearest correction, as a
+    share of the clip.
+    """
+
+    choice = staticmethod(nearest_and_first)
+
+    def segment(
+        self,
+        frames: Frames | Sequence[Image],
+        targets: Sequence[int],
+        references: ReferenceBook | Mapping[int, Mask],
+    ) -> Iterator[Segmentation]:
+        """Yield one segmentation for each target frame; see `Segmenter.segment`."""
+        frames, book = clip_and_book(frames, references)
+        for (before, after), group in groupby(targets, partial(_around, book)):
+            run = list(group)
+            if before is None and after is None:
+                yield from (_empty(frames, target) for target in run)
+            elif before == after:
+                yield from (verbatim(t, np.asarray(_nearest(t, before, after).mask)) for t in run)
+            else:
+                carried = self._carry(frames, run, before, after)
+                for target, probability in zip(run, carried, strict=True):
+                    distance = abs(_nearest(target, before, after).frame - target)
+                    yield Segmentation(target, probability, distance / len(frames))
+
+    @abstractmethod
+    def _carry(
+        self,
+        frames: Frames,
+        targets: list[int],
+        before: Reference | None,
+        after: Reference | None,
+    ) -> Iterable[Probability]:
+        """Carry the masks of the corrections before and after to the targets, in their order."""
+
+
+class SignedDistance(_Between):
     """Interpolates the outlines of the two neighbouring corrected masks; looks at no picture.
 
     Each mask becomes the signed distance to its outline. Both distances are shifted so that the
@@ -93,17 +132,6 @@ class SignedDistance:
     """
 
     model_version = "distance-1.0.0+00000000"
-    choice = staticmethod(nearest_and_first)
-
-    def segment(
-        self,
-        frames: Frames | Sequence[Image],
-        targets: Sequence[int],
-        references: ReferenceBook | Mapping[int, Mask],
-    ) -> Iterator[Segmentation]:
-        """Yield one segmentation for each target frame; see `Segmenter.segment`."""
-        frames, book = clip_and_book(frames, references)
-        return _carried(frames, targets, book, self._carry)
 
     def _carry(
         self,
@@ -128,7 +156,7 @@ class SignedDistance:
             yield np.asarray(expit(blend), np.float32)
 
 
-class FlowWarp:
+class FlowWarp(_Between):
     """Carries the nearest corrected mask along dense optical flow, from each frame to the next.
 
     The flow is DIS (Kroeger et al., ECCV 2016), medium preset, backwards: each pixel of a frame
@@ -142,22 +170,11 @@ class FlowWarp:
     """
 
     model_version = "flow-1.0.0+00000000"
-    choice = staticmethod(nearest_and_first)
 
     def __init__(self, cache_bytes: int = 1 << 30) -> None:
         preset = cv2.DISOPTICAL_FLOW_PRESET_MEDIUM
         self._method = cv2.DISOpticalFlow.create(preset)
         self._kept: LastUsed[NDArray[np.float16]] = LastUsed(cache_bytes, lambda flow: flow.nbytes)
-
-    def segment(
-        self,
-        frames: Frames | Sequence[Image],
-        targets: Sequence[int],
-        references: ReferenceBook | Mapping[int, Mask],
-    ) -> Iterator[Segmentation]:
-        """Yield one segmentation for each target frame; see `Segmenter.segment`."""
-        frames, book = clip_and_book(frames, references)
-        return _carried(frames, targets, book, self._carry)
 
     def _carry(
         self,
@@ -201,28 +218,6 @@ class FlowWarp:
             return np.zeros((*grey[0].shape, 2), np.float16)
         flow = self._method.calc(*grey, None)  # type: ignore[call-overload]
         return np.asarray(flow, np.float16)
-
-
-def _carried(
-    frames: Frames, targets: Sequence[int], references: ReferenceBook, carry: Carry
-) -> Iterator[Segmentation]:
-    """Segment the targets between the same two corrections together.
-
-    A corrected frame comes back unchanged. Without any correction every mask is empty and the
-    uncertainty is 1; otherwise the uncertainty is the distance to the nearest correction, as a
-    share of the clip.
-    """
-    for (before, after), group in groupby(targets, partial(_around, references)):
-        run = list(group)
-        if before is None and after is None:
-            yield from (_empty(frames, target) for target in run)
-        elif before == after:
-            yield from (verbatim(t, np.asarray(_nearest(t, before, after).mask)) for t in run)
-        else:
-            carried = carry(frames, run, before, after)
-            for target, probability in zip(run, carried, strict=True):
-                distance = abs(_nearest(target, before, after).frame - target)
-                yield Segmentation(target, probability, distance / len(frames))
 
 
 def _around(references: ReferenceBook, target: int) -> tuple[Reference | None, Reference | None]:

@@ -1,6 +1,6 @@
 """The sizes of GAM, the weights of its losses, and its recipes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from model.learning.recipe import Recipe
@@ -52,50 +52,41 @@ class LossWeights:
     jaccard: float = 1.0
 
 
+# Pictures that are made to move first, then clips, as in the paper of GAM, section 4.2; with
+# another optimiser, for its fixed rate of 1e-5 is for weights that know ImageNet and COCO.
+# Here the backbones begin as that of weights that come with the project.
+_GAM_RECIPE = Recipe(
+    "gam",
+    engine="gam",
+    configuration="gam-small",
+    samples=RUNS,
+    size=256,
+    batch_size=4,
+    image_steps=0,
+    video_steps=1,
+    optimiser="adamw",
+    backbone_rate=1e-4,
+    rate=5e-4,
+    weight_decay=0.05,
+    decay=1.0,
+    imagenet=False,
+    body_of="pdnet-small",
+    freeze_statistics=True,
+    average=0.999,
+    losses=LossWeights(),
+    further=("gam-small",),
+)
+
 RECIPES = (
-    # Pictures that are made to move first, then clips, as in the paper of GAM, section 4.2; with
-    # another optimiser, for its fixed rate of 1e-5 is for weights that know ImageNet and COCO.
-    # Here the backbones begin as that of weights that come with the project.
-    Recipe(
-        "gam",
-        engine="gam",
-        configuration="gam-small",
-        samples=RUNS,
-        size=256,
-        batch_size=4,
-        image_steps=0,
-        video_steps=1,
-        optimiser="adamw",
-        backbone_rate=1e-4,
-        rate=5e-4,
-        weight_decay=0.05,
-        decay=1.0,
-        imagenet=False,
-        body_of="pdnet-small",
-        freeze_statistics=True,
-        average=0.999,
-        losses=LossWeights(),
-        further=("gam-small",),
-    ),
+    _GAM_RECIPE,
     # The same on a body that knows ImageNet, for frames and for frames with masks.
-    Recipe(
-        "gam-lite",
-        engine="gam",
+    replace(
+        _GAM_RECIPE,
+        name="gam-lite",
         configuration="gam-lite",
-        samples=RUNS,
-        size=256,
-        batch_size=4,
-        image_steps=0,
-        video_steps=1,
-        optimiser="adamw",
-        backbone_rate=1e-4,
-        rate=5e-4,
-        weight_decay=0.05,
-        decay=1.0,
         imagenet=True,
-        freeze_statistics=True,
+        body_of="",
         average=0.998,
-        losses=LossWeights(),
         further=("gam", "gam-lite"),
     ),
 )

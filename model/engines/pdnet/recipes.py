@@ -1,6 +1,6 @@
 """The sizes of PDNet, the weights of its losses, and its recipes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from model.learning.recipe import Recipe
@@ -55,60 +55,54 @@ class LossWeights:
     jaccard: float = 0.0
 
 
+# From random numbers and little data: another optimiser, a mean of the weights, batch
+# statistics that learn, and made-up clips. Without ImageNet there is no frozen network worth
+# resembling, so the semantic term is off. Small people are to count as much as large ones.
+# AdamW moves a scalar by its rate a step at most: at the rate of matrices, a short training
+# would be over before guidance has any weight.
+_QUICK_RECIPE = Recipe(
+    "quick",
+    engine="pdnet",
+    configuration="pdnet-small",
+    samples=QUICK,
+    size=320,
+    batch_size=16,
+    image_steps=0,
+    video_steps=1,
+    optimiser="adamw",
+    backbone_rate=1e-3,
+    rate=1e-3,
+    scalar_rate=2e-2,
+    weight_decay=0.05,
+    decay=1.0,
+    imagenet=False,
+    freeze_statistics=False,
+    average=0.999,
+    losses=LossWeights(semantic=0.0, jaccard=1.0),
+    further=("pdnet-small",),
+)
+
 RECIPES = (
     # PDNet paper, section 5.1; what it does not say is COSNet's (Lu et al. 2019) or our choice.
     # Half of the batches are the paper's; the others teach to follow given masks.
     Recipe(
         "paper", engine="pdnet", configuration="pdnet", samples=PAPER_GUIDED, losses=LossWeights()
     ),
-    # From random numbers and little data: another optimiser, a mean of the weights, batch
-    # statistics that learn, and made-up clips. Without ImageNet there is no frozen network worth
-    # resembling, so the semantic term is off. Small people are to count as much as large ones.
-    # AdamW moves a scalar by its rate a step at most: at the rate of matrices, a short training
-    # would be over before guidance has any weight.
-    Recipe(
-        "quick",
-        engine="pdnet",
-        configuration="pdnet-small",
-        samples=QUICK,
-        size=320,
-        batch_size=16,
-        image_steps=0,
-        video_steps=1,
-        optimiser="adamw",
-        backbone_rate=1e-3,
-        rate=1e-3,
-        scalar_rate=2e-2,
-        weight_decay=0.05,
-        decay=1.0,
-        imagenet=False,
-        freeze_statistics=False,
-        average=0.999,
-        losses=LossWeights(semantic=0.0, jaccard=1.0),
-        further=("pdnet-small",),
-    ),
-    # As "quick", on a body that knows ImageNet: it learns slowly, and keeps its batch statistics.
-    # The semantic term is off here too, in favour of more steps.
-    Recipe(
-        "lite",
-        engine="pdnet",
+    _QUICK_RECIPE,
+    # On a body that knows ImageNet, which learns slowly and keeps its batch statistics. The
+    # semantic term is off here too, in favour of more steps.
+    replace(
+        _QUICK_RECIPE,
+        name="lite",
         configuration="pdnet-lite",
         samples=LITE,
         size=256,
         batch_size=8,
-        image_steps=0,
-        video_steps=1,
-        optimiser="adamw",
         backbone_rate=2.5e-4,
-        rate=1e-3,
-        scalar_rate=2e-2,
-        weight_decay=0.05,
-        decay=1.0,
         imagenet=True,
         semantic_body="efficientnet-lite0",
         freeze_statistics=True,
         average=0.998,
-        losses=LossWeights(semantic=0.0, jaccard=1.0),
         further=("pdnet", "pdnet-lite", "pdnet-lite2"),  # the first one's body knows ImageNet, too
     ),
 )
