@@ -174,6 +174,28 @@ class FrameFolder:
         return read_image(self.folder / f"{frame_name(index)}.jpg")
 
 
+@dataclass(frozen=True)
+class FrameFiles:
+    """The frames of one clip as files of any names, in order."""
+
+    files: tuple[Path, ...]
+    key: str
+    stride: int = KEY_FRAME_STRIDE
+
+    @property
+    def key_frames(self) -> range:
+        """The indices of its key frames: 0, stride, 2 * stride, ..."""
+        return range(0, len(self.files), self.stride)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> Image:
+        if not 0 <= index < len(self.files):
+            raise IndexError(f"the clip has frames 0 to {len(self.files) - 1}, not {index}")
+        return read_image(self.files[index])
+
+
 class FrameList:
     """The frames of one clip in memory.
 

@@ -11,6 +11,7 @@ from PIL import Image as Pillow
 from PIL.PngImagePlugin import PngInfo
 
 from labeler.errors import LabelerError
+from labeler.palette import davis_palette, opaque_values, palette_values, rgb_values
 
 Mask = NDArray[np.bool_]
 """One frame's mask: H x W, bool, True where the portrait is."""
@@ -36,8 +37,23 @@ def encode_mask(mask: Mask, note: str | None = None) -> bytes:
     return file.getvalue()
 
 
+def encode_published_mask(mask: Mask) -> bytes:
+    """Encode a mask as a palette PNG of 0 and 1 with the 256 colours of DAVIS.
+
+    Tools that read DAVIS write their results with the palette of a mask that they have read, so it
+    needs a colour for each of their objects.
+    """
+    indexed = Pillow.fromarray(mask.astype(np.uint8), "L")
+    indexed.putpalette(davis_palette())
+    file = io.BytesIO()
+    indexed.save(file, "PNG")
+    return file.getvalue()
+
+
 def read_mask(path: Path, size: tuple[int, int] | None = None) -> Mask:
     """Read a mask from a palette, grey or colour PNG of one or two values, one of them black.
+
+    A transparent pixel is background. `palette_values` says how palettes are understood.
 
     Args:
         path: the file; values may be 0/1, 0/255 or 0 and any other single value or colour.
@@ -47,8 +63,9 @@ def read_mask(path: Path, size: tuple[int, int] | None = None) -> Mask:
         H x W bool, True where the value is not zero.
 
     Raises:
-        LabelerError: the file is missing or unreadable, has another size, or has more than two
-            values (an anti-aliased or multi-object mask).
+        LabelerError: the file is missing or unreadable, has another size, does not tell which
+            value is the background, or has more than two values (an anti-aliased or multi-object
+            mask).
     """
     try:
         with Pillow.open(path) as picture:
@@ -62,7 +79,8 @@ def read_mask(path: Path, size: tuple[int, int] | None = None) -> Mask:
         raise LabelerError(f"{path} is missing; give the path of a PNG mask.") from None
     except (OSError, SyntaxError, ValueError, Pillow.DecompressionBombError) as error:
         raise LabelerError(
-            f"{path} is not a readable mask ({error}); save it again as PNG."
+            f"{path} is not a readable mask ({error}); save it again as a grey PNG, 0 for the "
+            "background and 255 for the portrait."
         ) from None
     foreground: Mask = np.not_equal(pixels, 0)
     highest = pixels.max()
@@ -91,12 +109,11 @@ def mask_digest(mask: Mask) -> str:
 
 
 def _values(picture: Pillow.Image) -> NDArray[np.integer[Any]]:
-    """Return one number per pixel: the value in a palette or grey picture, else the RGB colour."""
+    """Return one number per pixel, 0 for the background: an index, a grey level or a colour."""
     if picture.mode == "1":
         return np.asarray(picture).view(np.uint8)
-    if picture.mode in {"L", "P", "I", "I;16"}:
+    if picture.mode == "P":
+        return palette_values(picture)
+    if picture.mode in {"L", "I", "I;16"}:
         return np.asarray(picture)
-    if "A" in picture.getbands() and picture.getextrema()[-1] != (255, 255):
-        raise ValueError("it has transparent pixels")
-    colours = np.asarray(picture.convert("RGB")).astype(np.int64)
-    return np.asarray(colours @ (1 << 16, 1 << 8, 1), dtype=np.int64)
+    return opaque_values(picture) if "A" in picture.getbands() else rgb_values(picture)

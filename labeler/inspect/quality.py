@@ -21,7 +21,7 @@ from labeler.inspect.observe import (
     observe,
 )
 from labeler.inspect.packed_mask import PackedMask
-from labeler.layouts.mvps import Dataset, mask_tree, picture_tree
+from labeler.layouts.mvps import Dataset, picture_tree
 from labeler.threads import call_all
 
 
@@ -38,16 +38,16 @@ def masks_of(dataset: Dataset) -> list[MaskedClip]:
     resolution = dataset.resolutions[0]
     clips = []
     for row in dataset.clips:
-        masks = mask_tree(dataset.folder, resolution) / row.name
-        pictures = picture_tree(dataset.folder, resolution) / row.name
+        pictures = dataset.pictures(row.name)
+        missing = picture_tree(dataset.folder, resolution) / row.name
         files = [
             MaskFile(
                 frame,
-                masks / f"{frame_name(frame)}.png",
-                pictures / f"{frame_name(frame)}.jpg",
+                path,
+                pictures.get(frame, missing / f"{frame_name(frame)}.jpg"),
                 partial(dataset.mask, row.name, frame),
             )
-            for frame in dataset.annotated(row.name)
+            for frame, path in dataset.masks(row.name).items()
         ]
         clips.append(MaskedClip(row.name, files))
     return clips

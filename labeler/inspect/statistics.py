@@ -22,7 +22,7 @@ from labeler.clip import KEY_FRAME_STRIDE
 from labeler.errors import LabelerError
 from labeler.inspect.packed_mask import PackedMask
 from labeler.layouts.clips_table import ClipRow
-from labeler.layouts.mvps import SMALL, Dataset, numbered_files, picture_tree
+from labeler.layouts.mvps import SMALL, Dataset
 from labeler.mask import Mask
 from labeler.publish.resize import resize_mask, size_480p
 from labeler.threads import call_all
@@ -178,7 +178,7 @@ class _Measured:
 
 
 def _files(dataset: Dataset, resolution: str, row: ClipRow, every: int) -> list[_File]:
-    pictures = numbered_files(picture_tree(dataset.folder, resolution) / row.name, ".jpg")
+    pictures = dataset.pictures(row.name, resolution)
     masked = set(dataset.annotated(row.name, resolution))
     return [
         _File(dataset, resolution, row.name, frame, pictures.get(frame), frame in masked)

@@ -19,13 +19,12 @@ from labeler.errors import LabelerError
 from labeler.files import replacing
 from labeler.layouts.clips_table import ClipRow
 from labeler.layouts.foreign import (
-    PICTURES,
     ForeignClip,
     ForeignDataset,
     ForeignMask,
-    frames_in,
     rows_of,
 )
+from labeler.layouts.frame_files import PICTURES, frames_in
 from labeler.layouts.layout import Layout
 from labeler.layouts.mvps import Dataset
 from labeler.layouts.writing import Progress, clips_by_split, copies, files, work

@@ -11,18 +11,17 @@ from labeler.errors import LabelerError
 from labeler.files import replacing
 from labeler.layouts.clips_table import ClipRow
 from labeler.layouts.foreign import (
-    MASKS,
-    PICTURES,
     ForeignClip,
     ForeignDataset,
     ForeignMask,
-    frames_in,
     rows_of,
 )
+from labeler.layouts.frame_files import MASKS, PICTURES, frames_in
 from labeler.layouts.layout import Layout, davis_whole_clips
 from labeler.layouts.mvps import FULL, Dataset, clip_folders, mask_tree, picture_tree
+from labeler.layouts.objects import ObjectMasks
 from labeler.layouts.writing import Progress, clips_by_split, copies, files, work
-from labeler.mask import encode_mask
+from labeler.mask import encode_published_mask
 
 
 def find_davis(folder: Path, layout: Layout, resolution: str | None = None) -> ForeignDataset:
@@ -84,16 +83,16 @@ def _list(dataset: Dataset, name: str) -> ForeignClip:
     [resolution] = dataset.resolutions
     whole = davis_whole_clips(dataset.folder, resolution) / name
     pictures = whole if whole.is_dir() else picture_tree(dataset.folder, resolution) / name
-    masks = frames_in(mask_tree(dataset.folder, resolution) / name, MASKS)
+    masks = ObjectMasks(frames_in(mask_tree(dataset.folder, resolution) / name, MASKS))
     return ForeignClip(
         frames_in(pictures, PICTURES),
-        {number: partial(_read, dataset, name, number) for number in masks},
+        {number: partial(_read, masks, number) for number in masks.files},
     )
 
 
-def _read(dataset: Dataset, name: str, number: int) -> ForeignMask:
-    mask, void = dataset.foreground_and_void(name, number)
-    return ForeignMask(mask, void=bool(void.any()))
+def _read(masks: ObjectMasks, number: int) -> ForeignMask:
+    objects, void = masks.read(number)
+    return ForeignMask(objects > 0, void=bool(void.any()))
 
 
 NAMES = frozenset({"JPEGImages", "JPEGImages_all_frames", "Annotations", "ImageSets", "clips.csv"})
@@ -142,4 +141,4 @@ def _jobs(dataset: Dataset, folder: Path) -> Iterator[Callable[[], object]]:
 
 
 def _write_mask(dataset: Dataset, clip: str, number: int, resolution: str, path: Path) -> None:
-    path.write_bytes(encode_mask(dataset.mask(clip, number, resolution)))
+    path.write_bytes(encode_published_mask(dataset.mask(clip, number, resolution)))

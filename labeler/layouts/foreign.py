@@ -1,17 +1,12 @@
 """Foreign datasets: what a dataset of any layout holds, before it is imported."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from labeler.clip import frame_name
-from labeler.errors import LabelerError
 from labeler.layouts.clips_table import ClipRow, has_clips_table, read_clips
 from labeler.layouts.layout import Layout
 from labeler.mask import Mask
-
-PICTURES = frozenset({".jpg", ".jpeg", ".png"})
-MASKS = frozenset({".png"})
 
 
 @dataclass(frozen=True)
@@ -68,23 +63,3 @@ def rows_of(folder: Path) -> dict[str, ClipRow]:
     if not has_clips_table(folder):
         return {}
     return {row.name: row for row in read_clips(folder / "clips.csv")}
-
-
-def frames_in(folder: Path, suffixes: Collection[str]) -> dict[int, Path]:
-    """List the files of a clip's folder that are named `00000`, `00001`, ..., by number, in order.
-
-    Raises:
-        LabelerError: a file with such a suffix has another name, or a frame has two files.
-    """
-    found: dict[int, Path] = {}
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if path.suffix.lower() not in suffixes or path.name.startswith("."):
-            continue
-        if not path.stem.isdecimal() or path.stem != frame_name(int(path.stem)):
-            raise LabelerError(
-                f"{path} is not named like a frame, such as 00000{path.suffix}, so its place is "
-                "unknown; rename it, or move it elsewhere."
-            )
-        if (first := found.setdefault(int(path.stem), path)) != path:
-            raise LabelerError(f"{path} and {first.name} are one frame; move one elsewhere.")
-    return dict(sorted(found.items()))

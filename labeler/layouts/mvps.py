@@ -12,24 +12,23 @@ DAVIS, which MVPS follows, has no clips.csv, keeps its lists in ImageSets/2016 a
 every frame, and numbers several objects in one mask.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from labeler.clip import FrameFolder, frame_name
+from labeler.clip import FrameFiles, frame_name
 from labeler.errors import LabelerError
 from labeler.layouts.clips_table import ClipRow, has_clips_table, read_clips
-from labeler.mask import Mask, read_mask
+from labeler.layouts.frame_files import MASKS, PICTURES, frames_in
+from labeler.layouts.layout import davis_whole_clips
+from labeler.layouts.objects import ObjectMasks
+from labeler.mask import Mask
 
 FULL = "Full-Resolution"
 SMALL = "480p"
-
-VOID = 255
-"""In a DAVIS mask that numbers objects: the pixel counts for neither object nor background."""
 
 
 def picture_tree(dataset: Path, resolution: str) -> Path:
@@ -89,7 +88,10 @@ class Dataset:
     folder: Path
     resolutions: tuple[str, ...]
     clips: tuple[ClipRow, ...]
-    _numbering: dict[str, bool] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _opened: dict[str, ObjectMasks] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    _first: dict[str, int] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def clip(self, name: str) -> ClipRow:
         """Return the clip of that name.
@@ -103,25 +105,45 @@ class Dataset:
         known = ", ".join(row.name for row in self.clips[:10])
         raise LabelerError(f"There is no clip {name!r} in {self.folder}; there are: {known}.")
 
-    def frames(self, clip: str, resolution: str | None = None) -> FrameFolder:
+    def frames(self, clip: str, resolution: str | None = None) -> FrameFiles:
         """Return a clip's pictures, which are read on access.
 
         Raises:
             LabelerError: there are none, or their numbers have a gap.
         """
-        row, resolution = self.clip(clip), self._resolution(resolution)
-        folder = picture_tree(self.folder, resolution) / clip
-        numbers = list(numbered_files(folder, ".jpg"))
-        if not numbers or numbers != list(range(len(numbers))):
+        files = self.pictures(clip, resolution)
+        folder = next(iter(files.values())).parent if files else self._pictures(clip, resolution)
+        if not files or list(files) != list(range(len(files))):
             raise LabelerError(
                 f"The pictures in {folder} are not numbered {frame_name(0)}.jpg and on without a "
                 "gap; run `mvps validate` to see what is missing."
             )
-        return FrameFolder(folder, len(numbers), f"{folder.resolve()}:{row.sha256}")
+        key = f"{folder.resolve()}:{self.clip(clip).sha256}"
+        return FrameFiles(tuple(files.values()), key)
+
+    def pictures(self, clip: str, resolution: str | None = None) -> dict[int, Path]:
+        """List the files of a clip's pictures by index, which is 0 for the lowest number.
+
+        If the clip is masked in part, all its pictures may lie in a folder of their own; see
+        `davis_whole_clips`.
+
+        Raises:
+            LabelerError: a file is not named like a frame, or a frame has two files.
+        """
+        return self._by_index(clip, resolution, self._numbered_pictures(clip, resolution))
+
+    def masks(self, clip: str, resolution: str | None = None) -> dict[int, Path]:
+        """List the files of a clip's masks by the index of their frames.
+
+        Raises:
+            LabelerError: a file is not named like a frame, or a frame has two files.
+        """
+        files = frames_in(self._masks(clip, resolution), MASKS)
+        return self._by_index(clip, resolution, files)
 
     def annotated(self, clip: str, resolution: str | None = None) -> list[int]:
         """List the indices of the frames that have a mask, in order."""
-        return list(numbered_files(self._masks(clip, resolution), ".png"))
+        return list(self.masks(clip, resolution))
 
     def mask(self, clip: str, index: int, resolution: str | None = None) -> Mask:
         """Read a frame's mask, H x W bool: True where any object is, False where `void` is.
@@ -134,8 +156,7 @@ class Dataset:
     def void(self, clip: str, index: int, resolution: str | None = None) -> Mask:
         """Read where a frame is not scored, H x W bool; all False in MVPS and in most of DAVIS.
 
-        Index 255 of a palette mask is void in a clip whose masks number objects 1 to 254, as in
-        the evaluation of DAVIS 2017; in other clips, as in DAVIS 2016, it is the foreground.
+        `ObjectMasks` says when index 255 is void.
 
         Raises:
             LabelerError: the file is missing or is no mask.
@@ -151,11 +172,15 @@ class Dataset:
             LabelerError: the file is missing or is no mask.
         """
         folder = self._masks(clip, resolution)
-        objects = read_objects(folder / f"{frame_name(index)}.png")
-        void = np.equal(objects, VOID)
-        if void.any() and not (_numbers_objects(objects) or self._clip_numbers_objects(folder)):
-            void[:] = False
-        return np.not_equal(objects, 0) & ~void, void
+        masks = self._opened.get(str(folder))
+        if masks is None:
+            masks = self._opened[str(folder)] = ObjectMasks(self.masks(clip, resolution))
+        if index not in masks.files:
+            raise LabelerError(
+                f"{folder / frame_name(index)}.png is missing; bring it back from a copy."
+            )
+        objects, void = masks.read(index)
+        return np.not_equal(objects, 0), void
 
     @cached_property
     def splits(self) -> dict[str, tuple[str, ...]]:
@@ -189,35 +214,24 @@ class Dataset:
     def _masks(self, clip: str, resolution: str | None) -> Path:
         return mask_tree(self.folder, self._resolution(resolution)) / self.clip(clip).name
 
-    def _clip_numbers_objects(self, folder: Path) -> bool:
-        """Tell whether any mask of the clip numbers objects; one mask may have none of them."""
-        key = str(folder)
-        if key not in self._numbering:
-            files = numbered_files(folder, ".png").values()
-            self._numbering[key] = any(_numbers_objects(read_objects(file)) for file in files)
-        return self._numbering[key]
+    def _pictures(self, clip: str, resolution: str | None) -> Path:
+        resolution, name = self._resolution(resolution), self.clip(clip).name
+        whole = davis_whole_clips(self.folder, resolution) / name
+        return whole if whole.is_dir() else picture_tree(self.folder, resolution) / name
 
+    def _numbered_pictures(self, clip: str, resolution: str | None) -> dict[int, Path]:
+        return frames_in(self._pictures(clip, resolution), PICTURES)
 
-def read_objects(path: Path) -> NDArray[np.uint8]:
-    """Read the object numbers of a DAVIS mask, H x W uint8, 0 where there is none.
-
-    A palette PNG may number several objects. A grey or colour PNG is read by the rules of
-    `read_mask`, as one object, because its grey levels may as well be the soft edge of a mask.
-
-    Raises:
-        LabelerError: the file is missing or is no mask.
-    """
-    try:
-        with Pillow.open(path) as picture:
-            if picture.mode == "P":
-                return np.array(picture)
-    except (OSError, SyntaxError, ValueError, Pillow.DecompressionBombError):
-        pass  # read_mask says what is wrong
-    return read_mask(path).astype(np.uint8)
-
-
-def _numbers_objects(objects: NDArray[np.uint8]) -> bool:
-    return bool(((objects > 0) & (objects < VOID)).any())
+    def _by_index(
+        self, clip: str, resolution: str | None, files: dict[int, Path]
+    ) -> dict[int, Path]:
+        """Number files from 0 for the clip's first picture."""
+        folder = str(self._pictures(clip, resolution))
+        if folder not in self._first:
+            numbers = self._numbered_pictures(clip, resolution)
+            # A clip of MVPS begins at 0; if that picture is missing, the others keep their places.
+            self._first[folder] = 0 if has_clips_table(self.folder) else min(numbers, default=0)
+        return {number - self._first[folder]: path for number, path in files.items()}
 
 
 def open_dataset(folder: Path) -> Dataset:
@@ -250,7 +264,14 @@ def open_dataset(folder: Path) -> Dataset:
 
 def _counted(dataset: Path, resolution: str, name: str) -> ClipRow:
     """Describe a clip by its folders, because no clips.csv describes it."""
-    pictures = numbered_files(picture_tree(dataset, resolution) / name, ".jpg")
-    masks = numbered_files(mask_tree(dataset, resolution) / name, ".png")
+    bare = ClipRow(name, None, 0, 0, None, 0, 0)
+    here = Dataset(dataset, (resolution,), (bare,))
+    pictures = here.pictures(name)
     width, height = picture_size(next(iter(pictures.values()))) if pictures else (0, 0)
-    return ClipRow(name, None, len(pictures), len(masks), None, width, height)
+    return replace(
+        bare,
+        frames=len(pictures),
+        annotated=len(here.masks(name)),
+        width=width,
+        height=height,
+    )

@@ -13,20 +13,19 @@ from labeler.clip import frame_name
 from labeler.errors import LabelerError
 from labeler.files import replacing
 from labeler.layouts.foreign import (
-    MASKS,
-    PICTURES,
     ForeignClip,
     ForeignDataset,
     ForeignMask,
-    frames_in,
     rows_of,
 )
+from labeler.layouts.frame_files import MASKS, PICTURES, frames_in
 from labeler.layouts.layout import Layout, youtube_whole_clips
-from labeler.layouts.mvps import Dataset, clip_folders, read_objects
+from labeler.layouts.mvps import Dataset, clip_folders
+from labeler.layouts.objects import ObjectMasks
 from labeler.layouts.writing import Progress, clips_by_split, copies, files, work
-from labeler.mask import encode_mask
+from labeler.mask import encode_published_mask
 
-Objects = Mapping[int, Collection[str]]
+Objects = Mapping[int, Collection[int]]
 """The portraits of a clip, by object number: the frames in which meta.json lists each of them."""
 
 
@@ -81,7 +80,7 @@ def _objects(path: Path, categories: Collection[str]) -> dict[str, Objects] | No
         videos: dict[str, Any] = json.loads(path.read_bytes())["videos"]
         return {
             str(name): {
-                int(number): frozenset(map(str, each["frames"]))
+                int(number): frozenset(map(int, each["frames"]))
                 for number, each in video["objects"].items()
                 if each["category"] in categories
             }
@@ -96,25 +95,25 @@ def _objects(path: Path, categories: Collection[str]) -> dict[str, Objects] | No
 
 def _list(split: Path, name: str, objects: Objects | None) -> ForeignClip:
     whole = youtube_whole_clips(split) / name
-    masks = frames_in(split / "Annotations" / name, MASKS)
+    masks = ObjectMasks(frames_in(split / "Annotations" / name, MASKS))
     return ForeignClip(
         frames_in(whole if whole.is_dir() else split / "JPEGImages" / name, PICTURES),
-        {number: partial(_read, path, number, objects) for number, path in masks.items()},
+        {number: partial(_read, masks, number, objects) for number in masks.files},
     )
 
 
-def _read(path: Path, number: int, objects: Objects | None) -> ForeignMask:
-    values = read_objects(path)
+def _read(masks: ObjectMasks, number: int, objects: Objects | None) -> ForeignMask:
+    values, void = masks.read(number)
     if objects is None:
-        return ForeignMask(np.not_equal(values, 0))
+        return ForeignMask(values > 0, void=bool(void.any()))
     present = set(np.unique(values).tolist())
     absent = [
         str(each)
         for each, frames in objects.items()
-        if frame_name(number) in frames and each not in present
+        if number in frames and each not in present
     ]
     missing = f"object {', '.join(absent)} of meta.json" if absent else ""
-    return ForeignMask(np.isin(values, list(objects)), missing=missing)
+    return ForeignMask(np.isin(values, list(objects)), void=bool(void.any()), missing=missing)
 
 
 FOLDERS = {"train": "train", "val": "valid"}
@@ -183,6 +182,6 @@ def _jobs(
 
 def _write_mask(dataset: Dataset, clip: str, number: int, folder: Path, frames: list[str]) -> None:
     mask = dataset.mask(clip, number)
-    (folder / f"{frame_name(number)}.png").write_bytes(encode_mask(mask))
+    (folder / f"{frame_name(number)}.png").write_bytes(encode_published_mask(mask))
     if mask.any():
         frames.append(frame_name(number))  # from several threads at once, so in any order

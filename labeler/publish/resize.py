@@ -24,7 +24,7 @@ from labeler.layouts.mvps import (
     picture_size,
     picture_tree,
 )
-from labeler.mask import Mask, encode_mask, read_mask
+from labeler.mask import Mask, encode_published_mask, read_mask
 from labeler.publish.ledger import RECIPE, Ledger, Made, line, state_of
 from labeler.publish.manifest import MANIFEST, files, read_manifest, renew_manifest
 from labeler.threads import call_all
@@ -136,7 +136,7 @@ def shrunk_mask(source: Path) -> bytes:
     """
     mask = read_mask(source)
     size = size_480p(mask.shape[1], mask.shape[0])
-    return encode_mask(resize_mask(mask, size))
+    return encode_published_mask(resize_mask(mask, size))
 
 
 def with_orientation(jpeg: bytes, source: Path) -> bytes:

@@ -11,7 +11,7 @@ from pathlib import Path
 from labeler.clip import Clip, frame_name
 from labeler.errors import LabelerError
 from labeler.layouts.mvps import FULL, SMALL, mask_tree, picture_tree
-from labeler.mask import encode_mask, mask_digest
+from labeler.mask import encode_published_mask, mask_digest
 from labeler.publish.ledger import Ledger, Made
 from labeler.publish.resize import resize_mask, shrunk_picture, size_480p
 from labeler.revision import Revision
@@ -98,7 +98,7 @@ def _jobs(workspace: Workspace, parts: Sequence[Part], folder: Path) -> Iterator
             name = f"{frame_name(revision.frame)}.png"
             yield _Job(
                 (str(masks[0] / name), str(masks[1] / name)),
-                partial(str, revision.digest),
+                partial("davis-palette {}".format, revision.digest),
                 partial(_mask, workspace, revision),
             )
 
@@ -154,4 +154,4 @@ def _mask(workspace: Workspace, revision: Revision) -> tuple[bytes, bytes]:
             "run `mvps doctor` and bring back a copy."
         )
     size = size_480p(mask.shape[1], mask.shape[0])
-    return encode_mask(mask), encode_mask(resize_mask(mask, size))
+    return encode_published_mask(mask), encode_published_mask(resize_mask(mask, size))

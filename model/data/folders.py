@@ -18,11 +18,10 @@ from labeler.layouts.mvps import (
     SMALL,
     Dataset,
     mask_tree,
-    numbered_files,
     open_dataset,
     picture_tree,
-    read_objects,
 )
+from labeler.layouts.objects import read_objects
 from model.data.sources import People, Still, Take, faults_of, picture_fault, refuse_faults
 
 PICTURES = frozenset({".jpg", ".jpeg", ".png"})
@@ -37,7 +36,7 @@ class LabelFile:
     path: Path
 
     def read(self) -> People:
-        """Read the mask; see `labeler.layouts.mvps.read_objects`."""
+        """Read the mask; see `labeler.layouts.objects.read_objects`."""
         return read_objects(self.path)
 
 
@@ -93,9 +92,11 @@ def clips_from(
         if not take.frames or len(take.frames) < row.annotated
     ]
     pairs = (
-        (still.image, mask_tree(folder, resolution) / f"{still.name}.png")
+        (still.image, path)
         for take in takes
-        for still in take.stills
+        for still, path in zip(
+            take.stills, dataset.masks(take.name, resolution).values(), strict=True
+        )
     )
     refuse_faults(folder, [*faults, *faults_of(partial(picture_fault, *pair) for pair in pairs)])
     return tuple(takes)
@@ -164,16 +165,17 @@ def _pictures(folder: Path) -> list[Path]:
 
 
 def _take(dataset: Dataset, row: ClipRow, resolution: str) -> Take:
-    pictures = picture_tree(dataset.folder, resolution) / row.name
-    frames = tuple(dataset.annotated(row.name, resolution))
+    pictures = dataset.pictures(row.name, resolution)
+    masks = dataset.masks(row.name, resolution)
+    missing = picture_tree(dataset.folder, resolution) / row.name
     stills = tuple(
         Still(
             f"{row.name}/{frame_name(frame)}",
-            pictures / f"{frame_name(frame)}.jpg",
+            pictures.get(frame, missing / f"{frame_name(frame)}.jpg"),
             DatasetMask(dataset, row.name, frame, resolution),
         )
-        for frame in frames
+        for frame in masks
     )
     # A clip may have only the pictures of its masked frames.
-    length = max(row.frames, 1 + max(numbered_files(pictures, ".jpg"), default=0))
-    return Take(row.name, frames, stills, length, pictures)
+    length = max(row.frames, 1 + max(pictures, default=0))
+    return Take(row.name, tuple(masks), stills, length, pictures)

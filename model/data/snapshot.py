@@ -67,5 +67,6 @@ def _takes(
             for mask in of_clip
         )
         length = snapshot.clip(name).frame_count
-        takes.append(Take(name, tuple(mask.frame for mask in of_clip), stills, length, frames))
+        pictures = {index: frames / f"{frame_name(index)}.jpg" for index in range(length)}
+        takes.append(Take(name, tuple(mask.frame for mask in of_clip), stills, length, pictures))
     return tuple(takes)

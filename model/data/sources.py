@@ -1,7 +1,7 @@
 """Training data: stills and clips with labels, and checks that picture and labels fit."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -65,14 +65,14 @@ class Take:
         frames: the indices of the masked frames in the clip, ascending.
         stills: one still for each of these frames.
         length: the number of frames of the whole clip, T.
-        folder: the folder with the pictures of all its frames, 00000.jpg and on, if there is one.
+        pictures: the files of the pictures of all its frames, as far as they are there.
     """
 
     name: str
     frames: tuple[int, ...]
     stills: tuple[Still, ...]
     length: int
-    folder: Path | None = None
+    pictures: Mapping[int, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

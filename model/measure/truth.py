@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import count
 from pathlib import Path
 
-from labeler.clip import KEY_FRAME_STRIDE, Frames, Image, frame_name, read_image
+from labeler.clip import KEY_FRAME_STRIDE, Frames, Image, read_image
 from labeler.errors import LabelerError
 from labeler.layouts.mvps import Dataset
 from labeler.mask import Mask, mask_digest
@@ -101,7 +101,7 @@ def truth_of_take(take: Take, stride: int = KEY_FRAME_STRIDE) -> TruthClip:
     """
     stills = dict(zip(take.frames, take.stills, strict=True))
     truths = {i: still.read()[1] > 0 for i, still in stills.items() if i % stride == 0}
-    frames = _StillFrames(take.name, stills, take.length, take.folder, stride)
+    frames = _StillFrames(take.name, stills, take.length, take.pictures, stride)
     return TruthClip(take.name, frames, truths, {})
 
 
@@ -118,30 +118,30 @@ def truth_of_picture(still: Still) -> TruthClip:
 class _StillFrames:
     """A clip that may have pictures of its masked frames only.
 
-    `folder` has the pictures of the other frames, if there are any.
+    `pictures` are the files of the others, as far as they are there.
     """
 
     key: str
     stills: Mapping[int, Still]
     length: int
-    folder: Path | None
+    pictures: Mapping[int, Path]
     stride: int
 
     @cached_property
     def key_frames(self) -> tuple[int, ...]:
         """Those of the frames 0, stride, 2 * stride, ... that have a picture."""
-        return tuple(i for i in range(0, self.length, self.stride) if self._path(i).exists())
+        return tuple(
+            i for i in range(0, self.length, self.stride) if i in self.stills or i in self.pictures
+        )
 
     def __len__(self) -> int:
         return self.length
 
     def __getitem__(self, index: int) -> Image:
-        return read_image(self._path(index))
-
-    def _path(self, index: int) -> Path:
-        if index in self.stills:
-            return self.stills[index].image
-        return (self.folder or Path()) / f"{frame_name(index)}.jpg"
+        path = self.stills[index].image if index in self.stills else self.pictures.get(index)
+        if path is None:
+            raise LabelerError(f"Frame {index} of {self.key} has no picture; bring it back.")
+        return read_image(path)
 
 
 _RUNS = count()

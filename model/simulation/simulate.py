@@ -117,7 +117,7 @@ class _Pool:
             pairs = [p for p in zip(take.frames, take.stills, strict=True) if p[0] in wanted]
             if pairs:
                 frames, stills = zip(*pairs, strict=True)
-                found.append(Take(take.name, frames, stills, take.length, take.folder))
+                found.append(Take(take.name, frames, stills, take.length, take.pictures))
         return tuple(found)
 
 

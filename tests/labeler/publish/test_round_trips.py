@@ -20,7 +20,8 @@ from labeler.collect.import_dataset import Wanted, import_dataset
 from labeler.errors import LabelerError
 from labeler.layouts.coco import module
 from labeler.layouts.layout import Layout
-from labeler.layouts.mvps import open_dataset, read_objects
+from labeler.layouts.mvps import open_dataset
+from labeler.layouts.objects import read_objects
 from labeler.layouts.reading import find_dataset
 from labeler.publish.export import export_mvps
 from labeler.publish.other_layouts import WRITERS, export_as
