@@ -1,7 +1,6 @@
 """Clips: name, frames in order, frame rate, scenario and source; and how frames are read."""
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -109,30 +108,6 @@ def frame_name(index: int) -> str:
     '00005'
     """
     return f"{index:05d}"
-
-
-def check_clip_name(name: str) -> str:
-    """Return `name` if it is safe as a folder name and as a line of ImageSets, else refuse it.
-
-    Raises:
-        LabelerError: the name is not 1 to 100 letters, digits, `.`, `_` or `-`, or starts with
-            anything but a letter or a digit.
-    """
-    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name) is None:
-        raise LabelerError(
-            f"{name!r} cannot name a clip: use up to 100 letters, digits, '.', '_' and '-', "
-            "starting with a letter or a digit."
-        )
-    return name
-
-
-def clip_name_from(source: Path) -> str:
-    """Make a clip name from a source file's stem: each run of unsafe characters becomes `_`.
-
-    >>> clip_name_from(Path("My holiday (1).mp4"))
-    'My_holiday_1'
-    """
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", source.stem).strip("._-")[:100] or "clip"
 
 
 class Frames(Protocol):

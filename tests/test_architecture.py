@@ -19,7 +19,7 @@ MAY_USE = {
 LEVELS = {
     "labeler": (
         "errors lazy threads version",
-        "clip console files mask revision",
+        "clip console files mask naming revision",
         "likeness metrics reference",
         "layouts",
         "workspace",

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from labeler.clip import Scenario, check_clip_name, clip_name_from
+from labeler.clip import Scenario
 from labeler.errors import LabelerError
+from labeler.naming import check_clip_name, clip_name, title_of
 
 COLUMNS = ("path", "scenario", "source", "licence", "name")
 """The columns of a table of videos; `name` may be absent."""
@@ -40,7 +41,7 @@ class Candidate:
     @classmethod
     def of(cls, path: Path, scenario: Scenario, name: str = "") -> "Candidate":
         """Make a candidate from a file alone; without `name`, the file's stem names it."""
-        return cls(path, scenario, name or clip_name_from(path), path.name)
+        return cls(path, scenario, name or clip_name(title_of(path)), path.name)
 
 
 def videos_below(folder: Path) -> list[Path]:
@@ -125,7 +126,7 @@ def _candidate(
         raise ValueError(f"{said!r} is no scenario; write one of {known}")
     path = folder / values["path"]
     try:
-        name = check_clip_name(values.get("name") or clip_name_from(path))
+        name = check_clip_name(values.get("name") or clip_name(title_of(path)))
     except LabelerError as error:
         raise ValueError(str(error).rstrip(".")) from None
     source = values.get("source") or path.name

@@ -9,11 +9,12 @@ from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
-from labeler.clip import KEY_FRAME_STRIDE, Clip, Scenario, check_clip_name, frame_name
+from labeler.clip import KEY_FRAME_STRIDE, Clip, Scenario, frame_name
 from labeler.collect.import_files import SeenMask, pictures_digest, read_masks, take_pictures
 from labeler.errors import LabelerError
 from labeler.layouts.foreign import ForeignClip, ForeignDataset
 from labeler.layouts.layout import RATES, Layout
+from labeler.naming import check_clip_name
 from labeler.revision import Provenance, Revision
 from labeler.workspace.workspace import Workspace
 

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from labeler.clip import KEY_FRAME_STRIDE, Clip, check_clip_name, frame_name
+from labeler.clip import KEY_FRAME_STRIDE, Clip, frame_name
 from labeler.collect.candidates import Candidate
 from labeler.collect.cuts import CutFinder
 from labeler.collect.rules import SHORTEST_SIDE, broken, check_video_rules
 from labeler.collect.video import extract_frames, probe_video
 from labeler.errors import AlreadyInError, LabelerError
 from labeler.files import sha256_of, write_atomically
+from labeler.naming import check_clip_name
 from labeler.workspace import tables
 from labeler.workspace.workspace import Workspace
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from labeler.clip import Scenario, check_clip_name
+from labeler.clip import Scenario
 from labeler.errors import LabelerError
+from labeler.naming import check_clip_name
 
 COLUMNS = (
     "clip",

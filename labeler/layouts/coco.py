@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from labeler.clip import clip_name_from, frame_name
+from labeler.clip import frame_name
 from labeler.errors import LabelerError
 from labeler.files import replacing
 from labeler.layouts.clips_table import ClipRow
@@ -29,6 +29,7 @@ from labeler.layouts.layout import Layout
 from labeler.layouts.mvps import Dataset
 from labeler.layouts.writing import Progress, clips_by_split, copies, files, work
 from labeler.mask import Mask
+from labeler.naming import distinct_names
 
 Size = tuple[int, int]
 """Height and width, in pixels."""
@@ -251,17 +252,9 @@ def _find(name: Path, path: Path, root: Path) -> Path:
 
 
 def _named(groups: Mapping[str, _Group]) -> dict[str, _Group]:
-    """Name groups by the last part of their title, or by the whole title if others have that."""
-    short = {title: _safe(title.rsplit("/", 1)[-1]) for title in groups}
-    times = Counter(short.values())
-    return {
-        short[title] if times[short[title]] == 1 else _safe(title): group
-        for title, group in sorted(groups.items())
-    }
-
-
-def _safe(title: str) -> str:
-    return clip_name_from(Path(f"{title.replace('/', '_')}.jpg"))
+    """Name each group by its title; no two get one name."""
+    titles = sorted(groups)
+    return dict(zip(distinct_names(titles), map(groups.__getitem__, titles), strict=True))
 
 
 def _list(group: _Group, alone: bool, crowds: bool) -> ForeignClip:

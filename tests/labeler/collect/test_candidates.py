@@ -39,7 +39,7 @@ def test_a_table_says_all_there_is_to_know(tmp_path):
 def test_what_spreadsheets_write(tmp_path, separator, encoding):
     text = "Path,Licence ,SCENARIO\r\nünder way.mp4, CC0 ,news\r\n".replace(",", separator)
     (found,), faults = read_candidates(table(tmp_path, text, encoding))
-    assert (found.path.name, found.licence, found.name) == ("ünder way.mp4", "CC0", "nder_way")
+    assert (found.path.name, found.licence, found.name) == ("ünder way.mp4", "CC0", "under_way")
     assert faults == []
 
 
