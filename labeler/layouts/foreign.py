@@ -1,12 +1,29 @@
 """Foreign datasets: what a dataset of any layout holds, before it is imported."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from labeler.errors import LabelerError
 from labeler.layouts.clips_table import ClipRow, has_clips_table, read_clips
 from labeler.layouts.layout import Layout
 from labeler.mask import Mask
+from labeler.naming import check_clip_name, distinct_names
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Something of a dataset that is not imported: its name there, and the reason as a clause.
+
+    `lost` is False for what is left out by choice, such as pictures that show nobody.
+    """
+
+    name: str
+    reason: str
+    lost: bool = True
 
 
 @dataclass(frozen=True)
@@ -38,8 +55,10 @@ class ForeignClip:
 class ForeignDataset:
     """A dataset's clips by name, each listed on demand, so that a damaged clip affects no other.
 
-    `rows` is the content of its clips.csv, if it has one. `notes` are sentences on the content that
-    is not a clip of people.
+    `rows` is the content of its clips.csv, if it has one. `notes` are sentences on how the dataset
+    is understood. `left_out` is everything in it that is no clip to import. `titles` are the clips'
+    own names, where they cannot name a clip here. `lists` says which clips are for "train" and for
+    "test", where the dataset says it.
     """
 
     folder: Path
@@ -47,11 +66,37 @@ class ForeignDataset:
     clips: Mapping[str, Callable[[], ForeignClip]]
     rows: Mapping[str, ClipRow]
     notes: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    titles: Mapping[str, str] = field(default_factory=dict)
+    lists: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """The name of the dataset: that of its folder."""
         return self.folder.resolve().name
+
+
+def names_of(titles: Sequence[str]) -> list[str]:
+    """Make a clip name of each title, in order; those that can name a clip stay as they are.
+
+    >>> names_of(["walk", "张三", "a/walk", "b/run-"])
+    ['walk', 'ZhangSan', 'walk_2', 'run-']
+    """
+    last = [title.rpartition("/")[2] for title in titles]
+    times = Counter(last)
+    kept = {name for name, count in times.items() if count == 1 and _can_name_a_clip(name)}
+    others = [title for title, name in zip(titles, last, strict=True) if name not in kept]
+    made = iter(distinct_names(others, kept))
+    return [name if name in kept else next(made) for name in last]
+
+
+LISTS = {"train": "train", "val": "test", "valid": "test", "validation": "test", "test": "test"}
+"""Which of our lists the clips of another dataset's list belong to."""
+
+
+def list_of(name: str) -> str:
+    """Return our list for a list of another dataset, such as val2017; "" if it is none of them."""
+    return LISTS.get(re.sub(r"[-_]?[0-9]*$", "", name.lower()), "")
 
 
 def rows_of(folder: Path) -> dict[str, ClipRow]:
@@ -63,3 +108,9 @@ def rows_of(folder: Path) -> dict[str, ClipRow]:
     if not has_clips_table(folder):
         return {}
     return {row.name: row for row in read_clips(folder / "clips.csv")}
+
+
+def _can_name_a_clip(name: str) -> bool:
+    with suppress(LabelerError):
+        return bool(check_clip_name(name))
+    return False

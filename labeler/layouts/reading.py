@@ -5,7 +5,8 @@ from pathlib import Path
 
 from labeler.errors import LabelerError
 from labeler.layouts.clips_table import has_clips_table
-from labeler.layouts.coco import find_coco, instance_files
+from labeler.layouts.coco.files import instance_files
+from labeler.layouts.coco.reading import find_coco
 from labeler.layouts.davis import find_davis, resolutions
 from labeler.layouts.foreign import ForeignDataset
 from labeler.layouts.layout import Layout

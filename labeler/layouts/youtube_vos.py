@@ -108,9 +108,7 @@ def _read(masks: ObjectMasks, number: int, objects: Objects | None) -> ForeignMa
         return ForeignMask(values > 0, void=bool(void.any()))
     present = set(np.unique(values).tolist())
     absent = [
-        str(each)
-        for each, frames in objects.items()
-        if number in frames and each not in present
+        str(each) for each, frames in objects.items() if number in frames and each not in present
     ]
     missing = f"object {', '.join(absent)} of meta.json" if absent else ""
     return ForeignMask(np.isin(values, list(objects)), void=bool(void.any()), missing=missing)

@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from labeler.errors import LabelerError
 from labeler.files import scratch_folder
-from labeler.layouts.coco import NAMES as COCO_NAMES
-from labeler.layouts.coco import to_coco
+from labeler.layouts.coco.writing import NAMES as COCO_NAMES
+from labeler.layouts.coco.writing import to_coco
 from labeler.layouts.davis import NAMES as DAVIS_NAMES
 from labeler.layouts.davis import to_davis
 from labeler.layouts.layout import Layout

@@ -1,7 +1,5 @@
 """A reader of MSCOCO (Lin et al. 2014): pictures of people, by the rule of the PDNet paper."""
 
-import contextlib
-import io
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from labeler.errors import LabelerError
-from labeler.layouts.coco import decode_runs, module, region
+from labeler.layouts.coco.instances import read_instances
+from labeler.layouts.coco.regions import decode_runs, module
 from model.data.sources import People, Still, faults_of, picture_fault, refuse_faults
 
 LEAST_PIXELS = 5000
@@ -59,15 +58,18 @@ def stills_from_coco(
         LabelerError: pycocotools is not installed, the annotations are not COCO instances or have
             no person, or pictures are missing or of another size.
     """
-    regions = _regions(annotations)
+    regions, faults = _regions(annotations)
     stills, checks = [], []
     for file_name, people in regions.items():
         if _pixels(people) < least_pixels:
             continue
+        if not _is_inside(file_name):
+            faults.append(f"{file_name} leads out of {images}")
+            continue
         image = images / file_name
         stills.append(Still(image.stem, image, people))
         checks.append(partial(picture_fault, image, (people.size[1], people.size[0])))
-    refuse_faults(images, faults_of(checks))
+    refuse_faults(images, [*faults, *faults_of(checks)])
     if not stills:
         raise LabelerError(
             f"{annotations} has no picture with {least_pixels} pixels of people in it; give the "
@@ -76,27 +78,35 @@ def stills_from_coco(
     return tuple(sorted(stills, key=lambda still: still.name))
 
 
-def _regions(annotations: Path) -> dict[str, CocoRegions]:
-    """Read the people of each picture that has people and no crowd, by the picture's file name."""
-    coco = module("coco")
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress
-            dataset = coco.COCO(str(annotations))
-        [person] = dataset.getCatIds(catNms=["person"])
-        found = {}
-        for number in dataset.getImgIds(catIds=[person]):
-            picture = dataset.imgs[number]
-            size = (int(picture["height"]), int(picture["width"]))
-            people = dataset.loadAnns(dataset.getAnnIds(imgIds=[number], catIds=[person]))
-            if not any(each.get("iscrowd") for each in people):
-                counts = tuple(region(each["segmentation"], size)["counts"] for each in people)
-                found[str(picture["file_name"])] = CocoRegions(size, counts)
-    except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
-        raise LabelerError(
-            f"{annotations} is not a file of COCO instances with persons ({error!r}); give one, "
-            "such as instances_train2017.json."
-        ) from None
-    return found
+def _regions(annotations: Path) -> tuple[dict[str, CocoRegions], list[str]]:
+    """Read the people of each picture that has people and no crowd, by the picture's file name.
+
+    Returns them, and a text for each picture that cannot be used.
+    """
+    read = read_instances(annotations, ["person"])
+    found: dict[str, CocoRegions] = {}
+    faults = [f"{each.name}: {each.reason}" for each in read.left_out]
+    for listed in read.pictures:
+        if not listed.people or listed.crowded:
+            continue
+        if listed.file_name in found:
+            faults.append(f"{annotations} lists {listed.file_name} twice")
+        try:
+            regions = listed.regions()
+        except LabelerError as error:
+            faults.append(str(error).removesuffix("."))
+            continue
+        if listed.missing or None in regions:
+            faults.append(f"{listed.file_name} has a person without an outline")
+            continue
+        counts = tuple(each for each in regions if each is not None)
+        found[listed.file_name] = CocoRegions(listed.size, counts)
+    return found, faults
+
+
+def _is_inside(name: str) -> bool:
+    """Tell whether a name of a file does not lead out of the folder that it is in."""
+    return not name.startswith("/") and ".." not in Path(name).parts
 
 
 def _pixels(people: CocoRegions) -> int:

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labeler.errors import LabelerError
-from labeler.layouts.coco import decode_runs, encode, module, region, union
+from labeler.layouts.coco.regions import RegionError, decode_runs, encode, module, region, union
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32), st.floats(0, 1))
@@ -38,5 +37,5 @@ def test_regions_are_united():
     [{"size": [20, 30], "counts": [5, 5]}, {"size": [30, 20], "counts": [600]}],
 )
 def test_run_lengths_of_another_picture_are_refused(wrong):
-    with pytest.raises(LabelerError, match="do not fill the picture"):
+    with pytest.raises(RegionError, match="its run lengths"):
         union([region(wrong, (20, 30))], (20, 30))

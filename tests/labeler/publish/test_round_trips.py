@@ -18,7 +18,7 @@ import pytest
 from labeler.clip import Clip, Scenario, frame_name
 from labeler.collect.import_dataset import Wanted, import_dataset
 from labeler.errors import LabelerError
-from labeler.layouts.coco import module
+from labeler.layouts.coco.regions import module
 from labeler.layouts.layout import Layout
 from labeler.layouts.mvps import open_dataset
 from labeler.layouts.objects import read_objects

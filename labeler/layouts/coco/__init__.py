@@ -1,0 +1,1 @@
+"""The layout of COCO: regions, files of instances, and how both are read and written."""
