@@ -48,7 +48,8 @@ class Clip:
     clip is one shot of a longer video, it begins at the video's sampled frame `first_frame`, and
     `source_frames` is the number of the video's sampled frames; None means that the clip is the
     whole video. `cuts` are the frames at which a new shot begins; None means that nobody has
-    looked for cuts.
+    looked for cuts. `split` is the list, "train" or "test", in which the dataset that the clip was
+    imported from has it; "" if it has none.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Clip:
     first_frame: int = 0
     source_frames: int | None = None
     cuts: tuple[int, ...] | None = None
+    split: str = ""
 
     @property
     def orientation(self) -> str:

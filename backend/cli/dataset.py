@@ -11,7 +11,8 @@ import typer
 
 from backend.cli.options import Json, opened
 from labeler.clip import Scenario
-from labeler.collect.import_dataset import Taken, Wanted, import_dataset
+from labeler.collect.import_dataset import Taken, carry_out
+from labeler.collect.import_plan import ImportPlan, Wanted, left_out_lines, plan_import
 from labeler.console import note, progress, say, say_json
 from labeler.layouts.foreign import ForeignDataset
 from labeler.layouts.layout import Layout
@@ -157,6 +158,11 @@ def export_dataset(
             f"{len(report.mended)} files of the last export had been changed or removed and were "
             f"written anew: {', '.join(report.mended[:5])}"
         )
+    if report.moved:
+        note(
+            f"{len(report.moved)} clips are in another list than in the dataset they were imported "
+            f"from: {', '.join(report.moved[:5])}"
+        )
     for group in report.parted:
         note(f"{', '.join(group)} show one source video but are in both lists, as before")
     say(
@@ -226,13 +232,23 @@ def import_(
     crowds: Annotated[
         bool, typer.Option("--crowds", help="In coco: import regions marked iscrowd, too.")
     ] = False,
+    plan_only: Annotated[
+        bool,
+        typer.Option(
+            "--plan", help="Import nothing; print which clips would come in from which files."
+        ),
+    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Import a dataset (MVPS, DAVIS, YouTube-VOS, COCO) as clips with accepted masks.
 
     Clips that the workspace already has stay as they are. After an interruption, run it
-    again: it goes on. A damaged file costs its own clip only: it is named at the end, and the exit
-    code is 1.
+    again: it goes on. A damaged file costs its own clip only. What does not come in is listed
+    at the end, each with its reason; if any of it is damaged or unclear, the exit code is 1.
+    --json goes with --plan.
     """
+    if as_json and not plan_only:
+        raise typer.BadParameter("--json goes with --plan.", context)
     dataset = find_dataset(
         folder,
         layout,
@@ -243,8 +259,16 @@ def import_(
     )
     for remark in dataset.notes:
         note(remark)
+    wanted = Wanted(scenario, fps, stride, prefix)
+    plan = plan_import(dataset, names, wanted)
+    if plan_only:
+        if as_json:
+            say_json(plan.to_json())
+        for line in () if as_json else plan.lines():
+            say(line)
+        raise typer.Exit(1 if plan.lost else 0)
     with opened(context) as workspace:
-        taken = _take(workspace, dataset, names, Wanted(scenario, fps, stride, prefix))
+        taken = _take(workspace, dataset, plan, wanted)
     new = [each for each in taken if each.new and each.clip]
     frames = sum(each.clip.frame_count for each in new if each.clip)
     masks = sum(each.masks for each in new)
@@ -256,18 +280,19 @@ def import_(
     faults = [each for each in taken if each.fault]
     for each in faults:
         note(f"{each.name} was not imported: {each.fault}")
-    if faults:
+    for line in left_out_lines([x for x in plan.left_out if x.name not in dataset.clips]):
+        note(line)
+    if faults or plan.lost:
         raise typer.Exit(1)
 
 
 def _take(
-    workspace: Workspace, dataset: ForeignDataset, names: Sequence[str] | None, wanted: Wanted
+    workspace: Workspace, dataset: ForeignDataset, plan: ImportPlan, wanted: Wanted
 ) -> list[Taken]:
     """Import the clips with a progress bar, and print what came of each."""
     taken = []
-    total = len(set(names)) if names else len(dataset.clips)
-    with progress(f"importing {dataset.name}", total) as update:
-        for each in import_dataset(workspace, dataset, names, wanted):
+    with progress(f"importing {dataset.name}", len(plan.clips)) as update:
+        for each in carry_out(workspace, dataset, plan, wanted):
             taken.append(each)
             update(len(taken))
             if each.clip and each.new:

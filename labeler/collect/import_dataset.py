@@ -5,33 +5,18 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
 
 from labeler.clip import KEY_FRAME_STRIDE, Clip, Scenario, frame_name
 from labeler.collect.import_files import SeenMask, pictures_digest, read_masks, take_pictures
+from labeler.collect.import_plan import ImportPlan, PlannedClip, Wanted, plan_import
 from labeler.errors import LabelerError
-from labeler.layouts.foreign import ForeignClip, ForeignDataset
+from labeler.layouts.foreign import ForeignDataset, LeftOut
 from labeler.layouts.layout import RATES, Layout
-from labeler.naming import check_clip_name
 from labeler.revision import Provenance, Revision
 from labeler.workspace.workspace import Workspace
 
-
-@dataclass(frozen=True)
-class Wanted:
-    """What the user states for an import, because the dataset does not state it.
-
-    `scenario` and `rate` (in frames a second of the dataset's numbering) apply to clips that no
-    clips.csv describes. `stride` keeps only the masks of every `stride`-th frame; None derives it
-    from the frames that have masks. `prefix` is put before each clip's name.
-    """
-
-    scenario: Scenario | None = None
-    rate: Fraction | None = None
-    stride: int | None = None
-    prefix: str = ""
+__all__ = ["Taken", "Wanted", "carry_out", "import_dataset"]
 
 
 @dataclass(frozen=True)
@@ -70,35 +55,48 @@ def import_dataset(
         LabelerError: a clip of that name is not in the dataset, no scenario is known for a clip, or
             the workspace cannot be written.
     """
-    for name in names or ():
-        if name not in dataset.clips:
-            known = ", ".join(sorted(dataset.clips)[:10]) or "none"
-            raise LabelerError(f"There is no clip {name!r} in {dataset.folder}; known: {known}.")
-    chosen = sorted(set(names or dataset.clips))
-    unsaid = [name for name in chosen if name not in dataset.rows]
+    yield from carry_out(workspace, dataset, plan_import(dataset, names, wanted), wanted)
+
+
+def carry_out(
+    workspace: Workspace, dataset: ForeignDataset, plan: ImportPlan, wanted: Wanted
+) -> Iterator[Taken]:
+    """Import what a plan says; see `import_dataset`.
+
+    Raises:
+        LabelerError: no scenario is known for a clip, or the workspace cannot be written.
+    """
+    unsaid = [clip.name for clip in plan.clips if clip.key not in dataset.rows]
     if unsaid and wanted.scenario is None:
         raise LabelerError(
             f"{dataset.folder} does not say which scenario {unsaid[0]!r} belongs to; give "
             "--scenario, one of " + ", ".join(each.value for each in Scenario) + "."
         )
-    for name in chosen:
+    for each in plan.left_out:
+        if each.name in dataset.clips:
+            yield _not_taken(each)
+    for clip in plan.clips:
         try:
-            yield _take(workspace, dataset, name, wanted)
+            yield _take(workspace, dataset, clip, wanted)
         except LabelerError as error:
-            yield Taken(name, fault=str(error))
+            yield Taken(clip.key, fault=str(error))
         except OSError as error:
             raise LabelerError(
-                f"{workspace.root} could not be written ({error}); the clips before {name} are "
+                f"{workspace.root} could not be written ({error}); the clips before {clip.key} are "
                 "in. Make room, and run the same command again."
             ) from error
 
 
-def _take(workspace: Workspace, dataset: ForeignDataset, name: str, wanted: Wanted) -> Taken:
-    new_name = check_clip_name(wanted.prefix + name)
-    found = dataset.clips[name]()
-    places, step = _places(dataset, name, found)
-    if not found.masks:
-        return Taken(name, remarks=("it has no mask; `mvps add` adds videos to label",))
+def _not_taken(left_out: LeftOut) -> Taken:
+    if left_out.lost:
+        return Taken(left_out.name, fault=f"{left_out.reason}.")
+    return Taken(left_out.name, remarks=(left_out.reason,))
+
+
+def _take(
+    workspace: Workspace, dataset: ForeignDataset, planned: PlannedClip, wanted: Wanted
+) -> Taken:
+    name, new_name, found, places = planned.key, planned.name, planned.found, planned.places
     shared = Revision(
         clip=new_name,
         frame=0,
@@ -139,48 +137,26 @@ def _take(workspace: Workspace, dataset: ForeignDataset, name: str, wanted: Want
             name=new_name,
             scenario=scenario,
             frame_count=len(found.pictures),
-            fps=(rate or RATES[dataset.layout]) / step,
+            fps=(rate or RATES[dataset.layout]) / planned.step,
             width=width,
             height=height,
-            source=row.source if row and row.source else f"{dataset.name}/{name}",
+            source=row.source if row and row.source else f"{dataset.name}/{planned.title}",
             sha256=digest,
             stride=stride,
             licence=row.licence if row else "",
+            split=planned.split,
         )
         workspace.add_clip(clip, folder, [each.revision for each in kept])
     return Taken(name, clip, True, len(kept), _remarks(seen, stride))
 
 
-def _places(dataset: ForeignDataset, name: str, found: ForeignClip) -> tuple[dict[int, int], int]:
-    """Return the 0-based place in the clip of each picture number, and the step between numbers.
-
-    Raises:
-        LabelerError: a picture is missing, a mask has no picture, or clips.csv has other counts.
-    """
-    numbers = list(found.pictures)
-    if not numbers:
-        raise LabelerError(f"{name} has no pictures; bring them back from a copy.")
-    folder = found.pictures[numbers[0]].parent
-    step = min((b - a for a, b in pairwise(numbers)), default=1)
-    for before, after in pairwise(numbers):
-        if after - before != step:
-            raise LabelerError(
-                f"{folder} has a picture {frame_name(before)} and then {frame_name(after)}, but no "
-                f"{frame_name(before + step)}; bring back what is missing."
-            )
-    if lone := [number for number in found.masks if number not in found.pictures]:
-        raise LabelerError(
-            f"{name} has a mask of frame {frame_name(lone[0])} ({len(lone)} such in all), but "
-            f"{folder} has no picture of it; bring it back, or move the mask elsewhere."
-        )
-    row = dataset.rows.get(name)
-    if row and (row.frames, row.annotated) != (len(numbers), len(found.masks)):
-        raise LabelerError(
-            f"clips.csv says that {name} has {row.frames} pictures and {row.annotated} masks, but "
-            f"{len(numbers)} and {len(found.masks)} are there; bring back what is missing, or "
-            "correct clips.csv."
-        )
-    return {number: place for place, number in enumerate(numbers)}, step
+def _renumbered(planned: PlannedClip) -> tuple[str, ...]:
+    """Say that the frames have other numbers here, if the dataset does not begin at 0."""
+    numbers = list(planned.places)
+    if numbers[0] == 0 or len(numbers) == 1:
+        return ()
+    last = len(numbers) - 1
+    return (f"its frames {numbers[0]} to {numbers[-1]} have the numbers 0 to {last} here",)
 
 
 def _stride(layout: Layout, seen: Sequence[SeenMask]) -> int:

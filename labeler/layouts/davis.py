@@ -9,11 +9,12 @@ from pathlib import Path
 from labeler.clip import frame_name
 from labeler.errors import LabelerError
 from labeler.files import replacing
-from labeler.layouts.clips_table import ClipRow
 from labeler.layouts.foreign import (
     ForeignClip,
     ForeignDataset,
     ForeignMask,
+    list_of,
+    names_of,
     rows_of,
 )
 from labeler.layouts.frame_files import MASKS, PICTURES, frames_in
@@ -42,12 +43,31 @@ def find_davis(folder: Path, layout: Layout, resolution: str | None = None) -> F
         )
     resolution = _chosen(folder, resolution)
     pictures, masks = picture_tree(folder, resolution), mask_tree(folder, resolution)
-    names = sorted({*rows, *clip_folders(pictures), *clip_folders(masks)})
-    bare = (ClipRow(name, None, 0, 0, None, 0, 0) for name in names)  # only the names are asked for
-    dataset = Dataset(folder, (resolution,), tuple(bare))
+    titles = sorted({*rows, *clip_folders(pictures), *clip_folders(masks)})
+    names = names_of(titles)
+    dataset = Dataset(folder, (resolution,), ())
+    listed = _lists(dataset)
     return ForeignDataset(
-        folder, layout, {name: partial(_list, dataset, name) for name in names}, rows
+        folder,
+        layout,
+        {
+            name: partial(_list, folder, resolution, title)
+            for name, title in zip(names, titles, strict=True)
+        },
+        rows,
+        titles=dict(zip(names, titles, strict=True)),
+        lists={name: listed.get(title, "") for name, title in zip(names, titles, strict=True)},
     )
+
+
+def _lists(dataset: Dataset) -> dict[str, str]:
+    """Return our list, "train" or "test", of each clip that is in just one of them."""
+    found: dict[str, set[str]] = {}
+    for name, clips in dataset.splits.items():
+        if ours := list_of(name.rpartition("/")[2]):
+            for clip in clips:
+                found.setdefault(clip, set()).add(ours)
+    return {clip: ours.pop() for clip, ours in found.items() if len(ours) == 1}
 
 
 def resolutions(folder: Path) -> list[str]:
@@ -79,11 +99,10 @@ def _chosen(folder: Path, resolution: str | None) -> str:
     return resolution or known[0]
 
 
-def _list(dataset: Dataset, name: str) -> ForeignClip:
-    [resolution] = dataset.resolutions
-    whole = davis_whole_clips(dataset.folder, resolution) / name
-    pictures = whole if whole.is_dir() else picture_tree(dataset.folder, resolution) / name
-    masks = ObjectMasks(frames_in(mask_tree(dataset.folder, resolution) / name, MASKS))
+def _list(folder: Path, resolution: str, title: str) -> ForeignClip:
+    whole = davis_whole_clips(folder, resolution) / title
+    pictures = whole if whole.is_dir() else picture_tree(folder, resolution) / title
+    masks = ObjectMasks(frames_in(mask_tree(folder, resolution) / title, MASKS))
     return ForeignClip(
         frames_in(pictures, PICTURES),
         {number: partial(_read, masks, number) for number in masks.files},

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,7 +58,7 @@ class ForeignDataset:
     `rows` is the content of its clips.csv, if it has one. `notes` are sentences on how the dataset
     is understood. `left_out` is everything in it that is no clip to import. `titles` are the clips'
     own names, where they cannot name a clip here. `lists` says which clips are for "train" and for
-    "test", where the dataset says it.
+    "test"; "" is said of neither.
     """
 
     folder: Path
@@ -97,6 +97,21 @@ LISTS = {"train": "train", "val": "test", "valid": "test", "validation": "test",
 def list_of(name: str) -> str:
     """Return our list for a list of another dataset, such as val2017; "" if it is none of them."""
     return LISTS.get(re.sub(r"[-_]?[0-9]*$", "", name.lower()), "")
+
+
+def has_category(there: Collection[str], wanted: Collection[str]) -> bool:
+    """Tell whether a dataset has any of the wanted categories, written in any case."""
+    folded = {name.strip().casefold() for name in there}
+    return any(name.strip().casefold() in folded for name in wanted)
+
+
+def no_category(folder: Path, wanted: Collection[str], there: Collection[str]) -> LabelerError:
+    """Make the error for a dataset without the wanted categories; it names those that there are."""
+    known = ", ".join(sorted(there)[:20]) or "none"
+    return LabelerError(
+        f"{folder} has no category {' or '.join(sorted(wanted))!r}; it has: {known}. Name those of "
+        "people with --category."
+    )
 
 
 def rows_of(folder: Path) -> dict[str, ClipRow]:

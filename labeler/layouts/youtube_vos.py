@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,11 @@ from labeler.layouts.foreign import (
     ForeignClip,
     ForeignDataset,
     ForeignMask,
+    LeftOut,
+    has_category,
+    list_of,
+    names_of,
+    no_category,
     rows_of,
 )
 from labeler.layouts.frame_files import MASKS, PICTURES, frames_in
@@ -40,26 +46,41 @@ def find_youtube_vos(folder: Path, categories: Collection[str]) -> ForeignDatase
     Raises:
         LabelerError: there are no clips, or a clips.csv or meta.json is damaged.
     """
-    clips, notes, others = {}, [], 0
+    found: list[tuple[Path, str, Objects | None]] = []
+    notes: list[str] = []
+    left_out: list[LeftOut] = []
+    there: set[str] = set()
     for split in splits(folder):
-        objects = _objects(split / "meta.json", categories)
-        if objects is None:
+        meta = _read_meta(split / "meta.json", categories)
+        if meta is None:
             notes.append(f"{split} has no meta.json: every object counts as a person.")
+        elif not meta.categories:
+            notes.append(f"{split}/meta.json has no categories: every object counts as a person.")
+            meta = None
         for name in clip_folders(split / "JPEGImages"):
-            if objects is not None and not objects.get(name):
-                others += 1
-            elif name in clips:
-                raise LabelerError(f"{name} is in two splits of {folder}; import one at a time.")
+            reason = "" if meta is None else meta.reason_against(name)
+            if reason:
+                by_choice = meta is not None and name in meta.objects
+                left_out.append(LeftOut(f"{split.name}/{name}", reason, lost=not by_choice))
             else:
-                clips[name] = partial(
-                    _list, split, name, None if objects is None else objects[name]
-                )
-    if others:
-        kinds = " or ".join(sorted(categories))
-        notes.append(f"Clips left out, because they show no {kinds} (see --category): {others}.")
-    if not clips and not others:
+                found.append((split, name, None if meta is None else meta.objects[name]))
+        there |= meta.categories if meta else set()
+    if there and not found and not has_category(there, categories):
+        raise no_category(folder, categories, there)
+    if not found and not left_out:
         raise LabelerError(f"{folder} has no clips in JPEGImages with masks in Annotations.")
-    return ForeignDataset(folder, Layout.YOUTUBE_VOS, clips, rows_of(folder), tuple(notes))
+    titles = [f"{split.name}/{name}" for split, name, _ in found]
+    names = names_of(titles)
+    return ForeignDataset(
+        folder,
+        Layout.YOUTUBE_VOS,
+        {name: partial(_list, *each) for name, each in zip(names, found, strict=True)},
+        rows_of(folder),
+        tuple(notes),
+        tuple(left_out),
+        {name: title.rpartition("/")[2] for name, title in zip(names, titles, strict=True)},
+        {name: list_of(split.name) for name, (split, *_) in zip(names, found, strict=True)},
+    )
 
 
 def splits(folder: Path) -> list[Path]:
@@ -72,25 +93,52 @@ def splits(folder: Path) -> list[Path]:
     ]
 
 
-def _objects(path: Path, categories: Collection[str]) -> dict[str, Objects] | None:
+@dataclass(frozen=True)
+class _Meta:
+    """What a meta.json says: the portraits of each clip, damaged clips, and all categories."""
+
+    path: Path
+    objects: Mapping[str, Objects]
+    damaged: Collection[str]
+    categories: set[str]
+    wanted: str
+
+    def reason_against(self, name: str) -> str:
+        """Say why a clip is left out; "" if it is not."""
+        if name in self.damaged:
+            return f"its entry in {self.path} is damaged"
+        if name not in self.objects:
+            return f"{self.path} does not name it"
+        return "" if self.objects[name] else f"it shows no {self.wanted} (see --category)"
+
+
+def _read_meta(path: Path, categories: Collection[str]) -> _Meta | None:
     """Read the portraits among each clip's objects; return None if there is no meta.json."""
     if not path.is_file():
         return None
     try:
         videos: dict[str, Any] = json.loads(path.read_bytes())["videos"]
-        return {
-            str(name): {
-                int(number): frozenset(map(int, each["frames"]))
-                for number, each in video["objects"].items()
-                if each["category"] in categories
-            }
-            for name, video in videos.items()
-        }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        entries = list(videos.items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise LabelerError(
-            f"{path} is no meta.json of YouTube-VOS ({error!r}); bring it back from a copy, or "
-            "move it away to take every object for a person."
+            f"{path} is no meta.json of YouTube-VOS, with videos and their objects; bring it back "
+            "from a copy, or move it away to take every object for a person."
         ) from None
+    wanted = {name.strip().casefold() for name in categories}
+    objects: dict[str, Objects] = {}
+    damaged, there = set(), set()
+    for name, video in entries:
+        try:
+            objects[name] = {
+                int(number): frozenset(map(int, each.get("frames", ())))
+                for number, each in video["objects"].items()
+                if str(each.get("category", "")).strip().casefold() in wanted
+            }
+            there |= {str(o["category"]) for o in video["objects"].values() if "category" in o}
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+            damaged.add(name)
+            objects.pop(name, None)
+    return _Meta(path, objects, damaged, there, " or ".join(sorted(categories)))
 
 
 def _list(split: Path, name: str, objects: Objects | None) -> ForeignClip:

@@ -18,6 +18,7 @@ from labeler.publish.split import (
     TEST_SHARE,
     Split,
     parted_sources,
+    published_lists,
     read_split,
     split_clips,
     write_split,
@@ -39,7 +40,8 @@ class ExportReport:
     (clip, reason) for each clip that is not in the dataset. `written` is the number of files that
     were made now; the others were reused from the previous export. `mended` are the files that were
     made again because they had been changed or removed since that export. `parted` are the groups
-    of clips of one source video that are in both lists, because earlier lists had them so.
+    of clips of one source video that are in both lists, because earlier lists had them so. `moved`
+    are the clips that are in another list than in the dataset from which they were imported.
     """
 
     clips: tuple[str, ...]
@@ -49,6 +51,7 @@ class ExportReport:
     written: int
     mended: tuple[str, ...] = ()
     parted: tuple[tuple[str, ...], ...] = ()
+    moved: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,8 @@ def export_mvps(
     earlier = Ledger.read(memory / "files.tsv") if target.exists() else Ledger()
     rows = [_row(part) for part in parts]
     plan = lists or ListPlan()
-    kept = Split() if plan.anew else _kept_lists(target, memory, plan.keep)
+    published = published_lists(workspace.clips())
+    kept = Split() if plan.anew else _kept_lists(target, memory, plan.keep, published)
     split = split_clips(rows, plan.test_share, plan.seed, stratified=plan.stratified, keep=kept)
     frames = sum(part.clip.frame_count for part in parts)
     masks = sum(len(part.revisions) for part in parts)
@@ -138,7 +142,7 @@ def export_mvps(
     with suppress(OSError, LabelerError):  # without these files the next export only takes longer
         _forget_the_gone(memory.parent)
         write_ledger(memory / "files.tsv", target.resolve(), made)
-        write_split(memory, _extended(split, kept))
+        write_split(memory, split.extended(kept))
         (memory / "folder").write_bytes(os.fsencode(target.resolve()))
     return ExportReport(
         clips=tuple(row.name for row in rows),
@@ -148,6 +152,7 @@ def export_mvps(
         written=written,
         mended=tuple(mended),
         parted=tuple(parted_sources(rows, split)),
+        moved=_moved(published, split),
     )
 
 
@@ -164,11 +169,12 @@ def _forget_the_gone(memories: Path) -> None:
             shutil.rmtree(folder.parent, ignore_errors=True)
 
 
-def _kept_lists(target: Path, memory: Path, dataset: Path | None) -> Split:
+def _kept_lists(target: Path, memory: Path, dataset: Path | None, published: Split) -> Split:
     """Return the lists to extend: those of `dataset`, or those of the export that is replaced.
 
     The latter include clips of earlier exports that are left out now. So a clip whose masks are no
-    longer accepted returns to the same list later.
+    longer accepted returns to the same list later. A clip that is in neither stays in the list of
+    the dataset from which it was imported.
 
     Raises:
         LabelerError: `dataset` has no lists, or a clip is in both lists.
@@ -179,18 +185,16 @@ def _kept_lists(target: Path, memory: Path, dataset: Path | None) -> Split:
             raise LabelerError(
                 f"{dataset} has no ImageSets/train.txt or test.txt; name the folder of a dataset."
             )
-        return named
+        return named.extended(published)
     there = read_split(target)
-    return Split() if there is None else _extended(there, read_split(memory) or Split())
+    earlier = Split() if there is None else there.extended(read_split(memory) or Split())
+    return earlier.extended(published)
 
 
-def _extended(split: Split, older: Split) -> Split:
-    """Extend a split by the clips of an older split that it does not have."""
-    known = {*split.train, *split.test}
-    return Split(
-        train=tuple(sorted({*split.train, *set(older.train) - known})),
-        test=tuple(sorted({*split.test, *set(older.test) - known})),
-    )
+def _moved(published: Split, split: Split) -> tuple[str, ...]:
+    """Name the clips that are in another list than in the dataset they were imported from."""
+    to_test = set(published.train).intersection(split.test)
+    return tuple(sorted(to_test.union(set(published.test).intersection(split.train))))
 
 
 def _choose(

@@ -15,7 +15,7 @@ from labeler.errors import LabelerError
 from labeler.files import write_atomically
 from labeler.layouts.clips_table import ClipRow
 from labeler.likeness import Thumbnails, read_thumbnails, thumbnails_of, write_thumbnails
-from labeler.publish.split import TEST_SHARE, Split, split_clips
+from labeler.publish.split import TEST_SHARE, Split, published_lists, split_clips
 from labeler.revision import Provenance
 from labeler.workspace.workspace import Workspace
 
@@ -58,20 +58,23 @@ def draw_locked(workspace: Workspace, test_share: float = TEST_SHARE) -> Locked:
     """Put each clip with accepted masks that is in no list yet into one, and return the lists.
 
     The lists are drawn as by `mvps split` and `mvps export` (see `split_clips`), so the same clips
-    give the same lists.
+    give the same lists. Clips of an imported dataset stay in its lists.
 
     Raises:
         LabelerError: the share is not within 0 and 1, or the lists are damaged.
     """
     known = read_locked(workspace.root)
     rows = {name: _row(name, digest, source) for name, (digest, source) in known.sources.items()}
-    for clip in workspace.clips():
+    clips = workspace.clips()
+    for clip in clips:
         current = workspace.current(clip).values()
         if any(each.provenance is Provenance.ACCEPTED for each in current):
             rows[clip.name] = _row(clip.name, clip.sha256, clip.source)
     if not rows:
         return known
-    split = split_clips(rows.values(), test_share, keep=known.split)
+    split = split_clips(
+        rows.values(), test_share, keep=known.split.extended(published_lists(clips))
+    )
     drawn = Locked(split, {row.name: (row.sha256, row.source) for row in rows.values()})
     folder = workspace.root / "locked"
     folder.mkdir(exist_ok=True)

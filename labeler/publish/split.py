@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from labeler.clip import Clip
 from labeler.errors import LabelerError
 from labeler.files import replacing
 from labeler.layouts.clips_table import ClipRow
@@ -25,6 +26,14 @@ class Split:
 
     train: tuple[str, ...] = ()
     test: tuple[str, ...] = ()
+
+    def extended(self, other: "Split") -> "Split":
+        """Return these lists with the clips of other lists that are in none of these."""
+        known = {*self.train, *self.test}
+        return Split(
+            train=tuple(sorted({*self.train, *set(other.train) - known})),
+            test=tuple(sorted({*self.test, *set(other.test) - known})),
+        )
 
 
 def split_clips(
@@ -84,6 +93,13 @@ def split_clips(
         spare = len(rows) - 1 - len(test)
         test |= _nearest(sorted(stratum.free, key=partial(_rank, seed)), share, spare)
     return Split(train=tuple(sorted(rows.keys() - test)), test=tuple(sorted(test)))
+
+
+def published_lists(clips: Iterable[Clip]) -> Split:
+    """Return the lists of the datasets from which clips were imported."""
+    lists = {clip.name: clip.split for clip in clips}
+    train, test = ([name for name, of in lists.items() if of == each] for each in SPLITS)
+    return Split(tuple(train), tuple(test))
 
 
 def source_groups(clips: Iterable[ClipRow]) -> list[tuple[str, ...]]:

@@ -91,6 +91,7 @@ clips = sa.Table(
     sa.Column("first_frame", sa.Integer, nullable=False, server_default="0"),
     sa.Column("source_frames", sa.Integer),
     sa.Column("cuts", _Integers),
+    sa.Column("split", sa.String(5), nullable=False, server_default=""),
 )
 
 revisions = sa.Table(

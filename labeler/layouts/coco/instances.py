@@ -1,7 +1,6 @@
 """Files of COCO instances: which pictures they list, and who is outlined in each picture."""
 
 import json
-import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -231,7 +230,7 @@ def _key(value: Any) -> str:
 
 def _number(value: Any) -> float | None:
     """Return a finite number of reasonable size; None for anything else."""
-    if isinstance(value, int | float) and math.isfinite(value) and abs(value) < 1e15:
+    if isinstance(value, int | float) and abs(value) < 1e15:
         return float(value)
     return None
 

@@ -20,8 +20,10 @@ from labeler.layouts.foreign import (
     ForeignDataset,
     ForeignMask,
     LeftOut,
+    has_category,
     list_of,
     names_of,
+    no_category,
     rows_of,
 )
 from labeler.layouts.frame_files import PICTURES, frames_in, natural_order
@@ -94,7 +96,9 @@ def find_coco(
             f"{folder} has no pictures in annotations/instances_*.json, nor in another file of "
             "COCO instances; give the folder that holds annotations."
         )
-    _refuse_unknown(folder, categories, known)
+    there = {name for each in known for name in each.categories}
+    if not has_category(there, categories):
+        raise no_category(folder, categories, there)
     groups = _grouped(_once(found, left_out), root, folders_are_clips)
     homes = Counter(home for group in groups for home in group.homes)
     kinds = " or ".join(sorted(categories))
@@ -116,23 +120,10 @@ def find_coco(
         left_out=tuple(left_out),
         titles={name: group.title for name, group in zip(names, shown, strict=True)},
         lists={
-            name: kept
+            name: list_of(group.pictures[0].listed.split)
             for name, group in zip(names, shown, strict=True)
-            if (kept := list_of(group.pictures[0].listed.split))
         },
     )
-
-
-def _refuse_unknown(folder: Path, categories: Collection[str], known: Sequence[Instances]) -> None:
-    """Refuse categories that no file has; name those that there are."""
-    there = sorted({name for each in known for name in each.categories})
-    folded = {name.strip().casefold() for name in there}
-    if not any(name.strip().casefold() in folded for name in categories):
-        shown = ", ".join(there[:20]) or "none"
-        raise LabelerError(
-            f"{folder} has no category {' or '.join(sorted(categories))!r}; it has: {shown}. Name "
-            "those of people with --category."
-        )
 
 
 def _located(
