@@ -147,7 +147,8 @@ def _take(
             split=planned.split,
         )
         workspace.add_clip(clip, folder, [each.revision for each in kept])
-    return Taken(name, clip, True, len(kept), _remarks(seen, stride))
+    remarks = (*_renumbered(planned), *_remarks(seen, stride))
+    return Taken(name, clip, True, len(kept), remarks)
 
 
 def _renumbered(planned: PlannedClip) -> tuple[str, ...]:

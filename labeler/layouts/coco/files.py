@@ -2,7 +2,7 @@
 
 import os
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path, PureWindowsPath
 
@@ -52,30 +52,31 @@ class PictureFinder:
             ValueError: the name leads out of the dataset's folder.
         """
         places = list(self._places(name))
-        if not places:
-            raise ValueError("its file_name leads out of the dataset's folder, so it is not read")
-        for path in places:
+        inside = [each for each in places if each is not None]
+        for path in inside:
             if path.is_file():
                 return path
-        alike = [same for path in places if len(same := self._alike(path)) == 1]
-        return alike[0][0] if alike else places[0]
+        for path in inside:
+            if len(same := self._alike(path)) == 1:
+                return same[0]
+        if None in places or not inside:
+            raise ValueError("its file_name leads out of the dataset's folder, so it is not read")
+        return inside[0]
 
-    def _places(self, name: str) -> Iterator[Path]:
-        """Yield where the picture may be, the likeliest place first."""
-        names = [name] if "\\" not in name else [name, name.replace("\\", "/")]
-        for each in names:
+    def _places(self, name: str) -> Iterator[Path | None]:
+        """Yield where the picture may be, the likeliest place first; None for a place outside."""
+        for each in [name] if "\\" not in name else [name, name.replace("\\", "/")]:
             if each.startswith("/") or PureWindowsPath(each).drive:
                 continue
             for root in self.roots:
                 for place in self._folders(root):
-                    path = os.path.normpath(place / each)
-                    if path.startswith(os.path.normpath(root) + os.sep):
-                        yield Path(path)
+                    path = os.path.normpath(os.path.join(place, each))
+                    yield None if path.split(os.sep)[0] == ".." else root / path
 
-    def _folders(self, root: Path) -> Iterable[Path]:
-        split = self.split
-        own = [self.json.parent] if self.json.parent != root else []
-        return [root / "images" / split, root / split, *own, root / "images", root]
+    def _folders(self, root: Path) -> list[str]:
+        """List the folders of a dataset that pictures may be in, relative to it."""
+        own = os.path.relpath(self.json.parent, root)
+        return [f"images/{self.split}", self.split, own, "images", "."]
 
     def _alike(self, path: Path) -> list[Path]:
         if path.parent not in self._names:

@@ -92,12 +92,7 @@ def test_a_number_that_is_none_costs_its_picture_alone(shared_cases: Path, tmp_p
 
 
 RIGHT = 3600
-REFUSED = {
-    "g-16bit": "values",
-    "h-jpeg-as": "values",
-    "j-soft": "values",
-    "n-ffmpeg-pal8": "values",
-}
+REFUSED = {"h-jpeg-as", "j-soft", "n-ffmpeg-pal8"}
 
 
 @pytest.mark.parametrize(
@@ -112,10 +107,8 @@ def test_a_mask_in_the_form_of_any_tool_is_right_or_refused_with_a_cure(
     shared_cases: Path, form: str
 ) -> None:
     path = shared_cases / "52-correct-mask-forms" / f"{form}.png"
-    try:
-        found = read_mask(path, (96, 128))
-    except LabelerError as error:
-        assert form in REFUSED
-        assert "save it again" in str(error)
+    if form in REFUSED:
+        with pytest.raises(LabelerError, match="save it again"):
+            read_mask(path, (96, 128))
     else:
-        assert int(found.sum()) == RIGHT
+        assert int(read_mask(path, (96, 128)).sum()) == RIGHT

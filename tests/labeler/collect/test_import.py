@@ -167,7 +167,9 @@ def test_youtube_vos_numbers_every_fifth_frame_and_tells_people_from_dogs(
     )
     found = find_dataset(tmp_path / "set")
     assert (found.layout, list(found.clips)) == (Layout.YOUTUBE_VOS, ["both"])
-    assert found.notes == ("Clips left out, because they show no person (see --category): 1.",)
+    assert [(x.name, x.reason, x.lost) for x in found.left_out] == [
+        ("train/dog", "it shows no person (see --category)", False)
+    ]
     [taken] = import_dataset(workspace, found, None, NEWS)
     clip = workspace.clip("both")
     assert (clip.frame_count, clip.fps, clip.stride, taken.masks) == (3, 6, 1, 3)
@@ -210,7 +212,9 @@ def test_pictures_of_coco_are_clips_of_one_frame(workspace: Workspace, tmp_path:
     )
     found = find_dataset(tmp_path / "set")
     assert (found.layout, sorted(found.clips)) == (Layout.COCO, ["a", "c", "d"])
-    assert found.notes == ("Clips left out, because they show no person (see --category): 1.",)
+    assert [(x.name, x.reason, x.lost) for x in found.left_out] == [
+        ("images/b", "it shows no person (see --category)", False)
+    ]
     taken = {each.name: each for each in import_dataset(workspace, found, None, NEWS)}
     assert taken["a"].masks == 1
     np.testing.assert_array_equal(masks(workspace, "a")[0], columns(*[1] * 6))
