@@ -1,7 +1,7 @@
 """The commands for datasets: `import`, `export`, `validate`, `split` and `resize`."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from labeler.layouts.layout import Layout
 from labeler.layouts.reading import find_dataset
 from labeler.publish.export import ListPlan, export_mvps
 from labeler.publish.lists import split_dataset
-from labeler.publish.other_layouts import export_as
+from labeler.publish.other_layouts import earlier_lists, export_as
 from labeler.publish.resize import resize_dataset
 from labeler.publish.split import TEST_SHARE
 from labeler.publish.validate import validate as find_faults
@@ -141,6 +141,7 @@ def export_dataset(
     lists: ListPlan | None = None,
 ) -> None:
     """Export the dataset with a progress bar, and print what is in it and what was left out."""
+    lists = replace(lists or ListPlan(), earlier=earlier_lists(folder, layout))
     with progress(f"writing {folder}") as update:
         export = partial(
             export_mvps,

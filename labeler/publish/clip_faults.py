@@ -12,6 +12,7 @@ from PIL import Image as Pillow
 from labeler.clip import frame_name
 from labeler.errors import LabelerError
 from labeler.layouts.clips_table import ClipRow
+from labeler.layouts.layout import davis_whole_clips
 from labeler.layouts.mvps import FULL, SMALL, mask_tree, numbered_files, picture_size, picture_tree
 from labeler.publish.resize import size_480p
 from labeler.threads import call_all
@@ -68,9 +69,9 @@ class ClipFolders:
             stride: every `stride`-th frame has a mask.
         """
         self.name, self.row, self.stride = name, row, stride
-        self.pictures = picture_tree(folder, FULL) / name
+        self.pictures = _whole(folder, FULL, name)
         self.masks = mask_tree(folder, FULL) / name
-        self.small_pictures = picture_tree(folder, SMALL) / name
+        self.small_pictures = _whole(folder, SMALL, name)
         self.small_masks = mask_tree(folder, SMALL) / name
         self.frames = numbered_files(self.pictures, ".jpg")
         self.annotated = numbered_files(self.masks, ".png")
@@ -160,6 +161,12 @@ class ClipFolders:
                     path = folder / here[only[0]].name
                     message = f"{folder} lacks frames that the other resolution has: {_list(only)}."
                     yield Fault(FaultKind.RESOLUTIONS_DIFFER, path, message)
+
+
+def _whole(folder: Path, resolution: str, name: str) -> Path:
+    """Return the folder of all pictures of a clip, which DAVIS's layout has elsewhere."""
+    whole = davis_whole_clips(folder, resolution) / name
+    return whole if whole.is_dir() else picture_tree(folder, resolution) / name
 
 
 def _sizes(files: dict[int, Path]) -> tuple[dict[Path, Size], list[Fault]]:

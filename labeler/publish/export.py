@@ -5,7 +5,7 @@ import os
 import shutil
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from labeler.clip import Clip
@@ -61,7 +61,8 @@ class ListPlan:
     `test_share` is the share of the clips to test on, `seed` is the seed of the split, and
     `stratified` gives each scenario its own share of test clips (see `split_clips`). `keep` is a
     dataset whose lists are kept for the clips that are in them; None keeps the lists of the dataset
-    that is replaced. `anew` keeps no lists, and all clips are drawn again.
+    that is replaced, or `earlier`, if that dataset has another layout (see `earlier_lists`). `anew`
+    keeps no lists, and all clips are drawn again.
     """
 
     test_share: float = TEST_SHARE
@@ -69,6 +70,7 @@ class ListPlan:
     stratified: bool = False
     keep: Path | None = None
     anew: bool = False
+    earlier: Split = field(default_factory=Split)
 
 
 def export_mvps(
@@ -116,7 +118,7 @@ def export_mvps(
     rows = [_row(part) for part in parts]
     plan = lists or ListPlan()
     published = published_lists(workspace.clips())
-    kept = Split() if plan.anew else _kept_lists(target, memory, plan.keep, published)
+    kept = Split() if plan.anew else _kept_lists(target, memory, plan, published)
     split = split_clips(rows, plan.test_share, plan.seed, stratified=plan.stratified, keep=kept)
     frames = sum(part.clip.frame_count for part in parts)
     masks = sum(len(part.revisions) for part in parts)
@@ -169,25 +171,25 @@ def _forget_the_gone(memories: Path) -> None:
             shutil.rmtree(folder.parent, ignore_errors=True)
 
 
-def _kept_lists(target: Path, memory: Path, dataset: Path | None, published: Split) -> Split:
-    """Return the lists to extend: those of `dataset`, or those of the export that is replaced.
+def _kept_lists(target: Path, memory: Path, plan: ListPlan, published: Split) -> Split:
+    """Return the lists to extend: those that the plan names, or of the export that is replaced.
 
     The latter include clips of earlier exports that are left out now. So a clip whose masks are no
     longer accepted returns to the same list later. A clip that is in neither stays in the list of
     the dataset from which it was imported.
 
     Raises:
-        LabelerError: `dataset` has no lists, or a clip is in both lists.
+        LabelerError: the named dataset has no lists, or a clip is in both lists.
     """
-    if dataset is not None:
-        named = read_split(dataset)
+    if plan.keep is not None:
+        named = read_split(plan.keep)
         if named is None:
             raise LabelerError(
-                f"{dataset} has no ImageSets/train.txt or test.txt; name the folder of a dataset."
+                f"{plan.keep} has no ImageSets/train.txt or test.txt; name the folder of a dataset."
             )
         return named.extended(published)
     there = read_split(target)
-    earlier = Split() if there is None else there.extended(read_split(memory) or Split())
+    earlier = plan.earlier if there is None else there.extended(read_split(memory) or Split())
     return earlier.extended(published)
 
 

@@ -7,16 +7,19 @@ from typing import TypeVar
 
 from labeler.errors import LabelerError
 from labeler.files import scratch_folder
+from labeler.layouts.clips_table import has_clips_table
 from labeler.layouts.coco.writing import NAMES as COCO_NAMES
 from labeler.layouts.coco.writing import to_coco
 from labeler.layouts.davis import NAMES as DAVIS_NAMES
 from labeler.layouts.davis import to_davis
 from labeler.layouts.layout import Layout
 from labeler.layouts.mvps import Dataset, open_dataset
+from labeler.layouts.reading import find_dataset
 from labeler.layouts.writing import Progress
 from labeler.layouts.youtube_vos import NAMES as YOUTUBE_VOS_NAMES
 from labeler.layouts.youtube_vos import to_youtube_vos
 from labeler.publish.export import refuse_foreign
+from labeler.publish.split import SPLITS, Split
 
 Report = TypeVar("Report")
 
@@ -28,6 +31,19 @@ WRITERS: dict[Layout, tuple[_Writer, Collection[str]]] = {
     Layout.COCO: (to_coco, COCO_NAMES),
 }
 """The writer of each layout, and the names of everything that it writes into its folder."""
+
+
+def earlier_lists(target: Path, layout: Layout) -> Split:
+    """Return the lists of an earlier export to a folder in another layout than MVPS.
+
+    Raises:
+        LabelerError: what is there is damaged.
+    """
+    if layout is Layout.MVPS or not has_clips_table(target):
+        return Split()
+    lists = find_dataset(target, layout).lists
+    train, test = ([name for name, of in lists.items() if of == each] for each in SPLITS)
+    return Split(tuple(train), tuple(test))
 
 
 def export_as(

@@ -131,38 +131,67 @@ def parted_sources(clips: Iterable[ClipRow], split: Split) -> list[tuple[str, ..
     ]
 
 
+def list_files(folder: Path) -> dict[str, Path]:
+    """Return the file of each list of a dataset, which may not exist.
+
+    They are `ImageSets/train.txt` and `test.txt`; in DAVIS's layout `ImageSets/2017/train.txt` and
+    `val.txt`.
+    """
+    lists = folder / "ImageSets"
+    own = {name: lists / f"{name}.txt" for name in SPLITS}
+    davis = {"train": lists / "2017" / "train.txt", "test": lists / "2017" / "val.txt"}
+    is_davis = any(path.is_file() for path in davis.values())
+    return davis if is_davis and not any(path.is_file() for path in own.values()) else own
+
+
 def read_split(folder: Path) -> Split | None:
     """Read the lists of a dataset; return None if it has neither. A missing list is empty.
 
     Raises:
         LabelerError: a clip is in both lists.
     """
-    paths = [folder / "ImageSets" / f"{name}.txt" for name in SPLITS]
-    if not any(path.is_file() for path in paths):
+    paths = list_files(folder)
+    if not any(path.is_file() for path in paths.values()):
         return None
-    train, test = (read_list(path) if path.is_file() else () for path in paths)
+    train, test = (read_list(path) if path.is_file() else () for path in paths.values())
     if both := sorted(set(train) & set(test)):
+        names = " and in ".join(path.name for path in paths.values())
         raise LabelerError(
-            f"The lists in {folder / 'ImageSets'} have {', '.join(both[:5])} both in train.txt and "
-            "in test.txt; take each out of one of them, or have the lists drawn anew."
+            f"The lists in {paths['train'].parent} have {', '.join(both[:5])} both in {names}; "
+            "take each out of one of them, or have the lists drawn anew."
         )
     return Split(train, test)
 
 
 def write_split(folder: Path, split: Split) -> None:
-    """Write the two lists of a dataset in the MVPS layout, one clip a line, both at once.
+    """Write the two lists of a dataset, one clip a line, both at once, where `list_files` says.
 
-    Other files in ImageSets stay.
+    Other files in ImageSets stay. DAVIS's lists of 2016 are written, too, if they are the same as
+    those of 2017, as in our exports.
 
     Raises:
         LabelerError: the lists cannot be written.
     """
     lists = folder / "ImageSets"
+    files = list_files(folder)
+    texts = {
+        files[name].relative_to(lists): "".join(f"{clip}\n" for clip in clips)
+        for name, clips in zip(SPLITS, (split.train, split.test), strict=True)
+    }
+    for path, text in list(texts.items()):
+        twin = Path("2016") / path.name
+        if path.parent.name == "2017" and _same(lists / path, lists / twin):
+            texts[twin] = text
     with replacing(lists) as new:
         if lists.is_dir():
             shutil.copytree(lists, new, dirs_exist_ok=True)
-        for name, clips in zip(SPLITS, (split.train, split.test), strict=True):
-            (new / f"{name}.txt").write_text("".join(f"{clip}\n" for clip in clips))
+        for path, text in texts.items():
+            (new / path).parent.mkdir(exist_ok=True)
+            (new / path).write_text(text)
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.is_file() and other.is_file() and read_list(one) == read_list(other)
 
 
 @dataclass

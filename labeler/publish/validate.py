@@ -13,7 +13,7 @@ from labeler.layouts.clips_table import COLUMNS, ClipRow, has_clips_table, read_
 from labeler.layouts.mvps import FULL, SMALL, clip_folders, mask_tree, picture_tree, read_list
 from labeler.publish.clip_faults import ClipFolders, Fault, FaultKind
 from labeler.publish.manifest import MANIFEST, files, read_manifest
-from labeler.publish.split import SPLITS, parted_sources, read_split
+from labeler.publish.split import SPLITS, list_files, parted_sources, read_split
 from labeler.threads import call_all
 
 __all__ = ["Fault", "FaultKind", "validate"]
@@ -69,8 +69,7 @@ def _layout(folder: Path) -> Iterator[Fault]:
     for path in _trees(folder):
         if not path.is_dir():
             yield Fault(FaultKind.LAYOUT, path, f"The folder {path} is missing.")
-    for name in SPLITS:
-        path = folder / "ImageSets" / f"{name}.txt"
+    for path in list_files(folder).values():
         if not path.is_file():
             yield Fault(FaultKind.LAYOUT, path, f"The list {path} is missing.")
     if not has_clips_table(folder):
@@ -91,7 +90,7 @@ def _table(folder: Path, rows: Collection[str], present: Collection[str]) -> Ite
 
 
 def _splits(folder: Path, present: Collection[str]) -> Iterator[Fault]:
-    paths = [folder / "ImageSets" / f"{name}.txt" for name in SPLITS]
+    paths = list(list_files(folder).values())
     lists = {path: read_list(path) for path in paths if path.is_file()}
     listed = Counter(clip for path in lists for clip in lists[path])
     for clip, times in listed.items():

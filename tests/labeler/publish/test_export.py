@@ -97,7 +97,7 @@ def test_what_was_exported_is_read_back(workspace: Workspace, tmp_path: Path) ->
             )
         for index in range(11):
             theirs = workspace.frames(clip).folder / f"{index:05d}.jpg"
-            ours = dataset.frames(row.name).folder / f"{index:05d}.jpg"
+            ours = dataset.frames(row.name).files[index]
             assert ours.read_bytes() == theirs.read_bytes()
             assert ours.stat().st_ino != theirs.stat().st_ino
             assert ours.stat().st_nlink == 1

@@ -23,8 +23,11 @@ from labeler.layouts.layout import Layout
 from labeler.layouts.mvps import open_dataset
 from labeler.layouts.objects import read_objects
 from labeler.layouts.reading import find_dataset
-from labeler.publish.export import export_mvps
-from labeler.publish.other_layouts import WRITERS, export_as
+from labeler.publish.export import ListPlan, export_mvps
+from labeler.publish.lists import split_dataset
+from labeler.publish.locked import draw_locked
+from labeler.publish.other_layouts import WRITERS, earlier_lists, export_as
+from labeler.publish.validate import validate
 from labeler.revision import Draft, Provenance
 from labeler.workspace.integrity import faults
 from labeler.workspace.workspace import Workspace
@@ -278,3 +281,66 @@ def test_the_real_clips_come_in_as_they_are_and_back_from_each_layout(
         ]
         second.close()
     first.close()
+
+
+def test_the_tool_reads_its_own_davis_export_as_it_reads_mvps(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    mvps = open_dataset(export(workspace, Layout.MVPS, tmp_path / "mvps"))
+    folder = export(workspace, Layout.DAVIS, tmp_path / "davis")
+    assert validate(folder) == []
+    davis = open_dataset(folder)
+    for clip in MASKS:
+        assert davis.annotated(clip) == mvps.annotated(clip)
+        assert len(davis.frames(clip)) == len(mvps.frames(clip)) == 12
+        for frame in range(12):
+            np.testing.assert_array_equal(davis.frames(clip)[frame], mvps.frames(clip)[frame])
+    before = {name: text for name, text in file_bytes(folder).items() if "ImageSets" in name}
+    report = split_dataset(folder)
+    assert report.added == ()
+    assert {n: t for n, t in file_bytes(folder).items() if "ImageSets" in n} == before
+    split_dataset(folder, seed=7, anew=True)
+    after = {name: text for name, text in file_bytes(folder).items() if "ImageSets" in name}
+    assert after.keys() == before.keys()
+    assert after["ImageSets/2016/val.txt"] == after["ImageSets/2017/val.txt"]
+
+
+def test_no_id_is_in_both_files_of_coco(workspace: Workspace, tmp_path: Path) -> None:
+    folder = export(workspace, Layout.COCO, tmp_path / "set")
+    files = [json.loads(path.read_text()) for path in (folder / "annotations").iterdir()]
+    assert len(files) == 2
+    for kind in ("images", "annotations", "videos"):
+        ids = [each["id"] for content in files for each in content[kind]]
+        assert len(ids) == len(set(ids)) > 0
+
+
+@pytest.mark.parametrize("layout", Layout)
+def test_lists_of_an_imported_dataset_stay(
+    workspace: Workspace, back: Workspace, tmp_path: Path, layout: Layout
+) -> None:
+    plan = ListPlan(test_share=0.5, seed=3)
+    folder = tmp_path / "set"
+    export_as(layout, folder, partial(export_mvps, workspace, lists=plan))
+    lists = {name: of for name, of in find_dataset(folder).lists.items() if of}
+    assert sorted(lists.values()) == ["test", "test", "train", "train"]
+    list(import_dataset(back, find_dataset(folder), None, Wanted()))
+    assert {clip.name: clip.split for clip in back.clips()} == lists
+    report = export_mvps(back, tmp_path / "again", lists=ListPlan(test_share=0.25, seed=9))
+    assert report.moved == ()
+    assert find_dataset(tmp_path / "again").lists == lists
+    assert set(draw_locked(back).split.test) == {n for n, of in lists.items() if of == "test"}
+    report = export_mvps(back, tmp_path / "anew", lists=ListPlan(test_share=1, anew=True))
+    assert len(report.moved) == 1
+
+
+@pytest.mark.parametrize("layout", OTHERS)
+def test_lists_of_an_export_to_the_same_folder_stay(
+    workspace: Workspace, tmp_path: Path, layout: Layout
+) -> None:
+    folder = tmp_path / "set"
+    export_as(layout, folder, partial(export_mvps, workspace, clips=["wide", "tall"]))
+    first = {name: of for name, of in find_dataset(folder).lists.items() if of}
+    plan = ListPlan(seed=5, test_share=0.25, earlier=earlier_lists(folder, layout))
+    export_as(layout, folder, partial(export_mvps, workspace, lists=plan))
+    second = find_dataset(folder).lists
+    assert {name: second[name] for name in first} == first
