@@ -16,7 +16,7 @@ from PIL import Image as Pillow
 from labeler.clip import read_image
 from labeler.errors import LabelerError
 from labeler.layouts.mvps import picture_size
-from labeler.mask import encode_mask, read_mask
+from labeler.mask import encode_published_mask, read_mask
 from labeler.publish import resize
 from labeler.publish.resize import resize_dataset, resize_image, resize_mask, size_480p
 from labeler.publish.validate import validate
@@ -113,7 +113,7 @@ def test_both_trees_are_made_anew(tmp_path: Path, size: tuple[int, int]) -> None
         for index in (0, 5):
             path = Path(name) / f"{index:05d}.png"
             full_mask = read_mask(dataset / "Annotations" / "Full-Resolution" / path)
-            expected_bytes = encode_mask(resize_mask(full_mask, small))
+            expected_bytes = encode_published_mask(resize_mask(full_mask, small))
             assert (dataset / "Annotations" / "480p" / path).read_bytes() == expected_bytes
     assert not list(dataset.rglob("*partial*"))
 

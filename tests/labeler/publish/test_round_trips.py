@@ -330,7 +330,9 @@ def test_lists_of_an_imported_dataset_stay(
     assert find_dataset(tmp_path / "again").lists == lists
     assert set(draw_locked(back).split.test) == {n for n, of in lists.items() if of == "test"}
     report = export_mvps(back, tmp_path / "anew", lists=ListPlan(test_share=1, anew=True))
-    assert len(report.moved) == 1
+    other = find_dataset(tmp_path / "anew").lists
+    assert report.moved == tuple(sorted(name for name in lists if other[name] != lists[name]))
+    assert report.moved
 
 
 @pytest.mark.parametrize("layout", OTHERS)

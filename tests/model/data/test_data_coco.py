@@ -104,10 +104,29 @@ def test_missing_and_wrong_pictures_are_named(tmp_path):
 def test_another_file_is_refused(tmp_path, content):
     path = tmp_path / "instances.json"
     path.write_text(content)
-    with pytest.raises(LabelerError, match="is not a file of COCO instances"):
+    with pytest.raises(LabelerError, match=r"is no readable JSON|is no file of COCO instances"):
         stills_from_coco(tmp_path, path)
 
 
 def test_no_pictures_of_people_is_an_error(tmp_path):
     with pytest.raises(LabelerError, match="no picture with 5000 pixels of people"):
         stills_from_coco(*made_coco(tmp_path, [[(2, 0, box(0, 0, 100, 60))]]))
+
+
+def test_numbers_are_checked_before_they_are_drawn(tmp_path):
+    large = (1, 0, box(0, 0, 100, 60))
+    line = (1, 0, [[0, 0, 90, 60]])
+    files = made_coco(tmp_path / "line", [[large], [large, line]])
+    assert [still.name for still in stills_from_coco(*files)] == ["001"]
+    for wrong in (float("nan"), 1e9, -1e300, "7", None):
+        files = made_coco(tmp_path / "wrong", [[large], [(1, 0, [[0, 0, 90, 0, wrong, 60]])]])
+        with pytest.raises(LabelerError, match=r"A region of 002\.png cannot be used"):
+            stills_from_coco(*files)
+
+
+def test_no_picture_out_of_the_folder_is_read(tmp_path):
+    files = made_coco(tmp_path, [[(1, 0, box(0, 0, 100, 60))]])
+    content = files[1].read_text().replace("001.png", "../../001.png")
+    files[1].write_text(content)
+    with pytest.raises(LabelerError, match=r"\.\./\.\./001\.png leads out of"):
+        stills_from_coco(*files)
