@@ -15,7 +15,7 @@ from labeler.collect.import_dataset import Taken, carry_out
 from labeler.collect.import_plan import ImportPlan, Wanted, left_out_lines, plan_import
 from labeler.console import note, progress, say, say_json
 from labeler.layouts.foreign import ForeignDataset
-from labeler.layouts.layout import Layout
+from labeler.layouts.layout import WRITTEN, Layout
 from labeler.layouts.reading import find_dataset
 from labeler.publish.export import ListPlan, export_mvps
 from labeler.publish.lists import split_dataset
@@ -59,7 +59,11 @@ def export(
         bool, typer.Option("--new-lists", help="Draw a new split; clips may change lists.")
     ] = False,
     layout: Annotated[
-        Layout, typer.Option("--format", help="youtube-vos and coco: in full resolution only.")
+        Layout,
+        typer.Option(
+            "--format",
+            help="mvps, davis, youtube-vos or coco; the last two in full resolution only.",
+        ),
     ] = Layout.MVPS,
 ) -> None:
     """Write the dataset in the MVPS layout, full resolution and 480p, with SHA256SUMS.
@@ -67,6 +71,9 @@ def export(
     A second export to the same folder writes only what is new, and moves no clip between train
     and test. The folder stays as it is until the new export is complete.
     """
+    if layout not in WRITTEN:
+        known = ", ".join(each.value for each in WRITTEN)
+        raise typer.BadParameter(f"{layout.value} is only read; write one of {known}.", context)
     with opened(context) as workspace:
         export_dataset(
             workspace,

@@ -28,18 +28,31 @@ class Layout(StrEnum):
     these trees hold only pictures that have a mask. All pictures of a clip that is masked in part
     are in `JPEGImages_all_frames` (a name of ours), or in `train_all_frames/JPEGImages` (the name
     that YouTube-VOS uses). In COCO, the JSON does not list pictures without a mask.
+
+    Read only are pictures that are masked one by one: in two folders (`pairs`, such as `images` and
+    `masks`), in a project of Supervisely, or in a JSON of Label Studio.
     """
 
     MVPS = "mvps"
     DAVIS = "davis"
     YOUTUBE_VOS = "youtube-vos"
     COCO = "coco"
+    PAIRS = "pairs"
+    SUPERVISELY = "supervisely"
+    LABEL_STUDIO = "label-studio"
+
+
+WRITTEN = (Layout.MVPS, Layout.DAVIS, Layout.YOUTUBE_VOS, Layout.COCO)
+"""The layouts that are written; the others are read only."""
 
 
 RATES = {
     Layout.DAVIS: Fraction(24),
     Layout.YOUTUBE_VOS: Fraction(30),
     Layout.COCO: Fraction(30),
+    Layout.PAIRS: Fraction(30),
+    Layout.SUPERVISELY: Fraction(30),
+    Layout.LABEL_STUDIO: Fraction(30),
 }
 """Frames a second if none are given: DAVIS was filmed at 24 (Perazzi et al. 2016, section 3.1),
 YouTube-VOS numbers its frames at 30 (Xu et al. 2018, section 3); COCO's pictures have no rate."""

@@ -10,6 +10,9 @@ from labeler.layouts.coco.reading import find_coco
 from labeler.layouts.davis import find_davis, resolutions
 from labeler.layouts.foreign import ForeignDataset
 from labeler.layouts.layout import Layout
+from labeler.layouts.others.label_studio import find_label_studio, label_studio_files
+from labeler.layouts.others.pairs import find_pairs, paired_folders
+from labeler.layouts.others.supervisely import find_supervisely, supervisely_pictures
 from labeler.layouts.youtube_vos import find_youtube_vos, splits
 
 
@@ -47,6 +50,12 @@ def find_dataset(
             return find_youtube_vos(folder, categories)
         case Layout.COCO:
             return find_coco(folder, categories, folders_are_clips=folders_are_clips, crowds=crowds)
+        case Layout.SUPERVISELY:
+            return find_supervisely(folder, categories)
+        case Layout.LABEL_STUDIO:
+            return find_label_studio(folder, categories)
+        case Layout.PAIRS:
+            return find_pairs(folder, categories)
 
 
 def layout_of(folder: Path) -> Layout:
@@ -63,8 +72,15 @@ def layout_of(folder: Path) -> Layout:
         return Layout.YOUTUBE_VOS
     if instance_files(folder):
         return Layout.COCO
+    if supervisely_pictures(folder):
+        return Layout.SUPERVISELY
+    if label_studio_files(folder):
+        return Layout.LABEL_STUDIO
+    if paired_folders(folder):
+        return Layout.PAIRS
     raise LabelerError(
         f"{folder} is no dataset: looked for JPEGImages/480p/<clip> with Annotations (MVPS, "
         "DAVIS), JPEGImages/<clip> with Annotations, also in train and valid (YouTube-VOS), and "
-        "annotations/instances_*.json (COCO); name the layout with --format."
+        "annotations/instances_*.json (COCO), img and ann (Supervisely), a JSON of Label Studio, "
+        "and images with masks; name the layout with --format."
     )

@@ -22,11 +22,10 @@ from labeler.layouts.mvps import (
     picture_tree,
 )
 from labeler.layouts.objects import read_objects
+from labeler.layouts.others.pairs import PAIRED_FOLDERS
 from model.data.sources import People, Still, Take, faults_of, picture_fault, refuse_faults
 
 PICTURES = frozenset({".jpg", ".jpeg", ".png"})
-PAIRED_FOLDERS = (("images", "masks"), ("JPEGImages", "Annotations"), ("Images", "Labels"))
-"""The names of the folders with pictures and with masks, in a folder of stills."""
 
 
 @dataclass(frozen=True)

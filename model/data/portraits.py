@@ -1,19 +1,16 @@
 """Readers of two public sets of portraits, EG1800 and Supervisely Person, as they are published."""
 
-import base64
-import binascii
-import json
-import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-import cv2
-import numpy as np
 
 from labeler.errors import LabelerError
+from labeler.layouts.others.supervisely import (
+    annotation_of,
+    draw_objects,
+    read_annotation,
+    size_of,
+)
 from labeler.threads import call_all
 from model.data.folders import PICTURES, stills_from
 from model.data.sources import People, Still, picture_fault, refuse_faults
@@ -53,18 +50,13 @@ class SuperviselyObjects:
         Raises:
             LabelerError: the file is missing or is no such annotation.
         """
-        annotation = _annotation(self.path)
+        annotation = read_annotation(self.path)
         try:
-            width, height = _size(annotation)
-            people = np.zeros((height, width), np.uint8)
-            persons = [o for o in annotation["objects"] if o.get("classTitle") != "neutral"]
-            for number, person in enumerate(persons, start=1):
-                _draw(people, person, min(number, 255))
-        except (KeyError, TypeError, ValueError, zlib.error, binascii.Error, cv2.error) as error:
+            return draw_objects(annotation, lambda kind: kind != "neutral")
+        except ValueError as error:
             raise LabelerError(
-                f"{self.path} has an object that cannot be drawn ({error!r}); leave it out."
+                f"{self.path} has an object that cannot be drawn: {error}; leave it out."
             ) from None
-        return people
 
 
 def stills_from_supervisely(folder: Path, unmarked: bool = True) -> tuple[Still, ...]:
@@ -86,7 +78,7 @@ def stills_from_supervisely(folder: Path, unmarked: bool = True) -> tuple[Still,
         raise LabelerError(
             f"{folder} holds no pictures in ds1/img, ds2/img, ...; give the folder that holds ds1."
         )
-    annotations = {path: _annotation_of(path) for path in paths}
+    annotations = {path: annotation_of(path) for path in paths}
     spare = sorted({*folder.glob("ds*/ann/*.json")} - {*annotations.values()})
     faults = [f"{annotation} has no picture" for annotation in spare]
     stills = []
@@ -104,59 +96,16 @@ def stills_from_supervisely(folder: Path, unmarked: bool = True) -> tuple[Still,
 def _checked(image: Path, annotation: Path) -> frozenset[str] | str:
     """Return the tags of an annotation, or a text that says what is wrong with it."""
     try:
-        content = _annotation(annotation)
+        content = read_annotation(annotation)
         tags = content.get("tags", [])
-        size = _size(content)
+        size = size_of(content)
     except LabelerError as error:
         return str(error).removesuffix(".")
     except (KeyError, TypeError, ValueError) as error:
-        return f"{annotation} states no size ({error!r})"
+        return f"{annotation} cannot be used: {error}"
     fault = picture_fault(image, size)
     # Tags were plain names in older exports.
     return fault or frozenset(tag if isinstance(tag, str) else str(tag["name"]) for tag in tags)
-
-
-def _annotation_of(image: Path) -> Path:
-    folder = image.parent.parent / "ann"
-    older = folder / f"{image.stem}.json"
-    return older if older.is_file() else folder / f"{image.name}.json"
-
-
-def _annotation(path: Path) -> Mapping[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise LabelerError(f"{path} is missing.") from None
-    except (OSError, ValueError) as error:
-        raise LabelerError(f"{path} is not readable JSON ({error}).") from None
-    if not isinstance(content, dict):
-        raise LabelerError(f"{path} is not an annotation of Supervisely.")
-    return content
-
-
-def _size(annotation: Mapping[str, Any]) -> tuple[int, int]:
-    return int(annotation["size"]["width"]), int(annotation["size"]["height"])
-
-
-def _draw(people: People, person: Mapping[str, Any], number: int) -> None:
-    bitmap = person.get("bitmap")
-    if bitmap is not None:
-        packed = np.frombuffer(zlib.decompress(base64.b64decode(bitmap["data"])), np.uint8)
-        pixels = cv2.imdecode(packed, cv2.IMREAD_UNCHANGED)
-        if pixels is None:
-            raise ValueError("its bitmap is no PNG")
-        inside = (pixels[..., -1] if pixels.ndim == 3 else pixels) > 0  # alpha, where there is one
-        left, top = (int(n) for n in bitmap["origin"])
-        part = people[top : top + inside.shape[0], left : left + inside.shape[1]]
-        part[inside[: part.shape[0], : part.shape[1]]] = number
-    elif person.get("points"):
-        rings = [person["points"]["exterior"], *person["points"].get("interior", [])]
-        outline = [np.rint(np.array(ring, np.float64)).astype(np.int32) for ring in rings]
-        shape = np.zeros_like(people)
-        cv2.fillPoly(shape, outline[:1], 1)
-        for hole in outline[1:]:
-            cv2.fillPoly(shape, [hole], 0)
-        people[shape > 0] = number
 
 
 def _has_two_sides(still: Still) -> bool:

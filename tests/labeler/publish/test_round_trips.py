@@ -19,7 +19,7 @@ from labeler.clip import Clip, Scenario, frame_name
 from labeler.collect.import_dataset import Wanted, import_dataset
 from labeler.errors import LabelerError
 from labeler.layouts.coco.regions import module
-from labeler.layouts.layout import Layout
+from labeler.layouts.layout import WRITTEN, Layout
 from labeler.layouts.mvps import open_dataset
 from labeler.layouts.objects import read_objects
 from labeler.layouts.reading import find_dataset
@@ -84,7 +84,7 @@ def content(workspace: Workspace, clip: Clip) -> tuple[dict[str, bytes], dict[in
     return file_bytes(workspace.frames(clip).folder), masks
 
 
-@pytest.mark.parametrize("layout", Layout)
+@pytest.mark.parametrize("layout", WRITTEN)
 def test_frames_and_masks_come_back_as_they_were(
     workspace: Workspace, back: Workspace, tmp_path: Path, layout: Layout
 ) -> None:
@@ -270,7 +270,7 @@ def test_the_real_clips_come_in_as_they_are_and_back_from_each_layout(
     few = ["lucia", "rollerblade"]  # an export takes its time
     mvps = tmp_path / "mvps"
     export_mvps(first, mvps, clips=few)
-    for layout in Layout:
+    for layout in WRITTEN:
         folder = mvps if layout is Layout.MVPS else tmp_path / layout.value
         if layout is not Layout.MVPS:
             WRITERS[layout][0](open_dataset(mvps), folder, None)
@@ -314,7 +314,7 @@ def test_no_id_is_in_both_files_of_coco(workspace: Workspace, tmp_path: Path) ->
         assert len(ids) == len(set(ids)) > 0
 
 
-@pytest.mark.parametrize("layout", Layout)
+@pytest.mark.parametrize("layout", WRITTEN)
 def test_lists_of_an_imported_dataset_stay(
     workspace: Workspace, back: Workspace, tmp_path: Path, layout: Layout
 ) -> None:

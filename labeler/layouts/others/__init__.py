@@ -1,0 +1,1 @@
+"""Layouts of other tools that are read and never written: pictures that are masked one by one."""
