@@ -11,7 +11,8 @@ from PIL import Image as Pillow
 from PIL.PngImagePlugin import PngInfo
 
 from labeler.errors import LabelerError
-from labeler.palette import davis_palette, opaque_values, palette_values, rgb_values
+from labeler.images.opening import opened
+from labeler.images.palette import davis_palette, opaque_values, palette_values, rgb_values
 
 Mask = NDArray[np.bool_]
 """One frame's mask: H x W, bool, True where the portrait is."""
@@ -67,21 +68,14 @@ def read_mask(path: Path, size: tuple[int, int] | None = None) -> Mask:
             value is the background, or has more than two values (an anti-aliased or multi-object
             mask).
     """
-    try:
-        with Pillow.open(path) as picture:
-            if size is not None and picture.size != (size[1], size[0]):
-                raise LabelerError(
-                    f"{path} is {picture.width}x{picture.height} but the frame is "
-                    f"{size[1]}x{size[0]}; give a mask of exactly the frame's size."
-                )
-            pixels = _values(picture)
-    except FileNotFoundError:
-        raise LabelerError(f"{path} is missing; give the path of a PNG mask.") from None
-    except (OSError, SyntaxError, ValueError, Pillow.DecompressionBombError) as error:
-        raise LabelerError(
-            f"{path} is not a readable mask ({error}); save it again as a grey PNG, 0 for the "
-            "background and 255 for the portrait."
-        ) from None
+    cure = "save it again as a grey PNG, 0 for the background and 255 for the portrait"
+    with opened(path, "mask", cure) as picture:
+        if size is not None and picture.size != (size[1], size[0]):
+            raise LabelerError(
+                f"{path} is {picture.width}x{picture.height} but the frame is "
+                f"{size[1]}x{size[0]}; give a mask of exactly the frame's size."
+            )
+        pixels = _values(picture)
     foreground: Mask = np.not_equal(pixels, 0)
     highest = pixels.max()
     if pixels.min() != highest and not np.equal(foreground, pixels == highest).all():

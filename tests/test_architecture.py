@@ -19,6 +19,7 @@ MAY_USE = {
 LEVELS = {
     "labeler": (
         "errors lazy threads version",
+        "images",
         "clip console files mask naming revision",
         "likeness metrics reference",
         "layouts",

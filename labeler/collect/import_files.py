@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from PIL import Image as Pillow
-
 from labeler.clip import encode_jpeg, frame_name, read_image
 from labeler.errors import LabelerError
+from labeler.images.opening import opened
 from labeler.layouts.foreign import ForeignClip
 from labeler.mask import encode_mask, mask_digest
 from labeler.revision import Revision
@@ -102,16 +101,11 @@ def read_masks(
 
 def _take_picture(source: Path, target: Path) -> tuple[int, int]:
     """Copy a JPEG file's bytes, or encode another picture as JPEG; return its width and height."""
-    try:
-        with Pillow.open(source) as picture:
-            size, jpeg = picture.size, picture.format in ("JPEG", "MPO")
-            turned = picture.getexif().get(_ORIENTATION, 1) != 1
-            picture.draft("L", (1, 1))  # reads the whole file, but decodes an eighth of each side
-            picture.load()
-    except (OSError, SyntaxError, ValueError, Pillow.DecompressionBombError) as error:
-        raise LabelerError(
-            f"{source} is not a readable picture ({error}); bring it back from a copy."
-        ) from None
+    with opened(source, "picture", "bring it back from a copy") as picture:
+        size, jpeg = picture.size, picture.format in ("JPEG", "MPO")
+        turned = picture.getexif().get(_ORIENTATION, 1) != 1
+        picture.draft("L", (1, 1))  # reads the whole file, but decodes an eighth of each side
+        picture.load()
     if turned:
         raise LabelerError(
             f"{source} has an EXIF tag that turns it when it is shown, but its mask is not turned; "

@@ -9,7 +9,7 @@ from typing import Any
 
 from labeler.clip import Scenario, frame_name
 from labeler.errors import LabelerError
-from labeler.layouts.foreign import ForeignClip, ForeignDataset, LeftOut
+from labeler.layouts.foreign import ForeignClip, ForeignDataset, LeftOut, readable
 from labeler.naming import check_clip_name
 
 SHOWN = 5
@@ -59,7 +59,7 @@ class PlannedClip:
         where = f"{files[0]}" if len(files) == 1 else f"{files[0]} to {files[-1].name}"
         was = "" if self.title == self.name else f" ({self.title})"
         split = f", list {self.split}" if self.split else ""
-        return (
+        return readable(
             f"{self.name}{was}: {_counted(len(files), 'frame')}, "
             f"{_counted(len(self.found.masks), 'mask')}{split}, from {where}"
         )
@@ -127,7 +127,7 @@ def plan_import(
     wanted = wanted or Wanted()
     clips, left_out = [], [] if names else list(dataset.left_out)
     for key in _chosen(dataset, names):
-        title = dataset.titles.get(key, key)
+        title = readable(dataset.titles.get(key, key))
         try:
             found = dataset.clips[key]()
             places, step = _places(dataset, key, found)
@@ -155,7 +155,7 @@ def left_out_lines(left_out: Sequence[LeftOut]) -> list[str]:
     ):
         names = [each.name for each in group]
         more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-        lines.append(f"left out: {', '.join(names[:SHOWN])}{more}: {reason}")
+        lines.append(readable(f"left out: {', '.join(names[:SHOWN])}{more}: {reason}"))
     return lines
 
 

@@ -73,14 +73,19 @@ class ForeignDataset:
     @property
     def name(self) -> str:
         """The name of the dataset: that of its folder."""
-        return self.folder.resolve().name
+        return readable(self.folder.resolve().name)
+
+
+def readable(text: str) -> str:
+    """Return a text that can be stored and shown: bytes that are no UTF-8 are written out."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def names_of(titles: Sequence[str]) -> list[str]:
     """Make a clip name of each title, in order; those that can name a clip stay as they are.
 
-    >>> names_of(["walk", "张三", "a/walk", "b/run-"])
-    ['walk', 'ZhangSan', 'walk_2', 'run-']
+    >>> names_of(["walk", "张三", "b/run-"])
+    ['walk', 'ZhangSan', 'run-']
     """
     last = [title.rpartition("/")[2] for title in titles]
     times = Counter(last)

@@ -17,10 +17,10 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from PIL import Image as Pillow
 
 from labeler.clip import FrameFiles, frame_name
 from labeler.errors import LabelerError
+from labeler.images.opening import opened
 from labeler.layouts.clips_table import ClipRow, has_clips_table, read_clips
 from labeler.layouts.frame_files import MASKS, PICTURES, frames_in
 from labeler.layouts.layout import davis_whole_clips
@@ -64,11 +64,8 @@ def picture_size(path: Path) -> tuple[int, int]:
     Raises:
         LabelerError: the file is missing or is no picture.
     """
-    try:
-        with Pillow.open(path) as picture:
-            return picture.size
-    except (OSError, SyntaxError, ValueError, Pillow.DecompressionBombError) as error:
-        raise LabelerError(f"{path} is not a readable picture ({error}).") from None
+    with opened(path, "picture", "bring it back from a copy") as picture:
+        return picture.size
 
 
 def read_list(path: Path) -> tuple[str, ...]:

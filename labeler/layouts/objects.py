@@ -1,17 +1,18 @@
 """The masks of a clip that number objects, as DAVIS and those that follow it write them."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image as Pillow
 
 from labeler.errors import LabelerError
+from labeler.images.opening import opened
+from labeler.images.palette import palette_values
 from labeler.mask import Mask, read_mask
-from labeler.palette import palette_values
 
 VOID = 255
 """Where a clip's masks number objects: the pixel counts for neither object nor background."""
@@ -61,15 +62,12 @@ def read_objects(path: Path) -> NDArray[np.uint8]:
     Raises:
         LabelerError: the file is missing or is no mask.
     """
-    try:
-        with Pillow.open(path) as picture:
-            if picture.mode == "P":
-                return palette_values(picture).copy()
-            if picture.mode == "L" and np.asarray(picture).max(initial=0) <= MOST_GREY_OBJECTS:
-                return np.array(picture)
-    except (OSError, SyntaxError, ValueError, Pillow.DecompressionBombError):
-        pass  # read_mask says what is wrong
-    return read_mask(path).astype(np.uint8)
+    with suppress(LabelerError), opened(path, "mask", "") as picture:
+        if picture.mode == "P":
+            return palette_values(picture).copy()
+        if picture.mode == "L" and np.asarray(picture).max(initial=0) <= MOST_GREY_OBJECTS:
+            return np.array(picture)
+    return read_mask(path).astype(np.uint8)  # which also says what is wrong
 
 
 def _or_nothing(path: Path) -> NDArray[np.uint8]:

@@ -20,7 +20,7 @@ def instance_files(folder: Path) -> list[Path]:
         return [folder]
     known = [*sorted(folder.glob("*.json")), *sorted(folder.glob("annotations/*.json"))]
     known += sorted(path for name in _DESCRIPTIONS for path in folder.glob(f"*/{name}"))
-    named = [path for path in known if path.name.startswith("instances")]
+    named = [p for p in known if p.name.startswith("instances") or p.name == _DESCRIPTIONS[0]]
     return named or [path for path in known if is_instances(path)]
 
 

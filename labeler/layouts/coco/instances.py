@@ -134,7 +134,7 @@ class _Reader:
         self._read_annotations()
         videos = self._videos()
         images = [each for each in self.content["images"] if isinstance(each, Mapping)]
-        if len(images) < len(self.content["images"]):
+        for _ in range(len(self.content["images"]) - len(images)):
             self._leave_out(self.path.name, "it lists pictures that are no JSON objects")
         self._listed.update(_key(each.get("id")) for each in images)
         for image in images:

@@ -6,11 +6,10 @@ import numpy as np
 from PIL import Image as Pillow
 
 from labeler.errors import LabelerError
+from labeler.images.opening import opened
+from labeler.images.palette import rgb_values
 from labeler.layouts.coco.instances import Listed
 from labeler.layouts.foreign import ForeignMask
-
-_CODE = np.array([1, 256, 65536])
-"""The number of a segment is red + 256 green + 65536 blue; 0 is a pixel that nobody labelled."""
 
 
 def read_segments(listed: Listed, json: Path) -> ForeignMask:
@@ -24,21 +23,18 @@ def read_segments(listed: Listed, json: Path) -> ForeignMask:
     name = Path(listed.panoptic).name  # never a path out of the folder
     places = [json.parent / json.stem / name, json.parent.parent / json.stem / name]
     path = next((each for each in places if each.is_file()), places[0])
-    try:
-        with Pillow.open(path) as picture:
-            if picture.size != listed.size[::-1]:
-                raise LabelerError(
-                    f"{path} is {picture.width}x{picture.height}, but {json.name} says "
-                    f"{listed.size[1]}x{listed.size[0]}; bring back the right file."
-                )
-            numbers = np.asarray(picture.convert("RGB")).astype(np.int64) @ _CODE
-    except FileNotFoundError:
-        raise LabelerError(f"{path} is missing; bring it back from a copy.") from None
-    except (OSError, SyntaxError, ValueError, Pillow.DecompressionBombError):
-        raise LabelerError(f"{path} is not a readable PNG; bring it back from a copy.") from None
+    with opened(path, "PNG of segments", "bring it back from a copy") as picture:
+        if picture.size != listed.size[::-1]:
+            raise LabelerError(
+                f"{path} is {picture.width}x{picture.height}, but {json.name} says "
+                f"{listed.size[1]}x{listed.size[0]}; bring back the right file."
+            )
+        # The colour is the number turned round: red + 256 green + 65536 blue; 0 is not labelled.
+        numbers = rgb_values(Pillow.merge("RGB", picture.convert("RGB").split()[::-1]))
     people = [each.get("id") for each in listed.people]
-    mask = np.isin(numbers, [each for each in people if isinstance(each, int)])
-    absent = [each for each in people if each not in np.unique(numbers).tolist()]
+    there = set(np.unique(numbers).tolist()) - {0}
+    mask = np.isin(numbers, [each for each in people if isinstance(each, int) and each in there])
+    absent = [each for each in people if not isinstance(each, int) or each not in there]
     missing = f"segment {absent[0]} of {json.name}" if absent else ""
     if listed.crowded:
         missing = "an outline of each person in a crowd"

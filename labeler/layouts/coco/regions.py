@@ -169,8 +169,9 @@ def _checked_polygon(polygon: Any, size: Size) -> list[float]:
 def _checked_runs(segmentation: Mapping[str, Any], size: Size) -> NDArray[np.int64]:
     """Check run lengths, compressed or not, and that they are of this picture."""
     counts = segmentation.get("counts")
-    if list(segmentation.get("size", size)) != list(size):
-        raise RegionError(f"its run lengths are of a picture of {_shown(segmentation['size'])}")
+    given = segmentation.get("size", list(size))
+    if not isinstance(given, list | tuple) or list(given) != list(size):
+        raise RegionError(f"its run lengths are of a picture of {_shown(given)}")
     if isinstance(counts, str) and counts.isascii():
         counts = counts.encode()
     if isinstance(counts, bytes):

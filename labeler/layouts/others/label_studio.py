@@ -1,7 +1,6 @@
 """Reads Label Studio's own exports (JSON): brush masks, bitmasks and polygons of pictures."""
 
 import base64
-import binascii
 import io
 import json
 from collections import Counter
@@ -56,6 +55,9 @@ def find_label_studio(folder: Path, categories: Collection[str]) -> ForeignDatas
     for path in label_studio_files(folder):
         finder = PictureFinder(path, folder)
         for task in _tasks(path):
+            if not task:
+                left_out.append(LeftOut(path.name, "it has a damaged task"))
+                continue
             title, picture = _picture(task, finder)
             regions, reason = _regions(task)
             labels = [label for each in regions for label in _labels(each)]
@@ -82,14 +84,14 @@ def find_label_studio(folder: Path, categories: Collection[str]) -> ForeignDatas
 
 
 def _tasks(path: Path) -> list[Mapping[str, Any]]:
-    """Read the tasks of an export; none if the file is something else."""
+    """Read the entries of an export, of which some may be damaged; none if it is something else."""
     try:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return []
     tasks = content if isinstance(content, list) else []
     good = [t for t in tasks if isinstance(t, Mapping) and isinstance(t.get("data"), Mapping)]
-    return good if len(good) == len(tasks) else []
+    return [each if each in good else {} for each in tasks] if good else []
 
 
 def _picture(task: Mapping[str, Any], finder: PictureFinder) -> tuple[str, Path | None]:
@@ -199,14 +201,16 @@ def _in_pixels(points: Any, size: tuple[int, int]) -> Iterator[float]:
 
 def _decoded(url: Any, size: tuple[int, int]) -> Mask:
     """Decode a bitmask: a PNG in a data URL, opaque where the region is."""
+    head, _, data = str(url).partition(",")
+    if not head.startswith("data:image/png"):
+        raise ValueError("its bitmask is no PNG")
     try:
-        head, _, data = str(url).partition(",")
-        if not head.startswith("data:image/png"):
-            raise ValueError("its bitmask is no PNG")
-        with Pillow.open(io.BytesIO(base64.b64decode(data, validate=True))) as picture:
-            if picture.size != size:
-                raise ValueError("its bitmask has another size than the picture")
-            alpha = np.asarray(picture.convert("RGBA").getchannel("A"))
-    except (binascii.Error, OSError, SyntaxError, Pillow.DecompressionBombError):
+        packed = io.BytesIO(base64.b64decode(data, validate=True))
+        with Pillow.open(packed, formats=("PNG",)) as picture:
+            fits = picture.size == size
+            alpha = np.asarray(picture.convert("RGBA").getchannel("A")) if fits else None
+    except Exception:  # Pillow raises errors of many kinds on damaged data
         raise ValueError("its bitmask cannot be decoded") from None
+    if alpha is None:
+        raise ValueError("its bitmask has another size than the picture")
     return np.asarray(alpha > 127)

@@ -5,9 +5,9 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PIL import Image as Pillow
 
 from labeler.errors import LabelerError
+from labeler.images.opening import opened
 from labeler.layouts.foreign import (
     ForeignDataset,
     ForeignMask,
@@ -98,16 +98,13 @@ def _read(path: Path, colours: Collection[Colour], size: tuple[int, int]) -> For
     if not colours:
         objects, void = ObjectMasks({0: path}).read(0)
         return ForeignMask(objects > 0, void=bool(void.any()))
-    try:
-        with Pillow.open(path) as picture:
-            if picture.size != size:
-                raise LabelerError(
-                    f"{path} is {picture.width}x{picture.height}, but its picture {size[0]}x"
-                    f"{size[1]}; a mask has the size of its picture."
-                )
-            pixels = np.asarray(picture.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Pillow.DecompressionBombError):
-        raise LabelerError(f"{path} is not a readable mask; export it again.") from None
+    with opened(path, "mask", "export it again") as picture:
+        if picture.size != size:
+            raise LabelerError(
+                f"{path} is {picture.width}x{picture.height}, but its picture {size[0]}x"
+                f"{size[1]}; a mask has the size of its picture."
+            )
+        pixels = np.asarray(picture.convert("RGB"))
     mask = np.zeros(pixels.shape[:2], bool)
     for colour in colours:
         mask |= (pixels == colour).all(axis=2)

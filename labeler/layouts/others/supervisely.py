@@ -1,7 +1,6 @@
 """Reads Supervisely's projects: `<dataset>/img` with pictures, `<dataset>/ann` with a JSON each."""
 
 import base64
-import binascii
 import io
 import json
 import zlib
@@ -23,6 +22,10 @@ from labeler.layouts.others.stills import MaskedPicture, dataset_of
 from labeler.mask import Mask
 
 LONGEST_SIDE = 65_535
+
+
+class TooLargeError(ValueError):
+    """A bitmap that is larger than its picture."""
 
 
 def supervisely_pictures(folder: Path) -> list[Path]:
@@ -60,6 +63,9 @@ def find_supervisely(folder: Path, categories: Collection[str]) -> ForeignDatase
         else:
             reason = f"it shows no {' or '.join(sorted(categories))} (see --category)"
             left_out.append(LeftOut(title, reason, lost=False))
+    pictures = {annotation_of(path) for path in supervisely_pictures(folder)}
+    lone = sorted(set(folder.glob("*/ann/*.json")) - pictures)
+    left_out += [LeftOut(f"{p.parent.parent.name}/{p.name}", "it has no picture") for p in lone]
     if not found and not left_out:
         raise LabelerError(f"{folder} holds no pictures in <dataset>/img; give another folder.")
     if there and not has_category(there, categories):
@@ -193,13 +199,15 @@ def _decoded(data: Any, most: int) -> Mask:
         decompressor = zlib.decompressobj()
         packed = decompressor.decompress(base64.b64decode(data), 8 * most + 65536)
         if decompressor.unconsumed_tail:
-            raise ValueError("it has a bitmap that is larger than the picture")
-        with Pillow.open(io.BytesIO(packed)) as picture:
+            raise TooLargeError("it has a bitmap that is larger than the picture")
+        with Pillow.open(io.BytesIO(packed), formats=("PNG",)) as picture:
             if picture.width * picture.height > most:
-                raise ValueError("it has a bitmap that is larger than the picture")
+                raise TooLargeError("it has a bitmap that is larger than the picture")
             alpha = "A" in picture.getbands()
             pixels = np.asarray(picture.getchannel("A") if alpha else picture.convert("L"))
-    except (TypeError, zlib.error, binascii.Error, OSError, SyntaxError):
+    except TooLargeError:
+        raise
+    except Exception:  # Pillow raises errors of many kinds on damaged data
         raise ValueError("it has a bitmap that cannot be decoded") from None
     return np.asarray(pixels > 0)
 
@@ -207,7 +215,7 @@ def _decoded(data: Any, most: int) -> Mask:
 def _outline(points: Any, shape: tuple[int, ...]) -> NDArray[np.int32]:
     """Check the points of an outline, and round them to pixels."""
     longest = max(shape)
-    for point in points if isinstance(points, list) else [None]:
+    for point in points if isinstance(points, list) and points else [None]:
         if not isinstance(point, list) or len(point) != 2:
             raise ValueError("it has a polygon that is no list of points")
         for value in point:

@@ -100,7 +100,7 @@ def soften_mask(masks: Path) -> None:
 @pytest.mark.parametrize(
     ("tree", "damage", "said"),
     [
-        ("JPEGImages", cut_picture, r"00003\.jpg is not a readable picture \(image file is trunc"),
+        ("JPEGImages", cut_picture, r"00003\.jpg is not a readable picture \(it is damaged, cut"),
         ("JPEGImages", turn_picture, r"00003\.jpg has an EXIF tag that turns it"),
         ("JPEGImages", resize_picture, r"00003\.jpg is 9x9, but the clip's first picture is 40x24"),
         ("JPEGImages", lambda c: (c / "00003.jpg").unlink(), "00002 and then 00004, but no 00003"),

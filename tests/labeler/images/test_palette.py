@@ -7,9 +7,9 @@ import pytest
 from PIL import Image as Pillow
 
 from labeler.errors import LabelerError
+from labeler.images.palette import davis_palette
 from labeler.layouts.objects import read_objects
 from labeler.mask import encode_published_mask, read_mask
-from labeler.palette import davis_palette
 
 MASK = np.zeros((12, 16), bool)
 MASK[3:9, 4:10] = True

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
+from labeler.images.opening import UnclearMaskError
+
 OBJECT_COLOURS = 22
 """The colours of DAVIS's palette that tell objects apart; the other indices are grey."""
 
@@ -35,7 +37,7 @@ def palette_values(picture: Pillow.Image) -> NDArray[np.uint8]:
     brightest colour the index 0.)
 
     Raises:
-        ValueError: neither tells which index is the background.
+        UnclearMaskError: neither tells which index is the background.
     """
     indices = np.asarray(picture, dtype=np.uint8)
     colours = np.zeros((256, 3), np.uint8)
@@ -44,14 +46,14 @@ def palette_values(picture: Pillow.Image) -> NDArray[np.uint8]:
     alpha = _alpha(picture)
     used = np.unique(indices)
     if ((alpha[used] > 0) & (alpha[used] < 255)).any():
-        raise ValueError("it has half-transparent pixels")
+        raise UnclearMaskError("it has half-transparent pixels")
     clear = [int(index) for index in used if alpha[index] == 0]
     black = [int(index) for index in used if alpha[index] and not colours[index].any()]
     if not len(known) or (not colours[0].any() and clear in ([], [0])):
         return indices
     background = clear or black
     if len(background) != 1 or (clear and black):
-        raise ValueError(
+        raise UnclearMaskError(
             "its palette does not tell which colour is the background: it must be black and the "
             "only one that is"
         )
@@ -62,12 +64,12 @@ def palette_values(picture: Pillow.Image) -> NDArray[np.uint8]:
     return values
 
 
-def opaque_values(picture: Pillow.Image) -> NDArray[np.int64]:
+def opaque_values(picture: Pillow.Image) -> NDArray[np.uint32]:
     """Read a picture with an alpha channel as H x W colours, 0 where it is transparent.
 
     Raises:
-        ValueError: pixels are half-transparent, or everything is transparent, or what is opaque is
-            black, so that background and portrait cannot be told apart.
+        UnclearMaskError: pixels are half-transparent, or everything is transparent, or what is
+            opaque is black, so that background and portrait cannot be told apart.
     """
     *_, alpha = picture.split()
     opacity = np.asarray(alpha)
@@ -75,16 +77,19 @@ def opaque_values(picture: Pillow.Image) -> NDArray[np.int64]:
     if (opacity == 255).all():
         return colours
     if ((opacity > 0) & (opacity < 255)).any():
-        raise ValueError("it has half-transparent pixels")
+        raise UnclearMaskError("it has half-transparent pixels")
     if not opacity.any() or not colours[opacity == 255].any():
-        raise ValueError("it has transparent pixels, and no opaque ones in another colour")
-    return np.where(opacity == 255, colours, 0)
+        raise UnclearMaskError("it has transparent pixels, and no opaque ones in another colour")
+    return np.where(opacity == 255, colours, np.uint32(0))
 
 
-def rgb_values(picture: Pillow.Image) -> NDArray[np.int64]:
+def rgb_values(picture: Pillow.Image) -> NDArray[np.uint32]:
     """Read a picture's colours as H x W numbers, 0 for black."""
-    colours = np.asarray(picture.convert("RGB")).astype(np.int64)
-    return np.asarray(colours @ (1 << 16, 1 << 8, 1), dtype=np.int64)
+    colours = np.asarray(picture.convert("RGB"))
+    values = colours[..., 0].astype(np.uint32)
+    for channel in (1, 2):
+        values = values << np.uint32(8) | colours[..., channel]
+    return values
 
 
 def _alpha(picture: Pillow.Image) -> NDArray[np.uint8]:

@@ -1,0 +1,1 @@
+"""How picture files of others are opened, and what their colours mean."""
