@@ -15,6 +15,8 @@ SLOW = {"shared_data", "mvps"}
 
 # `--hypothesis-profile quick`: fewer examples of each property that names no number of its own.
 settings.register_profile("quick", max_examples=20)
+# `--hypothesis-profile thorough`: to be run once where the readers of datasets were changed.
+settings.register_profile("thorough", max_examples=10_000, deadline=None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
