@@ -16,6 +16,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -204,10 +205,10 @@ def _change(content: Any, source: random.Random) -> str:
             del holder[key]
             return f"without {key!r}"
         case "twice" if isinstance(holder, list):
-            holder.append(holder[key])
+            holder.append(deepcopy(holder[key]))
             return f"{key!r} twice"
         case _:
-            holder[key] = source.choice(ODD)
+            holder[key] = deepcopy(source.choice(ODD))
             return f"{key!r} is {holder[key]!r}"
 
 

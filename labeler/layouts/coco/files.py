@@ -54,7 +54,7 @@ class PictureFinder:
         places = list(self._places(name))
         inside = [each for each in places if each is not None]
         for path in inside:
-            if path.is_file():
+            if os.path.isfile(path):  # False for a name that no file can have, too
                 return path
         for path in inside:
             if len(same := self._alike(path)) == 1:
@@ -81,7 +81,7 @@ class PictureFinder:
     def _alike(self, path: Path) -> list[Path]:
         if path.parent not in self._names:
             names: dict[str, list[Path]] = {}
-            for file in path.parent.iterdir() if path.parent.is_dir() else ():
+            for file in path.parent.iterdir() if os.path.isdir(path.parent) else ():
                 names.setdefault(_folded(file.name), []).append(file)
             self._names[path.parent] = names
         return self._names[path.parent].get(_folded(path.name), [])

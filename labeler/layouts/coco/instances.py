@@ -149,9 +149,10 @@ class _Reader:
 
     def look_for_lost_people(self) -> None:
         """Leave out by name the people in pictures that the file does not list."""
-        lost = {key: people for key, people in self._people.items() if key not in self._listed}
-        for key, people in lost.items():
-            count = f"{len(people)} annotation{'s' if len(people) > 1 else ''}"
+        counts = Counter({key: len(people) for key, people in self._people.items()})
+        counts.update(dict.fromkeys(self._doubtful, 1))
+        for key in [key for key in counts if key not in self._listed]:
+            count = f"{counts[key]} annotation{'s' if counts[key] > 1 else ''}"
             self._leave_out(
                 f"image_id {key}", f"{self.path} has {count} of it, but lists no such picture"
             )

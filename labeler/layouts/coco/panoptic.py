@@ -1,5 +1,6 @@
 """Reads the masks of panoptic COCO: a PNG for each picture, whose colours are its segments."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ def read_segments(listed: Listed, json: Path) -> ForeignMask:
     """
     name = Path(listed.panoptic).name  # never a path out of the folder
     places = [json.parent / json.stem / name, json.parent.parent / json.stem / name]
-    path = next((each for each in places if each.is_file()), places[0])
+    path = next((each for each in places if os.path.isfile(each)), places[0])
     with opened(path, "PNG of segments", "bring it back from a copy") as picture:
         if picture.size != listed.size[::-1]:
             raise LabelerError(

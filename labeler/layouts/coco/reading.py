@@ -1,5 +1,6 @@
 """Reads datasets in the layout of COCO: which of their pictures are clips, under which names."""
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
@@ -195,7 +196,7 @@ def _list(group: _Group, alone: bool, crowds: bool) -> ForeignClip:
     numbers = {path: number for number, path in pictures.items()}
     masks: dict[int, Callable[[], ForeignMask]] = {}
     for each in group.pictures:
-        if each.path not in numbers or not each.path.is_file():
+        if each.path not in numbers or not os.path.isfile(each.path):
             raise LabelerError(f"{each.path} is missing; bring it back from a copy.")
         masks[numbers[each.path]] = partial(_read, each, crowds)
     return ForeignClip(pictures, dict(sorted(masks.items())))

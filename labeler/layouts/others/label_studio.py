@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from functools import partial
@@ -106,7 +107,7 @@ def _picture(task: Mapping[str, Any], finder: PictureFinder) -> tuple[str, Path 
             continue
         for each in (name, name.partition("-")[2]):  # an upload has eight letters and "-" before it
             try:
-                if each and (path := finder.find(each)).is_file():
+                if each and os.path.isfile(path := finder.find(each)):
                     return Path(each).stem, path
             except ValueError:
                 continue
