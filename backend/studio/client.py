@@ -44,9 +44,17 @@ class Studio:
     Args:
         url: the address.
         key: a legacy token or a personal access token.
+
+    Raises:
+        LabelerError: the key has a character that no key has, such as a line break.
     """
 
     def __init__(self, url: str, key: str) -> None:
+        if not (key.isascii() and (key.isprintable() or not key)) or key != key.strip():
+            raise LabelerError(  # httpx would print the key
+                "LABEL_STUDIO_API_KEY has a line break, a space or another character that is in "
+                "no key; copy it again from Label Studio's Account & Settings."
+            )
         self.url = url
         self.client = LabelStudio(  # type: ignore[no-untyped-call]
             base_url=url, api_key=key, timeout=TIMEOUT

@@ -1,12 +1,13 @@
 """`mvps import` and `mvps export --format` as a person types them."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from labeler.workspace.integrity import faults
 from tests.backend.cli.test_cli import Terminal
-from tests.labeler.made_foreign import made_davis, objects
+from tests.labeler.made_foreign import box, made_coco, made_davis, objects
 from tests.workspaces import file_bytes
 
 
@@ -55,3 +56,39 @@ def test_a_dataset_is_extended_and_goes_out_again(
 def test_a_rate_that_is_none_is_wrong_use(mvps: Terminal, davis: Path, rate: str) -> None:
     _, err = mvps.run("import", davis, "--scenario", "news", f"--fps={rate}", expect=2)
     assert "is no frame rate" in err
+
+
+def test_a_plan_is_printed_and_nothing_is_written(
+    mvps: Terminal, davis: Path, tmp_path: Path
+) -> None:
+    out, _ = mvps.run("import", davis, "--plan")
+    assert "a: 6 frames, 2 masks, from " in out
+    assert "3 clips with 18 frames and 6 masks; left out: 0" in out
+    assert not (mvps.root / "mvps.db").exists()
+    (davis / "JPEGImages" / "480p" / "b" / "00002.jpg").unlink()
+    out, _ = mvps.run("import", davis, "--plan", "--json", expect=1)
+    plan = json.loads(out)
+    assert [clip["name"] for clip in plan["clips"]] == ["a", "c"]
+    assert [(each["name"], each["lost"]) for each in plan["left_out"]] == [("b", True)]
+    _, err = mvps.run("import", davis, "--scenario", "news", "--json", expect=2)
+    assert "--json goes with --plan" in err
+
+
+def test_what_is_lost_is_named_and_told_by_the_exit_code(mvps: Terminal, tmp_path: Path) -> None:
+    person = [("person", box(0, 0, 10, 24), 0)]
+    folder = made_coco(tmp_path / "set", {"张三.jpg": person, "b.jpg": person, "c.jpg": []})
+    out, err = mvps.run("import", folder, "--scenario", "news")
+    assert "imported 2 clips" in out
+    assert "left out: images/c: it shows no person (see --category)" in err
+    path = folder / "annotations" / "instances_train.json"
+    content = json.loads(path.read_text())
+    content["images"][1]["id"] = content["images"][0]["id"]
+    path.write_text(json.dumps(content))
+    _, err = mvps.run("import", folder, "--scenario", "news", expect=1)
+    assert "left out: 张三.jpg, b.jpg: " in err
+    assert "2 pictures with the id 10" in err
+
+
+def test_a_layout_that_is_only_read_is_not_written(mvps: Terminal, tmp_path: Path) -> None:
+    _, err = mvps.run("export", tmp_path / "out", "--format", "supervisely", expect=2)
+    assert "is only read" in err
