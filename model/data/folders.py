@@ -21,7 +21,7 @@ from labeler.layouts.mvps import (
     open_dataset,
     picture_tree,
 )
-from labeler.layouts.objects import read_objects
+from labeler.layouts.objects import ObjectMasks
 from labeler.layouts.others.pairs import PAIRED_FOLDERS
 from model.data.sources import People, Still, Take, faults_of, picture_fault, refuse_faults
 
@@ -35,8 +35,8 @@ class LabelFile:
     path: Path
 
     def read(self) -> People:
-        """Read the mask; see `labeler.layouts.objects.read_objects`."""
-        return read_objects(self.path)
+        """Read the mask, in which 255 is background where people are numbered (`ObjectMasks`)."""
+        return ObjectMasks({0: self.path}).read(0)[0]
 
 
 @dataclass(frozen=True)
