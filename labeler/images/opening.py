@@ -21,7 +21,7 @@ class UnclearMaskError(ValueError):
 
 
 @contextmanager
-def opened(path: Path, what: str, cure: str) -> Iterator[Pillow.Image]:
+def opened(path: Path, what: str, cure: str, header: bool = False) -> Iterator[Pillow.Image]:
     """Open a picture, to be decoded inside the block; any error there names the file.
 
     The file is read first, because a damaged one may tell Pillow to read gigabytes.
@@ -30,26 +30,27 @@ def opened(path: Path, what: str, cure: str) -> Iterator[Pillow.Image]:
         path: the file.
         what: what it should be, such as "picture".
         cure: what the user should do if it is not.
+        header: read only as much as the size of the picture takes; the block decodes nothing.
 
     Raises:
         LabelerError: the file is missing, damaged, of another kind or too large; or the block
             raised one, or an `UnclearMaskError`.
     """
     try:
-        data = path.read_bytes()
-    except (FileNotFoundError, ValueError):  # or a name that no file can have
-        raise LabelerError(f"{path} is missing; {cure}.") from None
-    except OSError as error:
-        raise LabelerError(f"{path} cannot be read ({error.strerror}); {cure}.") from None
-    try:
-        with Pillow.open(io.BytesIO(data), formats=FORMATS) as picture:
-            if picture.width * picture.height > MOST_PIXELS:
-                raise UnclearMaskError(f"it is {picture.width}x{picture.height}, too large")
-            yield picture
+        with path.open("rb") as file:
+            source = file if header else io.BytesIO(file.read())
+            with Pillow.open(source, formats=FORMATS) as picture:
+                if picture.width * picture.height > MOST_PIXELS:
+                    raise UnclearMaskError(f"it is {picture.width}x{picture.height}, too large")
+                yield picture
     except LabelerError:
         raise
+    except FileNotFoundError:
+        raise LabelerError(f"{path} is missing; {cure}.") from None
     except UnclearMaskError as error:
         raise LabelerError(f"{path} is not a readable {what} ({error}); {cure}.") from None
-    except Exception:  # Pillow raises errors of many kinds on damaged files
-        state = "it is empty" if not data else "it is damaged, cut off or of another kind"
+    except Exception as error:  # Pillow raises errors of many kinds on damaged files
+        state = "it is damaged, cut off or of another kind"
+        if isinstance(error, OSError) and error.strerror:
+            state = error.strerror  # of the operating system, such as "Permission denied"
         raise LabelerError(f"{path} is not a readable {what} ({state}); {cure}.") from None

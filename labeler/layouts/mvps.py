@@ -64,7 +64,7 @@ def picture_size(path: Path) -> tuple[int, int]:
     Raises:
         LabelerError: the file is missing or is no picture.
     """
-    with opened(path, "picture", "bring it back from a copy") as picture:
+    with opened(path, "picture", "bring it back from a copy", header=True) as picture:
         return picture.size
 
 

@@ -155,7 +155,7 @@ def stands_still(dataset: Path) -> None:
 CASES = [
     (unreadable_mask, FindingKind.UNREADABLE, FRAME, "is not a readable mask"),
     (unreadable_picture, FindingKind.UNREADABLE, FRAME, "00015.jpg is not a readable picture"),
-    (missing_picture, FindingKind.UNREADABLE, 30, "00030.jpg is not a readable picture"),
+    (missing_picture, FindingKind.UNREADABLE, 30, "00030.jpg is missing"),
     (other_size, FindingKind.SIZE, FRAME, "The mask is 360x239 and its picture 360x240."),
     (empty_mask, FindingKind.EMPTY, FRAME, "Nobody is masked."),
     (empty_row, FindingKind.EMPTY, 10, "Nobody is masked in 3 key frames, 00010 to 00020."),
