@@ -140,7 +140,7 @@ def list_files(folder: Path) -> dict[str, Path]:
     lists = folder / "ImageSets"
     own = {name: lists / f"{name}.txt" for name in SPLITS}
     davis = {"train": lists / "2017" / "train.txt", "test": lists / "2017" / "val.txt"}
-    is_davis = any(path.is_file() for path in davis.values())
+    is_davis = all(path.is_file() for path in davis.values())
     return davis if is_davis and not any(path.is_file() for path in own.values()) else own
 
 
