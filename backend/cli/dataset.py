@@ -229,8 +229,8 @@ def import_(
         list[str] | None,
         typer.Option(
             "--category",
-            help="In youtube-vos and coco: whose masks to import; may be repeated. "
-            "Default: person.",
+            help="Where the dataset has categories or labels: whose masks to import; may be "
+            "repeated. Default: person (in label-studio also Portrait).",
         ),
     ] = None,
     prefix: Annotated[str, typer.Option(help="Text before the name of each clip.")] = "",
@@ -248,7 +248,7 @@ def import_(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Import a dataset (MVPS, DAVIS, YouTube-VOS, COCO) as clips with accepted masks.
+    """Import a dataset of any known layout as clips with accepted masks.
 
     Clips that the workspace already has stay as they are. After an interruption, run it
     again: it goes on. A damaged file costs its own clip only. What does not come in is listed

@@ -31,7 +31,7 @@ def find_dataset(
         folder: the dataset; for COCO also the JSON itself.
         layout: its layout; None recognizes the layout by the folder's content.
         resolution: for MVPS and DAVIS; see `find_davis`.
-        categories: for YouTube-VOS and COCO; see `find_youtube_vos` and `find_coco`.
+        categories: the categories of people, in layouts that have categories.
         folders_are_clips: for COCO; see `find_coco`.
         crowds: for COCO; see `find_coco`.
 
@@ -53,7 +53,8 @@ def find_dataset(
         case Layout.SUPERVISELY:
             return find_supervisely(folder, categories)
         case Layout.LABEL_STUDIO:
-            return find_label_studio(folder, categories)
+            people = [*categories, "portrait"] if list(categories) == ["person"] else categories
+            return find_label_studio(folder, people)  # our own projects call people so
         case Layout.PAIRS:
             return find_pairs(folder, categories)
 

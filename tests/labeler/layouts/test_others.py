@@ -144,8 +144,9 @@ def test_label_studio(workspace: Workspace, tmp_path: Path) -> None:
     assert (
         "without an outline" in take(workspace, folder, categories=["portrait"])["box"].remarks[0]
     )
-    with pytest.raises(LabelerError, match="no category 'person'; it has: Portrait, dog"):
-        find_dataset(folder)
+    assert find_dataset(folder).clips.keys() == dataset.clips.keys()
+    with pytest.raises(LabelerError, match="no category 'cat'; it has: Portrait, dog"):
+        find_dataset(folder, categories=["cat"])
 
 
 # COCO as others write it
