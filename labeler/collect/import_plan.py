@@ -1,5 +1,6 @@
 """The plan of an import: which clips come from which files, made before anything is written."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -162,7 +163,8 @@ def left_out_lines(left_out: Sequence[LeftOut]) -> list[str]:
 def _chosen(dataset: ForeignDataset, names: Sequence[str] | None) -> list[str]:
     if not names:
         return sorted(dataset.clips)
-    titles = {title: key for key, title in dataset.titles.items()}
+    times = Counter(dataset.titles.values())
+    titles = {title: key for key, title in dataset.titles.items() if times[title] == 1}
     keys = titles | {key: key for key in dataset.clips}
     for name in names:
         if name not in keys:

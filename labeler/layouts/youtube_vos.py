@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -78,9 +79,16 @@ def find_youtube_vos(folder: Path, categories: Collection[str]) -> ForeignDatase
         rows_of(folder),
         tuple(notes),
         tuple(left_out),
-        {name: title.rpartition("/")[2] for name, title in zip(names, titles, strict=True)},
+        dict(zip(names, _shortest(titles), strict=True)),
         {name: list_of(split.name) for name, (split, *_) in zip(names, found, strict=True)},
     )
+
+
+def _shortest(titles: Sequence[str]) -> list[str]:
+    """Leave out the split before a clip's name where no other split has a clip of that name."""
+    times = Counter(title.rpartition("/")[2] for title in titles)
+    short = [title.rpartition("/")[2] for title in titles]
+    return [a if times[a] == 1 else title for a, title in zip(short, titles, strict=True)]
 
 
 def splits(folder: Path) -> list[Path]:

@@ -96,6 +96,25 @@ def test_a_picture_that_is_listed_twice_comes_in_once_or_is_refused(tmp_path: Pa
     assert "list it 2 times, with other people" in refused.reason
 
 
+def test_clips_of_one_name_in_two_splits_are_two_clips_of_two_sources(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    for split, number in (("train", 1), ("valid", 2)):
+        people = {"walk": {number: ("person", [0])}}
+        made_youtube(tmp_path / split, {"walk": {0: objects(number)}}, people, range(number))
+    found = plan(tmp_path)
+    assert [(clip.name, clip.title, clip.split) for clip in found.clips] == [
+        ("train_walk", "train/walk", "train"),
+        ("valid_walk", "valid/walk", "test"),
+    ]
+    take(workspace, tmp_path)
+    assert len({clip.source for clip in workspace.clips()}) == 2
+    dataset = find_dataset(tmp_path)
+    assert [clip.name for clip in plan_import(dataset, ["valid/walk"]).clips] == ["valid_walk"]
+    with pytest.raises(LabelerError, match="There is no clip 'walk'"):
+        plan_import(dataset, ["walk"])
+
+
 # Ids and paths
 
 
