@@ -85,6 +85,13 @@ def train(
             help="Pictures without people, as new backgrounds for people; may be repeated."
         ),
     ] = None,
+    unlabelled: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Clips of people without masks, a folder of pictures each: the network learns "
+            "from its own sure predictions; may be repeated."
+        ),
+    ] = None,
     folder: Annotated[
         Path,
         typer.Option(
@@ -144,7 +151,7 @@ def train(
     device: Device = "auto",
 ) -> None:
     """Train a network; with torchrun, on several GPUs at once."""
-    from model.data.folders import backgrounds_from, clips_from
+    from model.data.folders import backgrounds_from, clips_from, unlabelled_from
     from model.data.layouts import portraits_from
     from model.data.sources import Sources
     from model.loading import find_device, load_segmenter
@@ -178,13 +185,21 @@ def train(
         sources += Sources(objects=clips_from(each))
     for each in backgrounds or []:
         sources += Sources(backgrounds=backgrounds_from(each))
+    for each in unlabelled or []:
+        sources += Sources(unlabelled=unlabelled_from(each))
+    if sources.unlabelled and not (chosen.samples.unlabelled and chosen.average):
+        raise LabelerError(
+            f"The recipe {chosen.name!r} does not learn from clips without masks; leave out "
+            "--unlabelled, or give another --recipe."
+        )
     validation = None
     if held_out:
         sources, validation = sources.split(held_out)
-    folders = [*portraits, *(objects or []), *(backgrounds or [])]
+    folders = [*portraits, *(objects or []), *(backgrounds or []), *(unlabelled or [])]
     note(
         f"learning from {len(sources.clips)} clips, {len(sources.stills)} pictures of people, "
         f"{len(sources.objects)} clips of other things and {len(sources.backgrounds)} backgrounds"
+        + (f", and {len(sources.unlabelled)} clips without masks" if sources.unlabelled else "")
     )
     with progress("training") as bar:
         card = run(

@@ -101,6 +101,33 @@ def clips_from(
     return tuple(takes)
 
 
+def unlabelled_from(folder: Path) -> tuple[Take, ...]:
+    """List clips without masks: the folders in `folder` that hold pictures, one for each clip.
+
+    In the MVPS and DAVIS layouts these are in `JPEGImages/480p`. The frames are in the order of
+    their names; masks that may be there are not read.
+
+    Raises:
+        LabelerError: there is no such folder, or a picture is unreadable.
+    """
+    trees = [folder / "JPEGImages" / SMALL, folder / "JPEGImages", folder]
+    tree = next(each for each in trees if each.is_dir() or each == folder)
+    clips = sorted(path for path in tree.iterdir() if path.is_dir()) if tree.is_dir() else []
+    found = [(clip.name, pictures) for clip in clips if (pictures := _pictures(clip))]
+    if not found:
+        raise LabelerError(f"{tree} holds no folders with pictures; give one with one for a clip.")
+    refuse_faults(folder, faults_of(partial(picture_fault, p) for _, each in found for p in each))
+    return tuple(
+        Take(
+            name,
+            tuple(range(len(pictures))),
+            tuple(Still(f"{name}/{path.stem}", path) for path in pictures),
+            len(pictures),
+        )
+        for name, pictures in found
+    )
+
+
 def stills_from(folder: Path, names: Iterable[str] | None = None) -> tuple[Still, ...]:
     """List the pictures of a folder with their masks, PNG files of the same stem.
 

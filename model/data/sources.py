@@ -86,6 +86,8 @@ class Sources:
         backgrounds: pictures without people.
         fresh: clips as in `clips` whose masks are new since the weights that training starts
             from; a recipe sets how often they are drawn.
+        unlabelled: clips of people without any mask; their labels are the training's own
+            predictions.
     """
 
     clips: tuple[Take, ...] = ()
@@ -93,6 +95,7 @@ class Sources:
     objects: tuple[Take, ...] = ()
     backgrounds: tuple[Still, ...] = ()
     fresh: tuple[Take, ...] = ()
+    unlabelled: tuple[Take, ...] = ()
 
     def __add__(self, other: "Sources") -> "Sources":
         pairs = zip(vars(self).values(), vars(other).values(), strict=True)

@@ -1,7 +1,7 @@
 """The protocol between a trainer and a network: its losses, and the parameters they train."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -38,6 +38,22 @@ class Learner(Protocol):
 
     def losses(self, batch: Batch, ramp: float) -> Losses:
         """Compute the losses of a batch on the network's device; `ramp`, 0 to 1, grows."""
+
+
+@runtime_checkable
+class MeanTeacherLearner(Learner, Protocol):
+    """A learner that can also learn from clips without masks."""
+
+    def pseudo_labelled(self, batch: Batch, teacher: nn.Module) -> Batch:
+        """Label a batch that has weak views with what a teacher is sure of in them.
+
+        The teacher is the running mean of the network's weights (Tarvainen and Valpola 2017, "Mean
+        teachers are better role models").
+
+        Returns:
+            The batch with the teacher's masks, joined with those of the people pasted in, and with
+            `sure`.
+        """
 
 
 def parameter_groups(

@@ -35,7 +35,8 @@ class Catalogue:
 
     Attributes:
         store: all their pictures.
-        clips, fresh, objects: as in `Sources`; frames of objects with an empty mask are left out.
+        clips, fresh, objects, unlabelled: as in `Sources`; frames of objects with an empty mask
+            are left out.
         stills, backgrounds: as in `Sources`.
         cutouts: the people who can be cut out of stills, each with the position of the still.
 
@@ -53,7 +54,7 @@ class Catalogue:
         memory: int,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
-        takes = [*sources.clips, *sources.fresh, *sources.objects]
+        takes = [*sources.clips, *sources.fresh, *sources.objects, *sources.unlabelled]
         framed = [still for take in takes for still in take.stills]
         alone = [*sources.stills, *sources.backgrounds]
         self.store = store = Store([*framed, *alone], short_side, memory, progress)
@@ -62,11 +63,15 @@ class Catalogue:
             stored.append(_stored(take, start))
             start += len(take.stills)
         people = len(sources.clips) + len(sources.fresh)
+        labelled = people + len(sources.objects)
         self.clips = stored[: len(sources.clips)]
         self.fresh = stored[len(sources.clips) : people]
         self.objects = [
-            kept for take in stored[people:] if (kept := _with_something(take, store)).frames
+            kept
+            for take in stored[people:labelled]
+            if (kept := _with_something(take, store)).frames
         ]
+        self.unlabelled = stored[labelled:]
         self.stills = range(start, start + len(sources.stills))
         self.backgrounds = range(self.stills.stop, self.stills.stop + len(sources.backgrounds))
         self.cutouts: list[tuple[int, Person]] = [

@@ -24,6 +24,7 @@ class ReferenceSample:
             empty if the network gets none.
         given: whether the network gets a mask with this reference.
         distance: |t - r| / T, 0 to 1: the distance to the target, as a share of the clip.
+        weak: as in `Sample`.
     """
 
     image: Image
@@ -31,6 +32,7 @@ class ReferenceSample:
     guide: Mask
     given: bool
     distance: float
+    weak: Image | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,9 @@ class Sample:
         image: S x S x 3 uint8 BGR.
         mask: S x S bool: the true mask.
         references: M of them.
+        weak: S x S x 3 uint8 BGR, of a clip without masks: the view before colours were changed
+            and people pasted in, for the teacher (weak augmentation, as in Sohn et al. 2020,
+            "FixMatch"). Its masks show the pasted people only.
     """
 
     kind: SourceKind
@@ -52,6 +57,7 @@ class Sample:
     image: Image
     mask: Mask
     references: tuple[ReferenceSample, ...] = ()
+    weak: Image | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,10 @@ class Batch:
         given: v, B x M float32, 1 where a mask is given and 0 where not.
         distance: B x M float32.
         portrait: B bool; see `Sample`.
+        weak: B x (1 + M) x S x S x 3 uint8 BGR, the weak views of target and references, of clips
+            without masks; B x 0 x S x S x 3 otherwise.
+        sure: B x (1 + M) x 1 x S x S bool, the pixels of target and references whose label is to
+            be learnt; B x 0 x 1 x S x S where all are.
         kinds: B of them.
     """
 
@@ -80,6 +90,8 @@ class Batch:
     given: Tensor
     distance: Tensor
     portrait: Tensor
+    weak: Tensor
+    sure: Tensor
     kinds: tuple[SourceKind, ...]
 
     def __len__(self) -> int:
@@ -109,6 +121,11 @@ def collate(samples: Sequence[Sample]) -> Batch:
     if any(len(sample.references) != count for sample in samples):
         raise ValueError("the samples of a batch must have equally many references")
     references = [reference for sample in samples for reference in sample.references]
+    views = [view for sample in samples for view in (sample.weak, *_weak(sample.references))]
+    weak = [image for image in views if image is not None]
+    shown = len(weak) // len(samples)
+    if len({sample.weak is None for sample in samples}) > 1:
+        raise ValueError("the samples of a batch must all be of clips with masks, or all without")
     side = samples[0].mask.shape[0]
     pixels, pairs = (side, side), (len(samples), count)
     return Batch(
@@ -120,8 +137,14 @@ def collate(samples: Sequence[Sample]) -> Batch:
         given=_stacked([r.given for r in references], np.float32, *pairs),
         distance=_stacked([r.distance for r in references], np.float32, *pairs),
         portrait=_stacked([s.portrait for s in samples], np.bool_, len(samples)),
+        weak=_stacked(weak, np.uint8, len(samples), shown, *pixels, 3),
+        sure=torch.ones(len(samples), 0, 1, *pixels, dtype=torch.bool),
         kinds=tuple(sample.kind for sample in samples),
     )
+
+
+def _weak(references: Sequence[ReferenceSample]) -> list[Image | None]:
+    return [reference.weak for reference in references]
 
 
 def _stacked(values: Sequence[object], dtype: type[np.generic], *shape: int) -> Tensor:

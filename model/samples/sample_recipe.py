@@ -12,6 +12,7 @@ class SourceKind(StrEnum):
     COMPOSITE = "composite"
     OBJECT = "object"
     FRESH = "fresh"
+    UNLABELLED = "unlabelled"
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,9 @@ class SampleRecipe:
             guided batches, and never without a mask to go by.
         fresh: share of the samples that are of clips with new labels, where there are any; the
             weights of the other kinds share what is left.
+        unlabelled: share of batches that are of clips without masks, where there are any.
+        unlabelled_after: share of a training, its first, that has no such batches, as its own
+            predictions are worth nothing yet.
         first_frame: share of clips whose first reference is the first frame that has a mask;
             every other reference is any frame.
         near: share of the other references that are close, within a range that is itself random.
@@ -74,6 +78,8 @@ class SampleRecipe:
     composites: float = 0.0
     objects: float = 0.0
     fresh: float = 0.5
+    unlabelled: float = 0.0
+    unlabelled_after: float = 0.3
     first_frame: float = 0.5
     near: float = 0.0
     motion: float = 0.0
@@ -99,6 +105,8 @@ class SampleRecipe:
             raise ValueError(f"the size of a sample is a multiple of 32, not {self.size}")
         if not self.run and not 0 <= self.guided <= 0.6:
             raise ValueError("at least 40 % of batches are unguided, or the network forgets how")
+        if not self.run and self.guided + self.unlabelled >= 1:
+            raise ValueError("some batches must be neither guided nor of clips without masks")
 
 
 PAPER = SampleRecipe()
@@ -127,8 +135,17 @@ QUICK = SampleRecipe(
 )
 """For a few hundred pictures and an hour: guided, and everything varied."""
 
-LITE = replace(QUICK, clips=0.4, stills=0.3, composites=0.3, grey=0.1, dark=0.1, rough=0.1)
-"""As QUICK, more of clips, and some samples as poor as the poorest video."""
+LITE = replace(
+    QUICK,
+    clips=0.4,
+    stills=0.3,
+    composites=0.3,
+    grey=0.1,
+    dark=0.1,
+    rough=0.1,
+    unlabelled=0.2,
+)
+"""As QUICK, more of clips, some samples as poor as the poorest video, and clips without masks."""
 
 RUNS = replace(
     QUICK,

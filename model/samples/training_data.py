@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from torch.utils.data import Dataset
 
+from labeler.clip import Image
 from labeler.errors import LabelerError
 from labeler.mask import Mask
 from model.data.sources import Sources
@@ -43,13 +44,17 @@ _CROWDS = {
 """How probable it is to put in 0, 1, 2 or 3 people; first by whether one is to be left out, which
 takes two, then by whether nobody is there before: a few backgrounds stay empty."""
 
+_PASTED = [0.5, 0.35, 0.15]
+"""How probable it is to put 0, 1 or 2 people into a clip without masks."""
+
 
 @dataclass(frozen=True)
 class SamplePlan:
-    """What the samples of a batch have in common: whether masks are given, and references."""
+    """What the samples of a batch have in common: if masks are given, references, and labels."""
 
     guided: bool
     references: int
+    labelled: bool = True
 
 
 class TrainingData:
@@ -88,7 +93,8 @@ class TrainingData:
         # Not only for speed: a worker forked from a process whose OpenCV has threads may wait for
         # ever for one of them, none of which it has.
         cv2.setNumThreads(1)
-        self.recipe, self.seed, self.batch_size = recipe, seed, batch_size
+        self.sources, self.recipe = sources, recipe
+        self.seed, self.batch_size = seed, batch_size
         self.length: int | None = None
         self._planned = batch_size * sharing
         margin = CLOSE_MARGIN if recipe.close else MARGIN
@@ -99,6 +105,7 @@ class TrainingData:
             SourceKind.COMPOSITE: bool(found.cutouts),
             SourceKind.OBJECT: bool(found.objects),
             SourceKind.FRESH: bool(found.fresh),
+            SourceKind.UNLABELLED: bool(found.unlabelled),
             None: bool(found.backgrounds),
         }
         weights = {
@@ -119,6 +126,7 @@ class TrainingData:
         if not self._image_weights:  # frames by themselves are pictures, too
             shown = (SourceKind.CLIP, SourceKind.FRESH)
             self._image_weights = {kind: 1.0 for kind in shown if able[kind]}
+        self._unlabelled = recipe.unlabelled if able[SourceKind.UNLABELLED] else 0.0
         self._bases = {base: w for base, w in _BASES.items() if able[base]}
         if not self._weights.keys() - {SourceKind.OBJECT}:
             raise LabelerError(
@@ -135,15 +143,25 @@ class TrainingData:
             return SamplePlan(True, self.recipe.run - 1)
         guided = _whole(self.recipe.guided * (batch + 1)) > _whole(self.recipe.guided * batch)
         if not guided:
-            return SamplePlan(False, 1)
+            return SamplePlan(False, 1, labelled=not self._is_unlabelled(batch))
         shares = np.array(self.recipe.references) / sum(self.recipe.references)
         rng = np.random.default_rng([self.seed, batch, _PLANS])
         return SamplePlan(True, 1 + int(rng.choice(len(shares), p=shares)))
+
+    def _is_unlabelled(self, batch: int) -> bool:
+        """Say whether an unguided batch is of clips without masks; these are spread evenly."""
+        if self._progress(batch * self._planned) < self.recipe.unlabelled_after:
+            return False
+        earlier = batch - _whole(self.recipe.guided * batch)
+        share = self._unlabelled / (1 - self.recipe.guided)
+        return _whole(share * (earlier + 1)) > _whole(share * earlier)
 
     def sample(self, index: int) -> Sample:
         """Make a sample with references, by the plan of its batch, over all processes."""
         plan = self.plan(index // self._planned)
         rng = np.random.default_rng([self.seed, index])
+        if not plan.labelled:
+            return self._make(rng, index, SourceKind.UNLABELLED, plan)
         weights = {
             k: w for k, w in self._weights.items() if plan.guided or k is not SourceKind.OBJECT
         }
@@ -196,6 +214,12 @@ class TrainingData:
         )
         masks = scene.masks
         images = [canvas.image for canvas in scene.canvases]
+        weak: list[Image | None] = [None] * len(images)
+        if kind is SourceKind.UNLABELLED:
+            weak = [image.copy() for image in images]
+            crowd = rng.choice(3, p=_PASTED) if (count := len(self._catalogue.cutouts)) else 0
+            scene.put_in(rng.integers(count, size=crowd).tolist() if crowd else [])
+            masks = scene.masks
         if self.recipe.light:
             light = Light.drawn(rng, self.recipe.light)
             hard = hardship(rng, self.recipe)
@@ -203,11 +227,15 @@ class TrainingData:
                 own = light + Light.drawn(rng, 0.4 * self.recipe.light)
                 images[view] = degrade(rng, hard(own.on(image)), self.recipe.light)
         references = [
-            ReferenceSample(image, mask, self._guide(rng, mask, bool(v)), bool(v), shot.distance)
-            for image, mask, v, shot in zip(images[1:], masks[1:], given, shots[1:], strict=True)
+            ReferenceSample(
+                image, mask, self._guide(rng, mask, bool(v)), bool(v), shot.distance, clear
+            )
+            for image, mask, v, shot, clear in zip(
+                images[1:], masks[1:], given, shots[1:], weak[1:], strict=True
+            )
         ]
         portrait = kind is not SourceKind.OBJECT and not apart
-        return Sample(kind, portrait, images[0], masks[0], tuple(references))
+        return Sample(kind, portrait, images[0], masks[0], tuple(references), weak[0])
 
     def _scene(
         self, rng: np.random.Generator, index: int, kind: SourceKind, count: int, some_out: bool
@@ -219,6 +247,7 @@ class TrainingData:
             SourceKind.CLIP: found.clips,
             SourceKind.FRESH: found.fresh,
             SourceKind.OBJECT: found.objects,
+            SourceKind.UNLABELLED: found.unlabelled,
         }
         if base in takes_of:
             takes = takes_of[base]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from labeler.errors import LabelerError
-from model.learning.learner import Groups, Learner
+from model.learning.learner import Groups, Learner, MeanTeacherLearner
 from model.learning.recipe import Recipe, learning_rate
 from model.nn.bodies import lay_out
 from model.samples.sample import Batch
@@ -118,7 +118,9 @@ class Trainer:
         if self.processes.count > 1:
             synchronise(self.network)
         learner.loss.to(device)
-        self.average = deepcopy(self.network).requires_grad_(False) if self.recipe.average else None
+        self.average = (
+            deepcopy(self.network).requires_grad_(False).eval() if self.recipe.average else None
+        )
         self.optimisers = {
             kind: _optimiser(self.recipe, groups) for kind, groups in learner.groups().items()
         }
@@ -243,6 +245,8 @@ class Trainer:
     def _take(self, batch: Batch) -> dict[str, float]:
         """Take one step, and return its losses."""
         recipe = self.recipe
+        if batch.weak.shape[1]:
+            batch = self._pseudo_labelled(batch)
         kind = "video" if batch.given.shape[1] else "image"
         optimiser = self.optimisers[kind]
         factor = learning_rate(1.0, self._share, recipe)
@@ -273,6 +277,14 @@ class Trainer:
         self.log.add(self.step, kind, rate * factor, numbers)
         self.step += 1
         return numbers
+
+    def _pseudo_labelled(self, batch: Batch) -> Batch:
+        if self.average is None or not isinstance(self.learner, MeanTeacherLearner):
+            raise LabelerError(
+                f"The recipe {self.recipe.name!r} of {self.recipe.engine} cannot learn from clips "
+                "without masks; leave out --unlabelled."
+            )
+        return self.learner.pseudo_labelled(batch, self.average)
 
     @property
     def _ramp(self) -> float:

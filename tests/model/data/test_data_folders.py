@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from labeler.errors import LabelerError
-from model.data.folders import backgrounds_from, clips_from, stills_from
+from model.data.folders import backgrounds_from, clips_from, stills_from, unlabelled_from
 from model.data.layouts import portraits_from
 from model.data.sources import Sources, Still
 from tests.labeler.made_datasets import made_dataset, write_indexed
@@ -147,6 +147,19 @@ def test_nobody_is_in_a_background(tmp_path):
     sources = made_sources(tmp_path)
     assert len(sources.backgrounds) == 3
     assert not sources.backgrounds[0].read()[1].any()
+
+
+def test_clips_without_masks_are_folders_of_pictures(tmp_path):
+    made = made_takes(tmp_path, ("walk", "tennis"))
+    for folder in (made, made / "JPEGImages" / "480p"):
+        tennis, walk = unlabelled_from(folder)
+        assert (tennis.name, walk.frames, walk.length) == ("tennis", (0, 1, 2, 3, 4), 5)
+        assert not walk.stills[0].read()[1].any()
+    with pytest.raises(LabelerError, match="Annotations/480p/walk holds no folders with pictures"):
+        unlabelled_from(made / "Annotations" / "480p" / "walk")
+    (made / "JPEGImages" / "480p" / "walk" / "00005.jpg").write_bytes(b"no picture")
+    with pytest.raises(LabelerError, match=r"walk/00005.jpg"):
+        unlabelled_from(made)
 
 
 def test_validation_is_kept_out_of_training_by_one_rule(tmp_path):

@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from labeler.errors import LabelerError
-from model.data.folders import clips_from
+from model.data.folders import clips_from, unlabelled_from
 from model.data.sources import Sources
 from model.samples.catalogue import StoredTake, in_turn
 from model.samples.sample import collate
@@ -151,6 +151,55 @@ def test_references_are_one_two_or_three(data):
     assert {plan.references for plan in plans if not plan.guided} == {1}
 
 
+@pytest.fixture(scope="module")
+def unlabelled(sources, tmp_path_factory):
+    folder = made_takes(tmp_path_factory.mktemp("unlabelled"), ("talk",))
+    more = replace(sources, unlabelled=unlabelled_from(folder))
+    return TrainingData(more, replace(PLAIN, unlabelled=0.2), seed=5, batch_size=2)
+
+
+def test_a_share_of_batches_is_of_clips_without_masks(data, unlabelled):
+    plans = [unlabelled.plan(batch) for batch in range(100)]
+    assert sum(not plan.labelled for plan in plans) == 20
+    assert not any(plan.guided for plan in plans if not plan.labelled)
+    assert all(data.plan(batch).labelled for batch in range(100))
+
+
+def test_its_own_predictions_are_learnt_only_later_in_a_training(sources, unlabelled):
+    long = TrainingData(unlabelled.sources, replace(PLAIN, unlabelled=0.2), seed=5, batch_size=2)
+    long.length = 200
+    labelled = [long.plan(batch).labelled for batch in range(100)]
+    assert all(labelled[:30])
+    assert not all(labelled[30:40])
+
+
+def test_weak_views_have_no_pasted_people_and_masks_have_only_them(unlabelled):
+    numbers = [n for n in range(400) if not unlabelled.plan(n // 2).labelled]
+    samples = [unlabelled.sample(number) for number in numbers]
+    assert all(sample.kind is SourceKind.UNLABELLED for sample in samples)
+    views = [view for sample in samples for view in (sample, *sample.references)]
+    pasted = [view for view in views if view.mask.any()]
+    assert 0.3 * len(views) < len(pasted) < 0.7 * len(views)
+    for view in views:
+        changed = (view.weak != view.image).any(axis=2)
+        assert (cv2.dilate(view.mask.astype(np.uint8), np.ones((5, 5))) >= changed).all()
+    strong = replace(unlabelled.recipe, light=1.0, grey=1.0)
+    poor = TrainingData(unlabelled.sources, strong, seed=5, batch_size=2)
+    grey = [poor.sample(number) for number in numbers[:10]]
+    assert any(coloured(sample.weak).any() for sample in grey)
+    assert not any(coloured(sample.image).any() for sample in grey)
+
+
+def test_a_batch_has_weak_views_of_all_its_samples_or_of_none(unlabelled):
+    batches = [unlabelled.video_batches[batch] for batch in range(10)]
+    shown = [batch.weak.shape[1] for batch in batches]
+    assert shown == [0 if unlabelled.plan(n).labelled else 2 for n in range(10)]
+    assert all(batch.sure.shape[1] == 0 for batch in batches)
+    one, other = (unlabelled.sample(2 * shown.index(n)) for n in (0, 2))
+    with pytest.raises(ValueError, match="all be of clips with masks"):
+        collate([one, other])
+
+
 def test_masks_are_given_in_guided_batches_only_and_then_at_least_one(data, samples):
     shares = []
     for index, sample in enumerate(samples):
@@ -166,7 +215,7 @@ def test_masks_are_given_in_guided_batches_only_and_then_at_least_one(data, samp
 
 def test_everything_comes_up(samples):
     kinds = Counter(sample.kind for sample in samples)
-    assert set(kinds) == set(SourceKind) - {SourceKind.FRESH}
+    assert set(kinds) == set(SourceKind) - {SourceKind.FRESH, SourceKind.UNLABELLED}
     assert min(kinds.values()) > 10
 
 
@@ -395,4 +444,4 @@ def test_real_data_is_read_and_made_samples_of(shared_data):
         kinds[sample.kind] += 1
         assert sample.image.std() > 2
         assert all(r.image.shape == (128, 128, 3) for r in sample.references)
-    assert set(kinds) == set(SourceKind) - {SourceKind.FRESH}
+    assert set(kinds) == set(SourceKind) - {SourceKind.FRESH, SourceKind.UNLABELLED}

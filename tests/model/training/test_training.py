@@ -13,10 +13,11 @@ import torch
 
 from labeler.errors import LabelerError
 from model.engines.pdnet.features import unguided
-from model.engines.pdnet.learner import PDNetLearner
+from model.engines.pdnet.learner import PDNetLearner, excused
 from model.engines.pdnet.network import PDNet
 from model.engines.pdnet.recipes import RECIPES as LISTED
 from model.engines.pdnet.recipes import LossWeights, PDNetConfig
+from model.learning.losses import segmentation_loss
 from model.learning.recipe import Recipe, learning_rate
 from model.nn.pictures import to_input
 from model.nn.resnet import ResNet
@@ -305,6 +306,56 @@ def test_the_kept_mean_is_of_the_last_weights(tmp_path):
     for step, value in enumerate(seen):
         mean = mean.lerp(torch.tensor(value), 1 - min(0.999, (1 + step) / (10 + step)))
     assert run.result.head[1].bias.item() == pytest.approx(mean.item(), rel=1e-4)
+
+
+class WeakBatches(MadeBatches):
+    """Every second batch is of clips without masks."""
+
+    def __getitem__(self, index):
+        batch = super().__getitem__(index)
+        if index % 2:
+            return batch
+        views = torch.cat([batch.images[:, None], batch.reference_images], dim=1)
+        nobody = torch.zeros_like(batch.reference_masks)
+        return replace(batch, weak=views, masks=nobody[:, 0], reference_masks=nobody)
+
+
+def test_a_mean_teacher_labels_clips_without_masks(tmp_path, monkeypatch):
+    run = trainer(tmp_path, QUICK, steps=60, batches=WeakBatches(given=0.0))
+    learnt, losses = [], run.learner.losses
+    monkeypatch.setattr(run.learner, "losses", lambda b, r: (learnt.append(b), losses(b, r))[1])
+    run.run()
+    own = [batch for batch in learnt if batch.weak.shape[1]]
+    assert len(own) == 30
+    later = own[-10:]
+    truths = [MadeBatches(given=0.0)[n].masks for n in range(40, 60, 2)]
+    for batch, truth in zip(later, truths, strict=True):  # no mask of theirs was ever given
+        sure = batch.sure[:, 0]
+        assert sure.float().mean() > 0.05
+        assert (batch.masks == truth)[sure].float().mean() > 0.95
+
+
+def test_what_the_teacher_is_not_sure_of_has_no_gradient():
+    torch.manual_seed(0)
+    learner = PDNetLearner(PDNet(TINY), QUICK)
+    images = torch.zeros(1, 1, 64, 64)
+    logits = images.clone().requires_grad_()
+    sure = torch.zeros_like(images, dtype=torch.bool)
+    sure[..., :32] = True
+    truth = images + 1.0
+    segmentation_loss(excused(logits, truth, sure), truth).backward()
+    assert (logits.grad[..., :32] != 0).all()
+    assert (logits.grad[..., 32:] == 0).all()
+    batch = replace(MadeBatches()[0], sure=torch.zeros(2, 2, 1, 64, 64, dtype=torch.bool))
+    learner.losses(batch, 1.0).total.backward()
+    head = learner.network.head[-1].weight.grad
+    assert head is None or not head.any()
+
+
+def test_clips_without_masks_need_a_mean_of_the_weights(tmp_path):
+    run = trainer(tmp_path, replace(QUICK, average=0.0), batches=WeakBatches())
+    with pytest.raises(LabelerError, match="'quick' of pdnet cannot learn from clips without"):
+        run.run()
 
 
 def test_curves_are_drawn(tmp_path):
