@@ -50,6 +50,8 @@ class Clip:
     whole video. `cuts` are the frames at which a new shot begins; None means that nobody has
     looked for cuts. `split` is the list, "train" or "test", in which the dataset that the clip was
     imported from has it; "" if it has none.
+    looked for cuts. `title` is the name that the clip had where it comes from, in any script; ""
+    if that is its name here, too.
     """
 
     name: str
@@ -66,6 +68,12 @@ class Clip:
     source_frames: int | None = None
     cuts: tuple[int, ...] | None = None
     split: str = ""
+    title: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The name as a person wants to see it: with the title, if that is another."""
+        return f"{self.name} ({self.title})" if self.title else self.name
 
     @property
     def orientation(self) -> str:

@@ -1,15 +1,17 @@
 """Atomic writing of files and folders, and locks that show which process is still writing."""
 
+import errno
 import fcntl
 import hashlib
 import os
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from labeler.errors import LabelerError
+from labeler.errors import LabelerError, NoRoomError
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -27,6 +29,32 @@ def write_atomically(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Tell whether an error, or one that it comes from, says that a disk or a quota is full."""
+    while error is not None:
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+            return True
+        error = error.__cause__
+    return False
+
+
+@contextmanager
+def told_if_full(folder: Path, what_then: str) -> Iterator[None]:
+    """Turn the errors of a full disk into one sentence, which ends with what to do then.
+
+    Raises:
+        NoRoomError: the disk of `folder` is full.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not is_full(error):
+            raise
+        raise NoRoomError(f"The disk of {folder} is full: {what_then}.") from error
 
 
 def sync_folder(folder: Path) -> None:

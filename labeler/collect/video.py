@@ -30,12 +30,14 @@ class VideoInfo:
     """The properties of a video: its upright size in pixels, and its rate in frames a second.
 
     `frame_estimate` is the expected number of sampled frames; None if the duration is unknown.
+    `remarks` has a sentence for each way in which its pictures are converted.
     """
 
     width: int
     height: int
     rate: Fraction
     frame_estimate: int | None
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

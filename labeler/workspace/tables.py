@@ -92,6 +92,7 @@ clips = sa.Table(
     sa.Column("source_frames", sa.Integer),
     sa.Column("cuts", _Integers),
     sa.Column("split", sa.String(5), nullable=False, server_default=""),
+    sa.Column("title", sa.String, nullable=False, server_default=""),
 )
 
 revisions = sa.Table(

@@ -117,7 +117,10 @@ class Workspace:
 
     def clips_of(self, sha256: str) -> list[Clip]:
         """List the clips that were made from one source, by name."""
-        return [clip for clip in self.clips() if clip.sha256 == sha256]
+        table = tables.clips
+        query = sa.select(table).filter_by(sha256=sha256).order_by(table.c.name)
+        with self.database.reading() as connection:
+            return [Clip(**row._mapping) for row in connection.execute(query)]
 
     def refuse_known(self, name: str, sha256: str, part: range | None = None) -> None:
         """Refuse a clip whose name is taken, or whose `part` of its source is in already.
