@@ -130,7 +130,7 @@ def _add_video(
                     raise
                 refused.append(f"{path}: its shot {clip.name} was not added: {error}")
         known = [clip for clip in workspace.clips_of(digest) if clip not in clips]
-        return Added(tuple(clips), tuple(known), tuple(refused))
+        return Added(tuple(clips), tuple(known), tuple(refused), video.remarks)
 
 
 def digest_of(candidate: Candidate) -> str:

@@ -57,6 +57,15 @@ class VideoFile:
         start = self.stream.start_time if "mp4" in kind else 0  # the others count from zero
         return self.length + (start or 0) * (self.stream.time_base or 0)
 
+    @property
+    def pixel_shape(self) -> Fraction:
+        """The width of a stored pixel, where its height is 1."""
+        return Fraction(self.stream.sample_aspect_ratio or 1)
+
+    def square_width(self, frame: av.VideoFrame) -> int:
+        """Return the width of a frame's picture in square pixels, where its height is the same."""
+        return max(1, int(frame.width * self.pixel_shape))  # FFmpeg's scale=iw*sar:ih, too
+
     def frames(self) -> Iterator[av.VideoFrame]:
         """Yield every frame in presentation order; refuse a file that is damaged or cut off."""
         # If only the container states a duration, it may be the duration of the sound.
