@@ -38,8 +38,17 @@ def is_full(error: BaseException | None) -> bool:
             return True
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
             return True
+        if isinstance(error, shutil.Error) and os.strerror(errno.ENOSPC) in str(error):
+            return True
         error = error.__cause__
     return False
+
+
+def reason_of(error: OSError) -> str:
+    """Return why a file could not be written or read, in the system's few words."""
+    if isinstance(error, shutil.Error):  # of copytree: a list of what failed, each as a text
+        return os.strerror(errno.ENOSPC) if is_full(error) else "a file could not be copied"
+    return error.strerror or type(error).__name__
 
 
 @contextmanager
@@ -179,7 +188,10 @@ def replacing(target: Path, *, resume: bool = False) -> Iterator[Path]:
             shutil.rmtree(scratch, ignore_errors=True)
     except OSError as error:
         raise LabelerError(
-            f"{target} could not be written ({error}); what was there before is unchanged."
+            f"{target} could not be written ({reason_of(error)}); what was there before is "
+            "unchanged. "
+            + ("Make room" if is_full(error) else "Mend that")
+            + ", and run the same command again."
         ) from error
     finally:
         with suppress(OSError):  # another process may be preparing its own in there
