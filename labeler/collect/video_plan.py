@@ -11,6 +11,7 @@ from labeler.collect.candidates import Candidate, name_apart
 from labeler.collect.ingest import Policy, digest_of, refusal, shots_are_missing, unforeseen
 from labeler.collect.video import VideoInfo, probe_video
 from labeler.errors import LabelerError
+from labeler.naming import readable
 from labeler.threads import call_all
 from labeler.workspace.workspace import Workspace
 
@@ -68,6 +69,7 @@ def plan_videos(
     named = name_apart(candidates, taken)
     plan: list[PlannedVideo] = []
     first: dict[str, Path] = {}
+    of_source = {clip.source: clip.sha256 for clip in there}
     looks = (partial(_look, each, clips_of, policy) for each in _told_apart(named))
     for planned in call_all(looks):
         if planned.digest and planned.fate is Fate.COMES_IN:
@@ -76,10 +78,33 @@ def plan_videos(
             if twin is not path:
                 why = f"{path} holds the same video as {twin}, which is added once."
                 planned = replace(planned, fate=Fate.KNOWN, reason=why)
+            else:
+                planned = replace(planned, candidate=_with_own_source(planned, of_source))
         plan.append(planned)
         if progress is not None:
             progress(len(plan), len(named))
     return plan
+
+
+def _with_own_source(planned: PlannedVideo, of_source: dict[str, str]) -> Candidate:
+    """Return a candidate whose source is no other video's, if it is only the file's name.
+
+    Clips of one source are never divided between training and test, and cameras give many videos
+    one name. So folders come before it, as many as are needed.
+
+    Args:
+        planned: the video.
+        of_source: the digest of each source that is known; this one is added.
+    """
+    candidate, source = planned.candidate, planned.candidate.source
+    if source == readable(candidate.path.name):
+        parts = candidate.path.absolute().parts[1:]
+        for count in range(1, len(parts) + 1):
+            source = readable("/".join(parts[-count:]))
+            if of_source.get(source, planned.digest) == planned.digest:
+                break
+    of_source[source] = planned.digest
+    return replace(candidate, source=source)
 
 
 def _told_apart(candidates: Sequence[Candidate]) -> Iterator[PlannedVideo]:

@@ -113,6 +113,10 @@ def test_names_in_any_script_and_twins_of_name_give_clips_of_their_own(workspace
     (again, new) = add(workspace, of(files[0], late))
     assert [clip.name for clip in again.known] == ["ZhangSan"]
     assert [clip.title for clip in new.clips] == ["张三"]
+    sources = {clip.name: clip.source for clip in workspace.clips()}
+    assert sources["a_IMG"] == "IMG.mp4"  # clips of one source are never divided
+    assert sources["b_IMG"] == "b/IMG.mp4"
+    assert len(set(sources.values())) == len(sources)
     assert faults(workspace) == []
 
 
