@@ -14,8 +14,11 @@ from av.stream import Disposition
 
 from labeler.collect.sampling import SAMPLING_RATE
 from labeler.errors import LabelerError
+from labeler.threads import CORES
 
 SMALLEST_SIDE = 64
+
+_DECODERS = 4  # threads; each holds a frame, and many videos may be read at once
 
 # By name, because libav also "reads" text and pictures, and playlists that open other files.
 _FORMATS = (
@@ -150,6 +153,7 @@ def open_video(path: Path) -> Iterator[VideoFile]:
                 "side; export it larger."
             )
         stream.thread_type = "AUTO"
+        codec.thread_count = min(_DECODERS, CORES + 1)  # as libav chooses, but not more
         yield VideoFile(path, container, stream)
 
 
