@@ -40,7 +40,8 @@ class CutFinder:
     half a second before: after a dissolve or a fade they differ, after a flash they are the same
     again. A frame costs about a millisecond and leaves two numbers in memory.
 
-    A cut in the first or last two frames, or less than half a second after another, is not found.
+    A cut in the first or last two frames is not found. Cuts less than half a second apart may hide
+    each other, unless they are between scenes that differ much.
     """
 
     def __init__(self, rate: Fraction) -> None:
