@@ -50,7 +50,7 @@ class Clip:
     whole video. `cuts` are the frames at which a new shot begins; None means that nobody has
     looked for cuts. `split` is the list, "train" or "test", in which the dataset that the clip was
     imported from has it; "" if it has none.
-`title` is the name that the clip had where it comes from, in any script; ""
+    `title` is the name that the clip had where it comes from, in any script; ""
     if that is its name here, too.
     """
 
