@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labeler.errors import LabelerError
+from labeler.text import valid_text
 
 Image = NDArray[np.uint8]
 """One frame: H x W x 3, uint8, blue-green-red as OpenCV has it."""
@@ -65,6 +66,11 @@ class Clip:
     first_frame: int = 0
     source_frames: int | None = None
     cuts: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        """Make valid what comes from outside: names of files, addresses, and what tables say."""
+        object.__setattr__(self, "source", valid_text(self.source))
+        object.__setattr__(self, "licence", valid_text(self.licence))
 
     @property
     def orientation(self) -> str:

@@ -18,7 +18,7 @@ MAY_USE = {
 }
 LEVELS = {
     "labeler": (
-        "errors lazy threads version",
+        "errors lazy text threads version",
         "clip console files mask revision",
         "likeness metrics reference",
         "layouts",

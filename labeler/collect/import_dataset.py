@@ -15,6 +15,7 @@ from labeler.errors import LabelerError
 from labeler.layouts.foreign import ForeignClip, ForeignDataset
 from labeler.layouts.layout import RATES, Layout
 from labeler.revision import Provenance, Revision
+from labeler.text import NAME_LENGTH, valid_text
 from labeler.workspace.workspace import Workspace
 
 
@@ -103,7 +104,7 @@ def _take(workspace: Workspace, dataset: ForeignDataset, name: str, wanted: Want
         frame=0,
         number=1,
         provenance=Provenance.ACCEPTED,
-        author=f"import:{dataset.name}",
+        author=valid_text(f"import:{dataset.name}", NAME_LENGTH),
         model_version="",
         references="",
         uncertainty=None,
