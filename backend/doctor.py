@@ -17,6 +17,7 @@ from backend.studio.client import Studio
 from backend.studio.projects import Role, connected_projects
 from labeler.errors import LabelerError
 from labeler.workspace.integrity import adopt_masks, faults, open_workspace
+from labeler.workspace.troubles import Troubles
 from labeler.workspace.workspace import Workspace
 
 
@@ -146,8 +147,18 @@ def _workspace(settings: Settings, mend: bool, deep: bool) -> list[Check]:
     if mend:
         for clip in workspace.clips():
             notices += adopt_masks(workspace, clip)
+    troubles = Troubles(workspace.database).listed()
+    told = {each.sentence for each in troubles}
     checks = [
-        Check("workspace", Health.WARNING, text, "nothing: it is repaired") for text in notices
+        Check("workspace", Health.WARNING, text, "nothing: it is repaired")
+        for text in notices
+        if text not in told
+    ]
+    checks += [
+        Check(
+            each.work, Health.FAULT, f"{each.item}: {each.reason}", each.cure or "see the message"
+        )
+        for each in troubles
     ]
     found = faults(workspace, deep=deep)
     clips = len(workspace.clips())

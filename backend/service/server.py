@@ -24,6 +24,7 @@ from backend.store.jobs import Job, JobKind, JobLog
 from labeler.errors import LabelerError
 from labeler.inspect.overview import overview
 from labeler.review.priority import next_frames
+from labeler.workspace.troubles import Troubles
 
 SHOWN_JOBS = 12
 SHOWN_EVENTS = 50
@@ -47,6 +48,7 @@ def status_of(service: Service) -> dict[str, Any]:
         "asking": service.inbox.listed(EventState.ASKING, limit=SHOWN_EVENTS),
         "refused": service.inbox.listed(EventState.REFUSED, limit=SHOWN_EVENTS),
         "events": service.inbox.counted(),
+        "troubles": Troubles(service.workspace.database).listed(),
         "now": datetime.now(UTC),
     }
 

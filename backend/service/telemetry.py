@@ -17,6 +17,7 @@ from backend.store.jobs import JobKind, JobLog
 from labeler.inspect.overview import overview
 from labeler.revision import Provenance
 from labeler.workspace import tables as labeler_tables
+from labeler.workspace.troubles import Troubles
 
 
 def metrics_of(service: Service) -> bytes:
@@ -69,6 +70,12 @@ class _Figures(Collector):
         for state in EventState:
             kept.add_metric([state.value], states[state])
         yield kept
+        troubles = GaugeMetricFamily(
+            "mvps_troubles", "Items that need somebody, by work.", labels=["work"]
+        )
+        for work, count in Counter(each.work for each in Troubles(database).listed()).items():
+            troubles.add_metric([work], count)
+        yield troubles
         key_frames = GaugeMetricFamily(
             "mvps_key_frames", "Key frames by provenance of the mask.", labels=["provenance"]
         )

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from backend.store import tables
 from labeler.errors import LabelerError
+from labeler.text import valid_text
 from labeler.workspace.tables import Database
 
 SUBMITTED = frozenset({"ANNOTATION_CREATED", "ANNOTATION_UPDATED"})
@@ -162,7 +163,11 @@ class Inbox:
 
         A question about an earlier state of the same annotation is dismissed then.
         """
-        changes: dict[str, Any] = {"state": state, "note": note, "prelabel_iou": prelabel_iou}
+        changes: dict[str, Any] = {
+            "state": state,
+            "note": valid_text(note),
+            "prelabel_iou": prelabel_iou,
+        }
         if state is EventState.DONE:
             changes["body"] = _packed({"data": event.body.get("data", {})})
         table = tables.events

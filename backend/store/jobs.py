@@ -15,6 +15,7 @@ from huey.exceptions import ConfigurationError
 
 from backend.store import tables
 from labeler.errors import LabelerError
+from labeler.text import valid_text
 from labeler.workspace.tables import Database
 
 logger = logging.getLogger(__name__)
@@ -162,7 +163,7 @@ class JobLog:
         """Record that a job is done, or what went wrong."""
         self._running = ""
         state = "failed" if error else "done"
-        self._update(identity, state=state, error=error, ended=datetime.now(UTC))
+        self._update(identity, state=state, error=valid_text(error), ended=datetime.now(UTC))
 
     def forget_running(self) -> None:
         """Record the jobs that a killed worker left running as failed."""

@@ -19,6 +19,7 @@ from labeler.review.correction import EmptyMaskError, record_correction
 from labeler.review.crosscheck import accept_all_agreed, accept_if_agreed, record_check
 from labeler.review.standing import STRICT, Thresholds
 from labeler.revision import Draft, Revision, Shown, last_prediction
+from labeler.workspace.tables import DatabaseAwayError
 from labeler.workspace.workspace import Workspace
 
 logger = logging.getLogger(__name__)
@@ -52,7 +53,11 @@ class Submissions:
         for event in self._inbox.pending():
             try:
                 clips |= self.take(event)
-            except (OSError, sa.exc.SQLAlchemyError):  # a full disk, say: the event stays for later
+            except (
+                OSError,
+                DatabaseAwayError,
+                sa.exc.SQLAlchemyError,
+            ):  # a full disk, say: the event stays for later
                 logger.exception("event %d could not be taken up now", event.id)
             except Exception as error:  # an unforeseen event must not stop the others
                 logger.exception("event %d could not be taken up", event.id)
@@ -69,6 +74,8 @@ class Submissions:
             return self._withdraw(event) if event.action == DELETED else self._record(event)
         except EmptyMaskError as error:
             self._inbox.settle(event, EventState.ASKING, str(error))
+        except DatabaseAwayError:
+            raise
         except LabelerError as error:
             logger.warning("event %d refused: %s", event.id, error)
             self._inbox.settle(event, EventState.REFUSED, str(error))

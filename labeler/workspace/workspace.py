@@ -69,11 +69,6 @@ class Workspace:
             raise LabelerError(
                 f"{root} cannot be a workspace ({error}); choose another folder with -w."
             ) from None
-        except sa.exc.DBAPIError as error:
-            raise LabelerError(
-                f"The database of {root} cannot be opened ({error.orig}); put back a copy of "
-                "mvps.db, or move it away: it is made anew from the files."
-            ) from None
 
     @property
     def pending(self) -> Path:

@@ -104,14 +104,14 @@ def test_a_note_in_a_mask_holds_whatever_people_say(tmp_path_factory, author, re
     assert replace(draft) == draft
     assert len(draft.author) <= NAME_LENGTH
     path = tmp_path_factory.mktemp("note") / "1.png"
-    path.write_bytes(encode_mask(square(1), _note(author, reason)))
+    path.write_bytes(encode_mask(square(1), note_of(author, reason)))
     note = read_note(path)
     assert note is not None
     found = Revision.from_note(note, 1)
     assert (found.author, found.reason) == (draft.author, draft.reason)
 
 
-def _note(author: str, reason: str) -> str:
+def note_of(author: str, reason: str) -> str:
     """The note of an earlier version, which kept text as it came."""
     import json
 
@@ -163,7 +163,7 @@ def test_a_workspace_that_an_earlier_version_left_unusable_opens_again(tmp_path)
     (folder / "frames").mkdir(parents=True)
     (folder / "clip.json").write_text(poison)
     waiting = workspace.pending / "0.png"
-    waiting.write_bytes(encode_mask(square(0), _note("J\udcfcrgen", "\ud800")))
+    waiting.write_bytes(encode_mask(square(0), note_of("J\udcfcrgen", "\ud800")))
     workspace.close()
     again, notices = open_workspace(workspace.root)
     assert again.clip("odd").source == "bücher.mp4"
