@@ -77,7 +77,7 @@ def worker(context: typer.Context, model: Model = None, device: Device = None) -
         inbox, facts = Inbox(workspace.database), Facts(workspace.database)
         api = _api(settings) if settings.studio_key else None
         author_of = api.author if api else "user {}".format
-        submissions = Submissions(workspace, inbox, author_of, settings.thresholds)
+        submissions = Submissions(workspace, inbox, author_of, settings.thresholds, api)
         ended = threading.Event()
 
         def beat() -> None:
@@ -153,7 +153,7 @@ def sync_command(context: typer.Context) -> None:
             raise LabelerError("There is no project yet; run `mvps studio connect` first.")
         fetched = sync.fetch()
         inbox = Inbox(workspace.database)
-        clips = Submissions(workspace, inbox, api.author, settings.thresholds).take_all()
+        clips = Submissions(workspace, inbox, api.author, settings.thresholds, api).take_all()
         published = sum(sync.publish(clip) for clip in workspace.clips())
         queue = JobQueue(workspace.root, settings.queue_url)
         for clip in clips:

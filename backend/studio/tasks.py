@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from backend.store import tables
-from backend.store.inbox import Inbox
+from backend.store.inbox import FETCHED, Inbox
 from backend.studio.client import Studio, StudioTask
 from labeler.workspace.workspace import Workspace
 
@@ -68,7 +68,7 @@ class ProjectTasks:
         found = sum(self._inbox.put_deletion(self.project, number) for number in sorted(gone))
         for each in annotations:
             each["project"] = self.project
-            found += self._inbox.put_annotation("ANNOTATION_UPDATED", each, task.data)
+            found += self._inbox.put_annotation(FETCHED, each, task.data)
         return found
 
     def _add_tasks(self, clip: str, data: Sequence[Mapping[str, Any]], fields: set[str]) -> None:

@@ -65,6 +65,9 @@ SLOW = 2.0
 PAUSE = 10.0
 """Seconds until masks that wait for a retraining are asked for again."""
 
+AGAIN = 5.0
+"""Seconds until submissions that Label Studio does not show yet are asked for again."""
+
 LONGEST_PAUSE = 60.0
 """Seconds between two attempts while Label Studio is away, at most."""
 
@@ -133,6 +136,8 @@ class Worker:
     def _take(self, job: Job) -> None:
         for clip in self._submissions.take_all():
             self._queue.ask(Job(JobKind.REFRESH, clip))
+        if self._submissions.waits and Job(JobKind.TAKE) not in self._queue.waiting():
+            self._queue.ask(Job(JobKind.TAKE), AGAIN)
 
     def _mask(self, job: Job) -> None:
         """Mask a frame that somebody waits for, and its neighbours, which they will see next."""

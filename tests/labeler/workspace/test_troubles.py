@@ -113,9 +113,13 @@ def test_a_full_disk_is_told_as_it_is(workspace):
     with small.reading() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
         connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
-    with pytest.raises(DatabaseAwayError, match="the disk is full; free some space"):
+
+    def fill() -> None:
         for number in range(60):
             troubles.tell("fetch", f"task {number}", "reason " * 200)
+
+    with pytest.raises(DatabaseAwayError, match="the disk is full; free some space"):
+        fill()
     small.close()
 
 
