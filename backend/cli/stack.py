@@ -71,6 +71,7 @@ class Stack:
     def start_child(self, name: str) -> None:
         """Start the service (`serve`) or the `worker`."""
         command = [sys.executable, "-m", "backend", name, *self._commands[name]]
+        self.log(name).touch(mode=0o600)  # what it logs is nobody else's business
         with self.log(name).open("ab") as log:
             self.children[name] = subprocess.Popen(
                 command, env=self.environment, stdout=log, stderr=log, start_new_session=True

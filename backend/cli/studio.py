@@ -178,6 +178,7 @@ def _sync(
     from backend.studio.projects import Role, connected_projects, plans
     from backend.studio.review_sync import BlindSync, CheckSync
     from backend.studio.sync import LabelingSync, ProjectSync, StudioSync
+    from labeler.workspace.troubles import Troubles
 
     projects = connected_projects(workspace, api.url)
     if Role.LABELING not in projects:
@@ -192,7 +193,7 @@ def _sync(
         share = None if settings.check == "blind" else settings.audit_share
         others.append(BlindSync(*common, projects[Role.BLIND], prefix, share))
     labeling = LabelingSync(*common, projects[Role.LABELING], prefix, model_version)
-    return StudioSync(labeling, others)
+    return StudioSync(Troubles(workspace.database), labeling, others)
 
 
 def _place(settings: Settings) -> "Place":

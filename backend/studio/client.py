@@ -102,12 +102,7 @@ class Studio:
         while True:
             found = self.call(self._page_of_tasks, project, page, since)
             for task in found["tasks"]:
-                yield StudioTask(
-                    id=task["id"],
-                    data=task["data"],
-                    updated=datetime.fromisoformat(task["updated_at"]),
-                    annotations=task["total_annotations"] + task["cancelled_annotations"],
-                )
+                yield _task_of(task)
             if page * PAGE >= found["total"]:
                 return
             page += 1
@@ -126,6 +121,14 @@ class Studio:
         if "project" not in found:
             found["project"] = self._task(int(found["task"]))["project"]
         return found
+
+    def task(self, number: int) -> StudioTask:
+        """Return a task without its annotations.
+
+        Raises:
+            StudioMissingError: there is no such task.
+        """
+        return _task_of(self._task(number))
 
     def task_data(self, number: int) -> dict[str, Any]:
         """Return the data of a task.
@@ -236,3 +239,12 @@ class Studio:
         if status in (429, 502, 503, 504):
             return StudioDownError(text)
         return StudioAwayError(text) if status >= 500 else LabelerError(text)
+
+
+def _task_of(found: Mapping[str, Any]) -> StudioTask:
+    return StudioTask(
+        id=found["id"],
+        data=found["data"],
+        updated=datetime.fromisoformat(found["updated_at"]),
+        annotations=found["total_annotations"] + found["cancelled_annotations"],
+    )

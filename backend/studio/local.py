@@ -115,6 +115,7 @@ class LocalStudio:
         environment = os.environ | _environment(self.folder, self.url, self.document_root) | given
         command = [str(self.tools / "bin" / "label-studio"), "start", "--no-browser"]
         command += ["--internal-host", "127.0.0.1", "--port", str(self._port)]
+        self.log.touch(mode=0o600)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command,
