@@ -60,6 +60,7 @@ def serve(
 def worker(context: typer.Context, model: Model = None, device: Device = None) -> None:
     """Run the worker: it records submissions, masks frames, and sends masks to Label Studio."""
     from backend.store.facts import WORKER_ALIVE, Facts
+    from backend.store.identity import only_worker, process_name
     from backend.store.inbox import Inbox
     from backend.store.jobs import JobQueue
     from backend.work.submissions import Submissions
@@ -68,7 +69,7 @@ def worker(context: typer.Context, model: Model = None, device: Device = None) -
 
     settings: Settings = context.obj
     _log()
-    with opened(context) as workspace:
+    with opened(context) as workspace, only_worker(workspace.root, Facts(workspace.database)):
         champion = Champion(
             workspace.root / "models",
             lambda name: load(context, workspace, name, device),
@@ -82,7 +83,7 @@ def worker(context: typer.Context, model: Model = None, device: Device = None) -
 
         def beat() -> None:
             while not ended.is_set():
-                facts.tell(WORKER_ALIVE, "")
+                facts.tell(WORKER_ALIVE, process_name())
                 ended.wait(HEARTBEAT)
 
         threading.Thread(target=beat, name="heartbeat", daemon=True).start()
@@ -107,6 +108,10 @@ def connect(
     backend: Annotated[
         str | None, typer.Option(help="Address at which Label Studio reaches `mvps serve`.")
     ] = None,
+    take_over: Annotated[
+        bool,
+        typer.Option("--take-over", help="Take projects of this title from another workspace."),
+    ] = False,
 ) -> None:
     """Make or update the projects, their tasks, backend and webhooks.
 
@@ -122,7 +127,7 @@ def connect(
     with opened(context) as workspace:
         api = _api(settings)
         changes = connect_projects(
-            workspace, api, plans(settings), _place(settings), credentials(settings)
+            workspace, api, plans(settings), _place(settings), credentials(settings), take_over
         )
         sync = _sync(workspace, settings, api, "")
         if sync is None:

@@ -6,13 +6,14 @@ where that package is installed. Both our own server and that package can run it
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from backend.settings import Settings
 from backend.store.facts import MODEL_VERSION, Facts
 from backend.store.inbox import DELETED, SUBMITTED, Inbox
-from backend.store.jobs import Job, JobKind, JobQueue
+from backend.store.jobs import Job, JobKind, JobQueue, QueueAwayError
 from backend.studio.task_data import prediction, shown_revision
 from labeler.clip import Clip
 from labeler.errors import LabelerError
@@ -113,7 +114,8 @@ class PortraitLabeler(LabelStudioMLBase):  # type: ignore[misc]
             return {"events": 1}
         new = self._service.inbox.put({"action": action} | dict(said))
         if new:
-            self._service.queue.ask(Job(JobKind.TAKE))
+            with suppress(QueueAwayError):  # it is stored; the worker finds it
+                self._service.queue.ask(Job(JobKind.TAKE))
         return {"events": new}
 
     def _answer(self, revision: Revision | None) -> dict[str, Any]:
@@ -139,8 +141,11 @@ class PortraitLabeler(LabelStudioMLBase):  # type: ignore[misc]
         self, missing: set[tuple[str, int]], clips: Mapping[str, Clip]
     ) -> dict[tuple[str, int], Revision]:
         deadline = time.monotonic() + PATIENCE
-        for clip, frame in sorted(missing):
-            self._service.queue.ask(Job(JobKind.MASK, clip, frame))
+        try:
+            for clip, frame in sorted(missing):
+                self._service.queue.ask(Job(JobKind.MASK, clip, frame))
+        except QueueAwayError:  # nobody would come
+            return {}
         found: dict[tuple[str, int], Revision] = {}
         while missing - found.keys() and time.monotonic() < deadline:
             if not self._service.facts.worker_alive:

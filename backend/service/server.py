@@ -20,7 +20,7 @@ from backend.service.review_page import review_of, review_routes
 from backend.service.telemetry import metrics_of
 from backend.store.facts import MODEL_VERSION, STUDIO
 from backend.store.inbox import EventState
-from backend.store.jobs import Job, JobKind, JobLog
+from backend.store.jobs import Job, JobKind, JobLog, QueueAwayError
 from labeler.errors import LabelerError
 from labeler.inspect.overview import overview
 from labeler.review.priority import next_frames
@@ -32,6 +32,11 @@ SHOWN_EVENTS = 50
 
 def status_of(service: Service) -> dict[str, Any]:
     """Return everything that the template of the status page needs; no secret is among it."""
+    waiting, queue = Counter[str](), ""
+    try:
+        waiting.update(job.kind.value for job in service.queue.waiting())
+    except QueueAwayError as error:
+        queue = str(error)
     model = service.facts.get(MODEL_VERSION)
     studio = service.facts.get(STUDIO)
     return {
@@ -43,7 +48,8 @@ def status_of(service: Service) -> dict[str, Any]:
         "next": next_frames(service.workspace),
         "review": review_of(service),
         "network": network_of(service),
-        "waiting": Counter(job.kind.value for job in service.queue.waiting()),
+        "waiting": waiting,
+        "queue": queue,
         "jobs": JobLog(service.workspace.database).latest(SHOWN_JOBS),
         "asking": service.inbox.listed(EventState.ASKING, limit=SHOWN_EVENTS),
         "refused": service.inbox.listed(EventState.REFUSED, limit=SHOWN_EVENTS),

@@ -159,7 +159,7 @@ def is_private(path: Path) -> bool:
 
 def _link(link: Path, folder: Path) -> None:
     """Let a link lead to a folder; it is relative, so it stays right when both are moved."""
-    link.parent.mkdir(exist_ok=True)
+    link.parent.mkdir(mode=0o700, exist_ok=True)
     wanted = os.path.relpath(folder.resolve(), link.parent.resolve())
     if not link.is_symlink() or os.readlink(link) != wanted:
         link.unlink(missing_ok=True)

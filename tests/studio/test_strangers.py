@@ -1,11 +1,16 @@
 """What somebody who is not the owner of Label Studio can and cannot do."""
 
 import stat
+from pathlib import Path
 
 import httpx
 import pytest
 
+from labeler.errors import LabelerError
+from labeler.workspace.workspace import Workspace
 from tests.studio.annotator import Annotator, another_user
+from tests.studio.conftest import SIZE
+from tests.workspaces import make_clip, square
 
 
 def client_of(annotator: Annotator, token: str | None = None) -> httpx.Client:
@@ -59,3 +64,63 @@ def test_no_other_private_address_can_be_asked(annotator: Annotator, url: str) -
             asked = {"project": annotator.project, "url": url}
             answer = client.post(path, json=asked)
             assert answer.status_code in (400, 403), answer.text
+
+
+def test_a_second_workspace_takes_over_nothing(annotator: Annotator, tmp_path: Path) -> None:
+    """It has projects of the same titles, as it has the same settings."""
+    stack = annotator.stack
+    before = dict(stack.environment)
+    hooks = [each.dict() for each in annotator.api.webhooks.list(project=str(annotator.project))]
+    other = Workspace(tmp_path / "other")
+    make_clip(other, "dance", 11)
+    other.close()
+    seen = {"MVPS_WORKSPACE": str(other.root), "MVPS_BACKEND_URL": "http://127.0.0.1:9"}
+    seen |= {"MVPS_STUDIO_WORKSPACE": before["MVPS_STUDIO_WORKSPACE"]}
+    try:
+        stack.environment.update(seen)
+        with pytest.raises(LabelerError, match="belongs to another workspace") as told:
+            stack.run("studio", "connect")
+        assert "MVPS_PROJECT" in str(told.value)
+        assert "--take-over" in str(told.value)
+    finally:
+        stack.environment.clear()
+        stack.environment.update(before)
+    listed = annotator.api.webhooks.list(project=str(annotator.project))
+    assert [each.dict() for each in listed] == hooks
+    assert stack.run("studio", "connect").startswith("Everything is as it should be.")
+
+
+def test_what_a_stranger_tells_the_webhook_changes_nothing(annotator: Annotator) -> None:
+    """The secret is no secret: any annotator reads it in Label Studio's list of webhooks."""
+    annotator.submit("walk", 5, square(1, SIZE))
+    annotator.wait_until_quiet()
+    clip = annotator.workspace.clip("walk")
+    [revision] = [r for r in annotator.workspace.revisions(clip, 5) if r.provenance.human]
+    token = another_user(annotator.stack, "spy@example.org")
+    with client_of(annotator, token) as client:
+        hooks = client.get("/api/webhooks/", params={"project": annotator.project}).json()
+        secret = hooks[0]["headers"]
+    task = annotator.tasks["walk", 5]
+    [annotation] = annotator.studio.annotations(task)
+    forged = {
+        "action": "ANNOTATION_UPDATED",
+        "project": {"id": annotator.project},
+        "task": {"id": task, "data": annotator.data("walk", 5)},
+        "annotation": annotation
+        | {"project": annotator.project, "updated_at": "9999-01-01T00:00:00Z", "result": []},
+    }
+    for payload in (
+        forged,
+        forged | {"annotation": forged["annotation"] | {"id": 987654, "updated_by": 1}},
+        {
+            "action": "ANNOTATIONS_DELETED",
+            "project": {"id": annotator.project},
+            "annotations": [{"id": annotation["id"]}],
+        },
+    ):
+        url = f"{annotator.stack.backend}/webhook"
+        assert httpx.post(url, json=payload, headers=secret).status_code == 200
+    annotator.wait_until_quiet()
+    assert annotator.workspace.current(clip)[5] == revision
+    human = [r for r in annotator.workspace.revisions(clip, 5) if r.provenance.human]
+    assert human == [revision]
