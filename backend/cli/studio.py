@@ -35,11 +35,10 @@ def serve(
     threads: Annotated[int, typer.Option(min=1, help="Requests answered at once.")] = 8,
 ) -> None:
     """Run the service: it answers Label Studio and shows the status page."""
-    from waitress import serve as serve_forever
-
     from backend.credentials import credentials
+    from backend.service.listening import listening
     from backend.service.plugin import Service
-    from backend.service.server import MAX_REQUEST_BYTES, create_app
+    from backend.service.server import create_app
 
     settings: Settings = context.obj
     _log()
@@ -47,14 +46,7 @@ def serve(
         pass  # repairs what a killed process left
     app = create_app(Service.opened(settings), credentials(settings))
     say(f"status page: http://{host}:{port}/ (user and password: {_where(settings)})")
-    serve_forever(
-        app,
-        host=host,
-        port=port,
-        threads=threads,
-        ident="mvps",
-        max_request_body_size=MAX_REQUEST_BYTES,
-    )
+    listening(app, host, port, threads).run()
 
 
 def worker(context: typer.Context, model: Model = None, device: Device = None) -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from threading import BoundedSemaphore, Lock
 from typing import Any
 
 from backend.settings import Settings
@@ -28,7 +29,11 @@ except ImportError:
 PATIENCE = 85.0
 """Seconds to wait for the masks of frames that have none; Label Studio itself waits 100."""
 
-POLL = 0.05
+POLL, SLOWEST_POLL = 0.05, 0.5
+"""Seconds between two looks for a mask: the first ones, and after a while."""
+
+WAITING = 24
+"""How many predictions may wait for a mask at once; more are answered with what there is."""
 
 START_TRAINING = "START_TRAINING"
 """What Label Studio sends when somebody clicks Start training."""
@@ -74,6 +79,8 @@ class PortraitLabeler(LabelStudioMLBase):  # type: ignore[misc]
         if LabelStudioMLBase is not object:
             super().__init__(*args, **kwargs)
         self._service = service or Service.opened(Settings())
+        self._places = BoundedSemaphore(WAITING)
+        self._waking, self._woken = Lock(), -1.0
 
     @property
     def weights(self) -> str:
@@ -93,8 +100,11 @@ class PortraitLabeler(LabelStudioMLBase):  # type: ignore[misc]
         wanted = [_frame_of(task, clips) for task in tasks]
         shown = self._shown({each[0] for each in wanted if each}, clips)
         missing = {each for each in wanted if each is not None and each not in shown}
-        if missing:
-            shown |= self._waited_for(missing, clips)
+        if missing and self._places.acquire(blocking=False):
+            try:
+                shown |= self._waited_for(missing, clips)
+            finally:
+                self._places.release()
         return [self._answer(shown.get(each) if each else None) for each in wanted]
 
     def fit(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -115,8 +125,16 @@ class PortraitLabeler(LabelStudioMLBase):  # type: ignore[misc]
         new = self._service.inbox.put({"action": action} | dict(said))
         if new:
             with suppress(QueueAwayError):  # it is stored; the worker finds it
-                self._service.queue.ask(Job(JobKind.TAKE))
+                self._wake()
         return {"events": new}
+
+    def _wake(self) -> None:
+        """Ask the worker to take up what is stored, once for all that was stored before."""
+        stored = time.monotonic()
+        with self._waking:
+            if self._woken < stored:
+                self._woken = time.monotonic()
+                self._service.queue.ask(Job(JobKind.TAKE))
 
     def _answer(self, revision: Revision | None) -> dict[str, Any]:
         if revision is None:
@@ -147,10 +165,12 @@ class PortraitLabeler(LabelStudioMLBase):  # type: ignore[misc]
         except QueueAwayError:  # nobody would come
             return {}
         found: dict[tuple[str, int], Revision] = {}
+        poll = POLL
         while missing - found.keys() and time.monotonic() < deadline:
             if not self._service.facts.worker_alive:
                 break
-            time.sleep(POLL)
+            time.sleep(poll)
+            poll = min(1.2 * poll, SLOWEST_POLL)
             found |= self._shown({clip for clip, _ in missing - found.keys()}, clips)
         return found
 

@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from enum import StrEnum
 from fractions import Fraction
+from threading import Lock
 from typing import Any
 
 import sqlalchemy as sa
@@ -155,6 +156,8 @@ class Database:
 
     def __init__(self, url: str, patience: float = 60.0) -> None:
         sqlite = url.startswith("sqlite")
+        # SQLite lets writers poll, ever more rarely: threads of one process queue up instead.
+        self._turn: AbstractContextManager[Any] = Lock() if sqlite else nullcontext()
         try:
             self._engine = sa.create_engine(
                 url, connect_args={"timeout": patience} if sqlite else {}
@@ -208,7 +211,7 @@ class Database:
         Raises:
             DatabaseAwayError: the database cannot be used now.
         """
-        with _told_apart(self._engine), self._engine.connect() as connection:
+        with self._turn, _told_apart(self._engine), self._engine.connect() as connection:
             connection = connection.execution_options(writes=True)
             with connection.begin():
                 if connection.dialect.name == "postgresql":
