@@ -198,8 +198,8 @@ def _checks(settings: Settings, workspace: Workspace) -> Iterator[Check]:
     known = credentials(settings)
     yield _service(settings.backend_url.rstrip("/"), known)
     yield _worker(workspace)
-    studio = Studio(settings.studio_url.rstrip("/"), settings.studio_key)
     try:
+        studio = Studio(settings.studio_url.rstrip("/"), settings.studio_key)
         user = studio.whoami()
     except LabelerError as error:
         yield Check("studio", Health.FAULT, str(error), "see the message")

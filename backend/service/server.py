@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from backend.credentials import SECRET_HEADER, Credentials
 from backend.service.models_page import models_routes, network_of
-from backend.service.our_page import from_our_page
+from backend.service.our_page import changes_something, from_our_page, guarded
 from backend.service.plugin import NO_MODEL, START_TRAINING, PortraitLabeler, Service
 from backend.service.review_page import review_of, review_routes
 from backend.service.telemetry import metrics_of
@@ -79,7 +79,13 @@ def create_app(service: Service, credentials: Credentials) -> Flask:
 
     @app.before_request
     def _authorize() -> Response | None:
-        return None if _is_authorized(credentials) else _unauthorized()
+        if not _is_authorized(credentials):
+            return _unauthorized()
+        if changes_something() and not from_our_page():
+            abort(HTTPStatus.FORBIDDEN, "Use the forms of the status page.")
+        return None
+
+    app.after_request(guarded)
 
     @app.errorhandler(LabelerError)
     @app.errorhandler(RecursionError)  # JSON nested a thousand deep
@@ -123,8 +129,6 @@ def create_app(service: Service, credentials: Credentials) -> Flask:
 
     @app.post("/events/<int:number>/<any(confirm, dismiss):decision>")
     def decide(number: int, decision: str) -> AnyResponse:
-        if not from_our_page():
-            abort(HTTPStatus.FORBIDDEN, "Decide on the status page.")
         event = service.inbox.get(number)
         if event.state is EventState.ASKING:
             state = EventState.CONFIRMED if decision == "confirm" else EventState.DISMISSED

@@ -52,9 +52,17 @@ class Studio:
     Args:
         url: the address.
         key: a legacy token or a personal access token.
+
+    Raises:
+        LabelerError: the key cannot be a token.
     """
 
     def __init__(self, url: str, key: str) -> None:
+        if not (key.isascii() and key.isprintable()) or " " in key:
+            raise LabelerError(
+                "LABEL_STUDIO_API_KEY has a space, a line break or another character that no token "
+                "has; copy the token again."
+            )
         self.url = url
         self.client = LabelStudio(  # type: ignore[no-untyped-call]
             base_url=url, api_key=key, timeout=TIMEOUT

@@ -105,7 +105,8 @@ class LocalStudio:
         """
         database = self.folder / "label_studio.sqlite3"
         if not database.exists():
-            shutil.copy(self.tools / EMPTY, database)
+            database.touch(mode=0o600)
+            shutil.copyfile(self.tools / EMPTY, database)
         given = {
             "LABEL_STUDIO_USERNAME": self.login.email,
             "LABEL_STUDIO_PASSWORD": self.login.password,

@@ -149,6 +149,7 @@ def test_a_decision_is_taken_up(client, service, half_done, submissions, asking,
         "null",
         "",
         "localhost://evil.example",
+        "ftp://localhost",
     ],
 )
 def test_no_other_page_can_decide(client, service, asking, origin):

@@ -1,8 +1,13 @@
 """A private Label Studio: who may read its files, and where it may send requests."""
 
 import ipaddress
+from pathlib import Path
+
+import yaml
 
 from backend.studio.local import LocalStudio, banned_networks, is_private
+
+ROOT = Path(__file__).parents[3]
 
 
 def test_an_existing_folder_becomes_private_and_serves_only_clips(tmp_path):
@@ -35,3 +40,21 @@ def test_only_the_service_can_be_reached_of_what_is_private():
         assert is_banned(address)
     assert not is_banned("127.0.0.1")
     assert not is_banned("93.184.216.34")
+
+
+def test_docker_compose_is_as_closed_as_a_private_label_studio():
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    services = compose["services"]
+    for name, service in services.items():
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ())), name
+        assert service["cap_drop"] == ["ALL"], name
+    assert services["studio"]["user"] == "1001:0"
+    assert "USER 1001" in (ROOT / "Dockerfile").read_text()
+    said = services["studio"]["environment"]
+    assert said["LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK"] == "true"
+    assert said["SSRF_PROTECTION_ENABLED"] == said["ML_BLOCK_LOCAL_IP"] == "true"
+    address = services["backend"]["networks"]["labeling"]["ipv4_address"]
+    assert said["USER_ADDITIONAL_BANNED_SUBNETS"] == banned_networks(address)
+    [clips, own] = services["studio"]["volumes"]
+    assert clips.endswith("/workspace/clips:/served/clips:ro")
+    assert own.startswith("studio:")
