@@ -14,11 +14,13 @@ from backend.settings import Settings
 from backend.store.facts import WORKER_ALIVE, Facts
 from backend.store.inbox import DELETED, SUBMITTED
 from backend.studio.client import Studio
+from backend.studio.exposure import exposed_files, is_signup_open
 from backend.studio.projects import Role, connected_projects
 from labeler.errors import LabelerError
 from labeler.workspace.integrity import adopt_masks, faults, open_workspace
 from labeler.workspace.troubles import Troubles
 from labeler.workspace.workspace import Workspace
+from model.registry import ModelRegistry
 
 
 class Health(StrEnum):
@@ -58,6 +60,8 @@ def examine(settings: Settings, *, mend: bool = False, deep: bool = False) -> li
         _weights,
         lambda: _disk(settings),
         lambda: _workspace(settings, mend, deep),
+        lambda: _files_of_others(settings),
+        lambda: _registry(settings),
         lambda: _studio(settings),
     ]
     return [check for look in checks for check in look()]
@@ -167,9 +171,20 @@ def _workspace(settings: Settings, mend: bool, deep: bool) -> list[Check]:
     return checks or [Check("workspace", Health.FINE, f"{clips} clips, every row has its file")]
 
 
-def _studio(settings: Settings) -> list[Check]:
-    from backend.doctor import examine_studio
+def _registry(settings: Settings) -> list[Check]:
+    found = ModelRegistry(settings.workspace / "models").faults()
+    return [Check("models", Health.FAULT, fault, "see the message") for fault in found]
 
+
+def _files_of_others(settings: Settings) -> list[Check]:
+    root = settings.document_root or settings.workspace
+    return [
+        Check("secrets", Health.FAULT, found, fix)
+        for found, fix in exposed_files(settings.workspace, root)
+    ]
+
+
+def _studio(settings: Settings) -> list[Check]:
     if not (settings.workspace / "clips").is_dir():
         return []
     workspace = Workspace(settings.workspace, settings.database_url)
@@ -205,6 +220,10 @@ def _checks(settings: Settings, workspace: Workspace) -> Iterator[Check]:
         yield Check("studio", Health.FAULT, str(error), "see the message")
         return
     yield Check("studio", Health.FINE, f"{studio.url}, as {user}")
+    if is_signup_open(studio.url):
+        fix = "start Label Studio with LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK=true"
+        found = f"anybody who reaches {studio.url} can sign up and see all projects"
+        yield Check("sign-up", Health.FAULT, found, fix)
     projects = connected_projects(workspace, studio.url)
     project = projects.get(Role.LABELING)
     if project is None:

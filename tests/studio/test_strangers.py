@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from backend.studio.exposure import is_signup_open
 from labeler.errors import LabelerError
 from labeler.workspace.workspace import Workspace
 from tests.studio.annotator import Annotator, another_user
@@ -124,3 +125,10 @@ def test_what_a_stranger_tells_the_webhook_changes_nothing(annotator: Annotator)
     assert annotator.workspace.current(clip)[5] == revision
     human = [r for r in annotator.workspace.revisions(clip, 5) if r.provenance.human]
     assert human == [revision]
+
+
+def test_the_doctor_sees_that_sign_up_is_closed(annotator: Annotator) -> None:
+    assert not is_signup_open(annotator.stack.studio.url)
+    said = annotator.stack.run("doctor", check=False)
+    assert "sign-up" not in said
+    assert "secrets" not in said
