@@ -160,7 +160,9 @@ class Database:
         self._turn: AbstractContextManager[Any] = Lock() if sqlite else nullcontext()
         try:
             self._engine = sa.create_engine(
-                url, connect_args={"timeout": patience} if sqlite else {}
+                url,
+                connect_args={"timeout": patience} if sqlite else {},
+                pool_pre_ping=not sqlite,  # a server may have been restarted since
             )
         except ModuleNotFoundError as error:
             raise LabelerError(
@@ -180,10 +182,12 @@ class Database:
     def complete(self, wanted: sa.MetaData) -> None:
         """Add the tables, and the columns of tables, that the database does not have yet."""
         with _told_apart(self._engine), self._engine.connect() as connection:
-            if not _missing(connection, wanted):
+            if not _missing(connection, wanted) and not _widened(connection, wanted):
                 return
         with self.writing() as connection:
             wanted.create_all(connection)
+            for statement in _widened(connection, wanted):
+                connection.execute(sa.text(statement))
             for column in _missing(connection, wanted):
                 definition = sa.schema.CreateColumn(column).compile(connection)
                 connection.execute(
@@ -275,6 +279,23 @@ def _missing(connection: sa.Connection, wanted: sa.MetaData) -> list[sa.Column[A
         ]
         for column in table.columns
         if column.name not in known
+    ]
+
+
+def _widened(connection: sa.Connection, wanted: sa.MetaData) -> list[str]:
+    """Return what makes room for large numbers in a PostgreSQL that an earlier version made."""
+    if connection.dialect.name != "postgresql":
+        return []  # SQLite's numbers have 64 bits
+    inspector = sa.inspect(connection)
+    present = set(inspector.get_table_names())
+    return [
+        f'ALTER TABLE {table.name} ALTER COLUMN "{column["name"]}" TYPE BIGINT'
+        for table in wanted.sorted_tables
+        if table.name in present
+        for column in inspector.get_columns(table.name)
+        if column["name"] in table.c
+        and isinstance(table.c[column["name"]].type, sa.BigInteger)
+        and not isinstance(column["type"], sa.BigInteger)
     ]
 
 

@@ -2,9 +2,9 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -250,7 +250,7 @@ class Workspace:
             uncertainty=draft.uncertainty,
             digest=mask_digest(mask),
             area=int(mask.sum()),
-            created=draft.submitted or datetime.now(UTC),
+            created=draft.submitted or self._now(clip, frame),
             annotation=draft.annotation,
             look=draft.look,
             judges=draft.judges,
@@ -258,6 +258,16 @@ class Workspace:
         )
         with hold(self.pending / f"{uuid4().hex}.png", encode_mask(mask, news.to_note())) as file:
             return self.adopt_mask(file, news)
+
+    def _now(self, clip: Clip, frame: int) -> datetime:
+        """Return the present time, but later than all masks that the frame has.
+
+        After the clock was set back, what comes later must still count as later.
+        """
+        now, earlier = datetime.now(UTC), list[Revision]()
+        with suppress(tables.DatabaseAwayError):  # the mask is kept as a file all the same
+            earlier = self.revisions(clip, frame)
+        return max([now, *(each.created + timedelta(microseconds=1) for each in earlier)])
 
     def adopt_mask(self, file: Path, news: Revision) -> Recorded:
         """Record a pending mask file under the frame's next number.
