@@ -294,8 +294,8 @@ def _backend(studio: Studio, project: int, url: str) -> Check:
         "backend",
         Health.FAULT,
         f"Label Studio cannot reach {url}: {ours.error_message or ours.readable_state}",
-        "if that address is private or on this machine, start Label Studio with "
-        f"ML_BLOCK_LOCAL_IP=false and SSRF_PROTECTION_ENABLED=false; then {CONNECT}",
+        "if that address is private or on this machine, let Label Studio reach it by "
+        f"USER_ADDITIONAL_BANNED_SUBNETS, as docs/installing.md says; then {CONNECT}",
     )
 
 
