@@ -121,12 +121,15 @@ class ProjectTasks:
         self, clip: Clip, masks: Sequence[Revision], rows: Mapping[int, sa.Row[Any]]
     ) -> dict[int, dict[str, Any]]:
         """The predictions that show masks of a clip, by frame; a damaged mask holds up no other."""
-        found = {}
+        found: dict[int, dict[str, Any]] = {}
+        failed: dict[str, str] = {}
         for each in masks:
-            with self._troubles.apart("show", f"{clip.name} frame {each.frame}"):
-                found[each.frame] = prediction(self._workspace, each) | {
-                    "task": rows[each.frame].task
-                }
+            try:
+                shown = prediction(self._workspace, each)
+                found[each.frame] = shown | {"task": rows[each.frame].task}
+            except LabelerError as error:
+                failed[f"{clip.name} frame {each.frame}"] = str(error)
+        self._troubles.settle("show", [f"{clip.name} frame {frame}" for frame in found], failed)
         return found
 
     def _add_tasks(self, clip: str, data: Sequence[Mapping[str, Any]], fields: set[str]) -> None:

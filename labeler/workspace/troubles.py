@@ -1,7 +1,7 @@
 """Troubles: what went wrong with one item of some work, kept until that very item succeeds."""
 
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -78,6 +78,16 @@ class Troubles:
         """Forget the trouble of an item, if it has one."""
         item = valid_text(item, REMARK_LENGTH)
         self._forget([each for each in self.listed(work) if each.item == item])
+
+    def settle(self, work: str, done: Collection[str], failed: Mapping[str, str]) -> None:
+        """Keep the reasons why some items failed, and forget the troubles of those that are done.
+
+        It reads once, however many items there are.
+        """
+        valid = {valid_text(each, REMARK_LENGTH) for each in done}
+        self._forget([each for each in self.listed(work) if each.item in valid])
+        for item, reason in failed.items():
+            self.tell(work, item, reason)
 
     def keep_only(self, work: str, items: Collection[str]) -> None:
         """Forget the troubles of items that are not there any more."""

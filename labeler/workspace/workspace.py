@@ -250,7 +250,7 @@ class Workspace:
             uncertainty=draft.uncertainty,
             digest=mask_digest(mask),
             area=int(mask.sum()),
-            created=draft.submitted or self._now(clip, frame),
+            created=draft.submitted or self._now(clip, frame, draft.provenance.human),
             annotation=draft.annotation,
             look=draft.look,
             judges=draft.judges,
@@ -259,12 +259,14 @@ class Workspace:
         with hold(self.pending / f"{uuid4().hex}.png", encode_mask(mask, news.to_note())) as file:
             return self.adopt_mask(file, news)
 
-    def _now(self, clip: Clip, frame: int) -> datetime:
-        """Return the present time, but later than all masks that the frame has.
+    def _now(self, clip: Clip, frame: int, human: bool) -> datetime:
+        """Return the present time, but for a person's mask later than all that the frame has.
 
         After the clock was set back, what comes later must still count as later.
         """
         now, earlier = datetime.now(UTC), list[Revision]()
+        if not human:  # predictions are in the order of their numbers
+            return now
         with suppress(tables.DatabaseAwayError):  # the mask is kept as a file all the same
             earlier = self.revisions(clip, frame)
         return max([now, *(each.created + timedelta(microseconds=1) for each in earlier)])
