@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from labeler.publish.split import TEST_SHARE
@@ -95,6 +95,11 @@ class Settings(BaseSettings):
     fresh_share: float = Field(default=0.5, ge=0, lt=1)
     test_share: float = Field(default=TEST_SHARE, ge=0, le=1)
     judge_clips: int = Field(default=5, ge=1)
+
+    @field_validator("studio_key")
+    @classmethod
+    def _stripped(cls, key: str) -> str:
+        return key.strip()  # a file with a token ends with a line break
 
     @property
     def thresholds(self) -> Thresholds:

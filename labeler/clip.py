@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labeler.errors import LabelerError
+from labeler.text import valid_text
 
 Image = NDArray[np.uint8]
 """One frame: H x W x 3, uint8, blue-green-red as OpenCV has it."""
@@ -74,6 +75,11 @@ class Clip:
     def shown(self) -> str:
         """The name as a person wants to see it: with the title, if that is another."""
         return f"{self.name} ({self.title})" if self.title else self.name
+
+    def __post_init__(self) -> None:
+        """Make valid what comes from outside: names of files, addresses, and what tables say."""
+        object.__setattr__(self, "source", valid_text(self.source))
+        object.__setattr__(self, "licence", valid_text(self.licence))
 
     @property
     def orientation(self) -> str:

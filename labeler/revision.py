@@ -7,6 +7,15 @@ from datetime import datetime
 from enum import IntEnum, StrEnum
 
 from labeler.errors import LabelerError
+from labeler.text import NAME_LENGTH, REMARK_LENGTH, valid_text
+
+_TEXTS = {
+    "author": NAME_LENGTH,
+    "annotation": NAME_LENGTH,
+    "model_version": NAME_LENGTH,
+    "reason": REMARK_LENGTH,
+}
+"""What people and other programs write, and how much of it is kept."""
 
 
 class Provenance(IntEnum):
@@ -64,6 +73,11 @@ class Draft:
     references: str = ""
     uncertainty: float | None = None
 
+    def __post_init__(self) -> None:
+        """Make valid what comes from outside; every mask that a person makes passes here."""
+        for name, longest in _TEXTS.items():
+            object.__setattr__(self, name, valid_text(getattr(self, name), longest))
+
 
 @dataclass(frozen=True)
 class Revision:
@@ -119,8 +133,10 @@ class Revision:
             fields["created"] = datetime.fromisoformat(fields["created"])
             fields["look"] = Shown(fields.get("look", Shown.LABEL))
             fields["judges"] = tuple(fields.get("judges", ()))
+            for name, longest in _TEXTS.items():
+                fields[name] = valid_text(fields.get(name, ""), longest)
             return cls(number=number, **fields)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise LabelerError(f"The note in a mask file is not ours: {error}.") from None
 
 

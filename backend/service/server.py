@@ -14,16 +14,17 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from backend.credentials import SECRET_HEADER, Credentials
 from backend.service.models_page import models_routes, network_of
-from backend.service.our_page import from_our_page
+from backend.service.our_page import changes_something, from_our_page, guarded
 from backend.service.plugin import NO_MODEL, START_TRAINING, PortraitLabeler, Service
 from backend.service.review_page import review_of, review_routes
 from backend.service.telemetry import metrics_of
 from backend.store.facts import MODEL_VERSION, STUDIO
 from backend.store.inbox import EventState
-from backend.store.jobs import Job, JobKind, JobLog
+from backend.store.jobs import Job, JobKind, JobLog, QueueAwayError
 from labeler.errors import LabelerError
 from labeler.inspect.overview import overview
 from labeler.review.priority import next_frames
+from labeler.workspace.troubles import Troubles
 
 SHOWN_JOBS = 12
 SHOWN_EVENTS = 50
@@ -31,6 +32,11 @@ SHOWN_EVENTS = 50
 
 def status_of(service: Service) -> dict[str, Any]:
     """Return everything that the template of the status page needs; no secret is among it."""
+    waiting, queue = Counter[str](), ""
+    try:
+        waiting.update(job.kind.value for job in service.queue.waiting())
+    except QueueAwayError as error:
+        queue = str(error)
     model = service.facts.get(MODEL_VERSION)
     studio = service.facts.get(STUDIO)
     return {
@@ -42,11 +48,13 @@ def status_of(service: Service) -> dict[str, Any]:
         "next": next_frames(service.workspace),
         "review": review_of(service),
         "network": network_of(service),
-        "waiting": Counter(job.kind.value for job in service.queue.waiting()),
+        "waiting": waiting,
+        "queue": queue,
         "jobs": JobLog(service.workspace.database).latest(SHOWN_JOBS),
         "asking": service.inbox.listed(EventState.ASKING, limit=SHOWN_EVENTS),
         "refused": service.inbox.listed(EventState.REFUSED, limit=SHOWN_EVENTS),
         "events": service.inbox.counted(),
+        "troubles": Troubles(service.workspace.database).listed(),
         "now": datetime.now(UTC),
     }
 
@@ -71,7 +79,13 @@ def create_app(service: Service, credentials: Credentials) -> Flask:
 
     @app.before_request
     def _authorize() -> Response | None:
-        return None if _is_authorized(credentials) else _unauthorized()
+        if not _is_authorized(credentials):
+            return _unauthorized()
+        if changes_something() and not from_our_page():
+            abort(HTTPStatus.FORBIDDEN, "Use the forms of the status page.")
+        return None
+
+    app.after_request(guarded)
 
     @app.errorhandler(LabelerError)
     @app.errorhandler(RecursionError)  # JSON nested a thousand deep
@@ -115,8 +129,6 @@ def create_app(service: Service, credentials: Credentials) -> Flask:
 
     @app.post("/events/<int:number>/<any(confirm, dismiss):decision>")
     def decide(number: int, decision: str) -> AnyResponse:
-        if not from_our_page():
-            abort(HTTPStatus.FORBIDDEN, "Decide on the status page.")
         event = service.inbox.get(number)
         if event.state is EventState.ASKING:
             state = EventState.CONFIRMED if decision == "confirm" else EventState.DISMISSED

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from backend.store.inbox import Inbox
 from backend.studio.client import Studio
 from backend.studio.label_config import DONE, OUTDATED, WANTED
-from backend.studio.task_data import prediction, task_data
+from backend.studio.task_data import task_data
 from backend.studio.tasks import ProjectTasks
 from labeler.clip import Clip
 from labeler.review.standing import Stage, is_audited, standing
@@ -66,11 +66,8 @@ class CheckSync(ProjectTasks):
         if data:
             self._add_tasks(clip.name, data, {"revision", "stage"})
             rows = self._rows(clip.name)
-            shown = [
-                prediction(self._workspace, each) | {"task": rows[each.frame].task}
-                for each in added
-            ]
-            self._studio.replace_predictions(self.project, shown, SHOWN)
+            shown = self._predictions(clip, added, rows)
+            self._studio.replace_predictions(self.project, list(shown.values()), SHOWN)
         self._set_fields(
             clip.name,
             rows,

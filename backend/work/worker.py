@@ -13,6 +13,8 @@ from backend.work.preannotate import refresh
 from backend.work.submissions import Submissions
 from backend.work.training_runs import Retrainer
 from labeler.errors import LabelerError
+from labeler.workspace.tables import DatabaseAwayError
+from labeler.workspace.troubles import Troubles
 from labeler.workspace.workspace import Workspace
 from model.registry import ModelRegistry
 from model.segmenter import Segmenter
@@ -65,6 +67,14 @@ SLOW = 2.0
 PAUSE = 10.0
 """Seconds until masks that wait for a retraining are asked for again."""
 
+AGAIN = 5.0
+"""Seconds until submissions that Label Studio does not show yet are asked for again."""
+
+DOCTOR = "`mvps doctor` says which file it is"
+
+STUDIO_JOBS = (JobKind.SHOW.value, JobKind.PUBLISH.value, JobKind.RECONCILE.value)
+"""The jobs that call Label Studio."""
+
 LONGEST_PAUSE = 60.0
 """Seconds between two attempts while Label Studio is away, at most."""
 
@@ -96,6 +106,7 @@ class Worker:
         self._masking_with = ""
         self._queue, self._submissions = queue, submissions
         self._log, self._facts = JobLog(workspace.database), Facts(workspace.database)
+        self._troubles = Troubles(workspace.database)
         self._find_sync, self._retrainer = find_sync, retrainer
         self._sync: StudioSync | None = None
         self._fetched = False
@@ -133,6 +144,8 @@ class Worker:
     def _take(self, job: Job) -> None:
         for clip in self._submissions.take_all():
             self._queue.ask(Job(JobKind.REFRESH, clip))
+        if self._submissions.waits and Job(JobKind.TAKE) not in self._queue.waiting():
+            self._queue.ask(Job(JobKind.TAKE), AGAIN)
 
     def _mask(self, job: Job) -> None:
         """Mask a frame that somebody waits for, and its neighbours, which they will see next."""
@@ -178,11 +191,13 @@ class Worker:
         _ = self._segmenter  # there may be a new champion
         full = not self._fetched
         if self._with_patience(job, lambda sync: sync.fetch(full=full)):
-            self._fetched = True
+            # What a whole project missed may be older than the last change seen in it.
+            self._fetched = all(", task " in each.item for each in self._troubles.listed("fetch"))
         self._queue.ask(Job(JobKind.TAKE))  # also events not asked for, or not recorded before
         waiting = set(self._queue.waiting())
         for clip in self._workspace.clips():
-            self._submissions.accept_agreed(clip)
+            with self._troubles.apart("review", clip.name, DOCTOR):
+                self._submissions.accept_agreed(clip)
             if (wish := Job(JobKind.REFRESH, clip.name)) not in waiting:
                 self._queue.ask(wish)
         if self._retrainer is not None:
@@ -193,10 +208,14 @@ class Worker:
         self._sync = self._sync or self._find_sync()
         if self._sync is None:
             return False
+        work, item = job.kind.value, job.clip or "all projects"
         try:
             act(self._sync)
+        except DatabaseAwayError:
+            raise
         except LabelerError as error:
             self._facts.tell(STUDIO, str(error))
+            self._troubles.tell(work, item, str(error), "it is tried again and again")
             if not isinstance(error, StudioAwayError):
                 raise
             pause = min(2.0 ** min(job.attempt, 10), LONGEST_PAUSE)
@@ -209,5 +228,9 @@ class Worker:
             if (job.kind, job.clip) not in waiting:
                 self._queue.ask(Job(job.kind, job.clip, job.frame, job.attempt + 1), pause)
             return False
-        self._facts.tell(STUDIO, "")
+        self._troubles.solved(work, item)
+        if job.kind is JobKind.PUBLISH:
+            self._troubles.solved(JobKind.SHOW.value, item)  # it sends all that SHOW sends
+        left = [each for kind in STUDIO_JOBS for each in self._troubles.listed(kind)]
+        self._facts.tell(STUDIO, left[0].reason if left else "")
         return True

@@ -2,9 +2,9 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -68,11 +68,6 @@ class Workspace:
         except OSError as error:
             raise LabelerError(
                 f"{root} cannot be a workspace ({error}); choose another folder with -w."
-            ) from None
-        except sa.exc.DBAPIError as error:
-            raise LabelerError(
-                f"The database of {root} cannot be opened ({error.orig}); put back a copy of "
-                "mvps.db, or move it away: it is made anew from the files."
             ) from None
 
     @property
@@ -258,7 +253,7 @@ class Workspace:
             uncertainty=draft.uncertainty,
             digest=mask_digest(mask),
             area=int(mask.sum()),
-            created=draft.submitted or datetime.now(UTC),
+            created=draft.submitted or self._now(clip, frame, draft.provenance.human),
             annotation=draft.annotation,
             look=draft.look,
             judges=draft.judges,
@@ -266,6 +261,18 @@ class Workspace:
         )
         with hold(self.pending / f"{uuid4().hex}.png", encode_mask(mask, news.to_note())) as file:
             return self.adopt_mask(file, news)
+
+    def _now(self, clip: Clip, frame: int, human: bool) -> datetime:
+        """Return the present time, but for a person's mask later than all that the frame has.
+
+        After the clock was set back, what comes later must still count as later.
+        """
+        now, earlier = datetime.now(UTC), list[Revision]()
+        if not human:  # predictions are in the order of their numbers
+            return now
+        with suppress(tables.DatabaseAwayError):  # the mask is kept as a file all the same
+            earlier = self.revisions(clip, frame)
+        return max([now, *(each.created + timedelta(microseconds=1) for each in earlier)])
 
     def adopt_mask(self, file: Path, news: Revision) -> Recorded:
         """Record a pending mask file under the frame's next number.

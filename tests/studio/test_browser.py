@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from labeler.mask import Mask
 from labeler.revision import Provenance
 from tests.browser import browser
-from tests.studio.annotator import Annotator
+from tests.studio.annotator import Annotator, invitation
 from tests.studio.conftest import SIZE
 from tests.workspaces import square
 
@@ -159,7 +159,7 @@ def test_a_second_person_is_told_apart(chromium: Browser, masked: Annotator) -> 
     email, password = "second@localhost.example", "second-person-1"
     context = chromium.new_context()
     sign_up = context.new_page()
-    sign_up.goto(f"{masked.stack.studio.url}/user/signup")
+    sign_up.goto(masked.stack.studio.url + invitation(masked.stack))
     sign_up.fill("input[name=email]", email)
     sign_up.fill("input[name=password]", password)
     sign_up.click("button[type=submit]")

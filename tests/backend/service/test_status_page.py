@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from backend.doctor import Health, examine
+from backend.settings import Settings
 from backend.store.facts import MODEL_VERSION, STUDIO, WORKER_ALIVE
 from backend.store.inbox import EventState
 from backend.store.jobs import Job, JobKind, JobLog
+from labeler.workspace.troubles import Troubles
 from tests.backend.callers import EMPTY, SECRETS, basic
 from tests.backend.webhooks import submission
 from tests.workspaces import square
@@ -146,6 +149,7 @@ def test_a_decision_is_taken_up(client, service, half_done, submissions, asking,
         "null",
         "",
         "localhost://evil.example",
+        "ftp://localhost",
     ],
 )
 def test_no_other_page_can_decide(client, service, asking, origin):
@@ -163,3 +167,21 @@ def test_only_what_is_asked_can_be_decided(client, service, asking):
     (pending,) = service.inbox.pending()
     assert client.post(f"/events/{pending.id}/dismiss", headers=basic()).status_code == 303
     assert service.inbox.get(pending.id).state is EventState.PENDING
+
+
+def test_a_trouble_is_told_by_page_figures_and_doctor_until_it_is_solved(
+    client, service, tmp_path, half_done
+):
+    troubles = Troubles(service.workspace.database)
+    troubles.tell("fetch", "task 7 <b>", "Label Studio answers HTTP 500", "open it there")
+    assert "task 7 &lt;b&gt;" in page(client)
+    figures = client.get("/metrics", headers=basic()).text
+    assert 'mvps_troubles{work="fetch"} 1.0' in figures
+    settings = Settings(workspace=service.workspace.root)
+    [told] = [check for check in examine(settings) if check.name == "fetch"]
+    assert told.state is Health.FAULT
+    assert (told.found, told.fix) == ("task 7 <b>: Label Studio answers HTTP 500", "open it there")
+    troubles.solved("fetch", "task 7 <b>")
+    assert "task 7" not in page(client)
+    assert "mvps_troubles{" not in client.get("/metrics", headers=basic()).text
+    assert "fetch" not in {check.name for check in examine(settings)}
