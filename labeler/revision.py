@@ -63,6 +63,7 @@ class Draft:
     model_version: str = ""
     references: str = ""
     uncertainty: float | None = None
+    lead_time: float | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,9 @@ class Revision:
     a person's mask came from, "" if there was none. `withdrawn` says whether that person took the
     mask back: then it stays on disk but no longer counts. `look` is what the person was shown.
     `judges` are the numbers of the frame's revisions that a check or a decision is about, and
-    `reason` is what was said about them; a CHECKED mask with a reason is a rejection.
+    `reason` is what was said about them; a CHECKED mask with a reason is a rejection. `lead_time`
+    is how many seconds the person had the task open, in all, up to this state of the annotation;
+    None if it is not known.
     """
 
     clip: str
@@ -96,6 +99,7 @@ class Revision:
     look: Shown = Shown.LABEL
     judges: tuple[int, ...] = ()
     reason: str = ""
+    lead_time: float | None = None
 
     def to_note(self) -> str:
         """Return the revision as JSON for its mask file, without the fields that are set later."""
