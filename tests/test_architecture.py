@@ -46,7 +46,7 @@ LEVELS = {
     "backend": (
         "settings",
         "credentials",
-        "store",
+        "page_links store",
         "studio",
         "doctor work",
         "service",

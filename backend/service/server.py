@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
 from backend.credentials import SECRET_HEADER, Credentials
+from backend.service.clip_page import clip_routes, has_link
 from backend.service.models_page import models_routes, network_of
 from backend.service.our_page import from_our_page
 from backend.service.plugin import NO_MODEL, START_TRAINING, PortraitLabeler, Service
@@ -63,15 +64,17 @@ def create_app(service: Service, credentials: Credentials) -> Flask:
     Args:
         service: the workspace, its inbox and its queue.
         credentials: what callers must send: Label Studio's webhook the secret, everybody else
-            user and password.
+            user and password. The page of a clip opens by its secret link, too.
     """
-    app = Flask("backend.service", static_folder=None)
+    app = Flask("backend.service")
     app.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST_BYTES
     labeler = PortraitLabeler(service=service)
 
     @app.before_request
     def _authorize() -> Response | None:
-        return None if _is_authorized(credentials) else _unauthorized()
+        if request.endpoint == "static" or has_link(service) or _is_authorized(credentials):
+            return None
+        return _unauthorized()
 
     @app.errorhandler(LabelerError)
     @app.errorhandler(RecursionError)  # JSON nested a thousand deep
@@ -126,6 +129,7 @@ def create_app(service: Service, credentials: Credentials) -> Flask:
 
     app.register_blueprint(review_routes(service))
     app.register_blueprint(models_routes(service))
+    app.register_blueprint(clip_routes(service))
     return app
 
 
@@ -166,7 +170,8 @@ def _same(one: str, other: str) -> bool:
 
 def _unauthorized() -> Response:
     return Response(
-        "Send the backend's user and password, or the webhook's secret.\n",
+        "Send the backend's user and password, or the webhook's secret. A clip's page opens by the "
+        "link in its tasks in Label Studio.\n",
         HTTPStatus.UNAUTHORIZED,
         {"WWW-Authenticate": 'Basic realm="mvps"'},
         content_type="text/plain",
