@@ -6,10 +6,19 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
+from flask import (
+    Blueprint,
+    Response,
+    abort,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
 from werkzeug.wrappers import Response as AnyResponse
 
 from backend.page_links import page_key, page_token
@@ -25,6 +34,8 @@ COOKIE = "mvps-clip"
 
 NAME = "clip"
 """The name of the blueprint; all of its routes are below `/clips/<clip_name>`."""
+
+STATIC = Path(__file__).parent / "static"
 
 A_DAY = 24 * 3600
 
@@ -94,23 +105,31 @@ def clip_routes(service: Service) -> Blueprint:
         response.set_etag(_version(frames))
         return response.make_conditional(request)
 
-    @routes.get("/frames/<int:index>.jpg")
-    def frame(clip_name: str, index: int) -> Response:
+    @routes.get("/<any('clip.css', 'clip.js'):file>")
+    def style_or_script(clip_name: str, file: str) -> Response:
+        kind = "text/css" if file.endswith(".css") else "text/javascript"
+        found = Response((STATIC / file).read_bytes(), content_type=f"{kind}; charset=utf-8")
+        found.add_etag()
+        found.headers["Cache-Control"] = "private, no-cache"
+        return found.make_conditional(request)
+
+    @routes.get("/frames/<int:frame>.jpg")
+    def frame_picture(clip_name: str, frame: int) -> Response:
         clip = workspace.clip(clip_name)
-        if index >= clip.frame_count:
-            abort(HTTPStatus.NOT_FOUND, f"{clip.name} has no frame {index}.")
-        path = workspace.frames(clip).folder / f"{frame_name(index)}.jpg"
+        if frame >= clip.frame_count:
+            abort(HTTPStatus.NOT_FOUND, f"{clip.name} has no frame {frame}.")
+        path = workspace.frames(clip).folder / f"{frame_name(frame)}.jpg"
         by = 1 if "whole" in request.args else reduction(clip)
         if by == 1 and path.is_file():
             return _picture(path.read_bytes(), "image/jpeg")
         return _picture(reduced_frame(path, by), "image/jpeg")
 
-    @routes.get("/masks/<int:index>/<int:number>.png")
-    def mask(clip_name: str, index: int, number: int) -> Response:
+    @routes.get("/masks/<int:frame>/<int:number>.png")
+    def mask(clip_name: str, frame: int, number: int) -> Response:
         clip = workspace.clip(clip_name)
-        found = [each for each in workspace.revisions(clip, index) if each.number == number]
+        found = [each for each in workspace.revisions(clip, frame) if each.number == number]
         if not found:
-            abort(HTTPStatus.NOT_FOUND, f"{clip.name} frame {index} has no mask {number}.")
+            abort(HTTPStatus.NOT_FOUND, f"{clip.name} frame {frame} has no mask {number}.")
         by = 1 if "whole" in request.args else reduction(clip)
         return _picture(mask_picture(workspace.read(found[0]), by), "image/png")
 

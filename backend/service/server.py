@@ -66,15 +66,14 @@ def create_app(service: Service, credentials: Credentials) -> Flask:
         credentials: what callers must send: Label Studio's webhook the secret, everybody else
             user and password. The page of a clip opens by its secret link, too.
     """
-    app = Flask("backend.service")
+    app = Flask("backend.service", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST_BYTES
     labeler = PortraitLabeler(service=service)
 
     @app.before_request
     def _authorize() -> Response | None:
-        if request.endpoint == "static" or has_link(service) or _is_authorized(credentials):
-            return None
-        return _unauthorized()
+        known = _is_authorized(credentials) or has_link(service)
+        return None if known else _unauthorized()
 
     @app.errorhandler(LabelerError)
     @app.errorhandler(RecursionError)  # JSON nested a thousand deep

@@ -44,7 +44,15 @@ def embedded(client, clip, **more):
 
 
 def test_without_login_or_link_nothing_of_a_clip_is_shown(client, half_done):
-    paths = ("", "/frames/0.jpg", "/masks/0/1.png", "/frames/99.jpg", "?key=", "?key=wrong")
+    paths = (
+        "",
+        "/clip.js",
+        "/frames/0.jpg",
+        "/masks/0/1.png",
+        "/frames/99.jpg",
+        "?key=",
+        "?key=wrong",
+    )
     for path in paths:
         answer = client.get(f"/clips/walk{path}")
         assert answer.status_code == 401, path
@@ -61,7 +69,7 @@ def test_a_link_opens_one_clip_and_nothing_else(client, workspace, half_done, li
     assert "HttpOnly" in cookie
     assert "SameSite=Lax" in cookie
     assert "Path=/clips/walk" in cookie
-    for path in ("", "/frames/0.jpg", "/frames/0.jpg?whole", "/masks/0/1.png"):
+    for path in ("", "/clip.js", "/frames/0.jpg", "/frames/0.jpg?whole", "/masks/0/1.png"):
         assert client.get(f"/clips/walk{path}").status_code == 200, path
     token = link(half_done).partition("=")[2]
     client.set_cookie("mvps-clip", token, path="/")  # even where the browser sends it elsewhere
