@@ -42,12 +42,6 @@ def page_token(key: str, clip: str) -> str:
     return urlsafe_b64encode(digest).decode().rstrip("=")
 
 
-def page_link(address: str, key: str, clip: str) -> str:
-    """Return the link to a clip's page.
-
-    Args:
-        address: the address of the service as people reach it.
-        key: the key of the workspace's links.
-        clip: the name of the clip.
-    """
-    return f"{address.rstrip('/')}/clips/{quote(clip, safe='')}?key={page_token(key, clip)}"
+def page_path(key: str, clip: str) -> str:
+    """Return the link to a clip's page, without the address of the service."""
+    return f"/clips/{quote(clip, safe='')}?key={page_token(key, clip)}"

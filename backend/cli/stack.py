@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from backend.settings import Settings
-from backend.studio.local import LocalStudio, answers, end, install, tools_folder
+from backend.studio.local import FOLDER, LocalStudio, answers, end, install, tools_folder
 from backend.work.training_runs import end_running
 from labeler.errors import LabelerError
 from labeler.files import lock_if_dead, one_at_a_time
@@ -138,7 +138,7 @@ def running(
                 at_the_end.enter_context(claimed_port(preferred, tools.parent))
                 for preferred in (8080, 9090)
             )
-            studio = LocalStudio(root / "label-studio", root, studio_port, tools)
+            studio = LocalStudio(root / FOLDER, root, studio_port, tools)
             stack = Stack(studio, service_port, worker_options)
             tell("Starting Label Studio, the service and the worker.")
             at_the_end.callback(stack.stop)

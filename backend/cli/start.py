@@ -3,7 +3,7 @@
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
@@ -22,12 +22,15 @@ from backend.cli.options import Device, Json, Model, load, opened
 from backend.cli.stack import running
 from backend.credentials import FILE
 from backend.doctor import Health, examine
+from backend.page_links import page_key, page_path
 from backend.settings import Settings
+from backend.studio.running import Running, claimed, with_running
 from backend.work.preannotate import refresh
-from labeler.clip import Image, Scenario
+from labeler.clip import Clip, Image, Scenario
 from labeler.console import note, out, progress, say, say_json
 from labeler.inspect.preview import write_preview
 from labeler.publish.validate import validate
+from labeler.revision import Provenance
 
 
 def demo(
@@ -47,15 +50,21 @@ def demo(
     Without VIDEO, a clip is made from a photograph. Everything stays on this machine. Ctrl-C ends
     Label Studio.
     """
-    _make_dataset(context, video, scenario, model, device)
-    if not with_studio:
-        return
     settings: Settings = context.obj
+    if not with_studio:
+        _make_dataset(context, video, scenario, model, device)
+        return
     options = [*(["--model", model] if model else []), *(["--device", device] if device else [])]
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with suppress(KeyboardInterrupt), running(settings, options, note) as stack:
+    with suppress(KeyboardInterrupt), ExitStack() as until_the_end:
+        announce = until_the_end.enter_context(claimed(settings.workspace))
+        clip = _make_dataset(context, video, scenario, model, device)
+        stack = until_the_end.enter_context(running(settings, options, note))
+        announce(Running(stack.studio.url, stack.backend))
         login, where = stack.studio.login, settings.workspace / FILE
+        watch = page_path(page_key(settings.workspace), clip.name)
         say(f"label:   {stack.studio.url}/ as {login.email}, password {login.password}")
+        say(f"watch:   {stack.backend}{watch}")
         say(f"status:  {stack.backend}/ (user and password: {where})")
         say("Ctrl-C ends everything; the next start goes on where you were.")
         while True:
@@ -70,9 +79,7 @@ def _make_dataset(
     scenario: Scenario,
     model: str | None,
     device: str | None,
-) -> None:
-    from backend.cli.start import write_demo_video  # it takes a while to import
-
+) -> Clip:
     with opened(context) as workspace:
         if video is None:
             video = workspace.root / "demo.mp4"
@@ -92,12 +99,19 @@ def _make_dataset(
         dataset = workspace.root / "dataset"
         export_dataset(workspace, dataset, include_unreviewed=True)
         faults = validate(dataset)
+        unreviewed = sum(
+            each.provenance is not Provenance.ACCEPTED
+            for one in workspace.clips()
+            for each in workspace.current(one).values()
+        )
     for fault in faults:
         say(f"{fault.rule}: {fault.message}")
     say(f"look:    {page.resolve().as_uri()}")
-    say(f"dataset: {dataset} ({len(faults) or 'no'} faults)")
+    reviewed = f"{unreviewed} of its masks not reviewed" if unreviewed else "all masks reviewed"
+    say(f"dataset: {dataset} ({len(faults) or 'no'} faults in its layout; {reviewed})")
     if faults:
         raise typer.Exit(1)
+    return clip
 
 
 def doctor(
@@ -109,7 +123,7 @@ def doctor(
     as_json: Json = False,
 ) -> None:
     """Find what is wrong on this machine, in the workspace and with Label Studio."""
-    checks = examine(context.obj, mend=mend, deep=deep)
+    checks = examine(with_running(context.obj), mend=mend, deep=deep)
     if as_json:
         say_json([asdict(check) for check in checks])
     else:

@@ -106,7 +106,7 @@ def clip_routes(service: Service) -> Blueprint:
         return response.make_conditional(request)
 
     @routes.get("/<any('clip.css', 'clip.js'):file>")
-    def style_or_script(clip_name: str, file: str) -> Response:
+    def style_or_script(clip_name: str, file: str) -> AnyResponse:
         kind = "text/css" if file.endswith(".css") else "text/javascript"
         found = Response((STATIC / file).read_bytes(), content_type=f"{kind}; charset=utf-8")
         found.add_etag()

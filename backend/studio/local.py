@@ -22,6 +22,9 @@ VERSION = "1.23.2"
 EMPTY = "empty.sqlite3"
 """A database with empty tables, to be copied: Label Studio takes a minute to make one."""
 
+FOLDER, LOGIN = "label-studio", "login.json"
+"""A workspace's folder for its private Label Studio, and the file in it with the login."""
+
 START_SECONDS = 240.0
 
 
@@ -79,7 +82,7 @@ class LocalStudio:
         self._port = port
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
-        self.login = _login(folder / "login.json")
+        self.login = _login(folder / LOGIN)
 
     @property
     def log(self) -> Path:

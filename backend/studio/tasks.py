@@ -7,9 +7,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from backend.page_links import page_key, page_path
 from backend.store import tables
 from backend.store.inbox import Inbox
 from backend.studio.client import Studio, StudioTask
+from labeler.clip import Clip
 from labeler.workspace.workspace import Workspace
 
 OVERLAP = timedelta(minutes=1)
@@ -70,6 +72,10 @@ class ProjectTasks:
             each["project"] = self.project
             found += self._inbox.put_annotation("ANNOTATION_UPDATED", each, task.data)
         return found
+
+    def _watch(self, clip: Clip) -> str:
+        """The link to the clip's page, to which the label config puts the service's address."""
+        return page_path(page_key(self._workspace.root), clip.name)
 
     def _add_tasks(self, clip: str, data: Sequence[Mapping[str, Any]], fields: set[str]) -> None:
         """Add tasks for a clip's key frames, and keep those of their fields that may change."""

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from playwright.sync_api import expect
 from werkzeug.serving import make_server
 
-from backend.page_links import FILE, page_key, page_link
+from backend.page_links import FILE, page_key, page_path
 from backend.service.clip_pictures import mask_picture, reduction
 from backend.store import tables
 from labeler.errors import LabelerError
@@ -30,7 +30,7 @@ RATE = 24000 / 1001
 def link(workspace):
     """The secret link to a clip's page, as a path."""
     key = page_key(workspace.root)
-    return lambda clip: page_link("", key, clip.name)
+    return lambda clip: page_path(key, clip.name)
 
 
 def embedded(client, clip, **more):
@@ -87,7 +87,7 @@ def test_links_end_with_their_key(client, workspace, half_done, link):
     old = link(half_done)
     (workspace.root / FILE).unlink()
     assert client.get(old).status_code == 401
-    new = page_link("", page_key(workspace.root), half_done.name)
+    new = page_path(page_key(workspace.root), half_done.name)
     assert client.get(new).status_code == 303
 
 
