@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
 from backend.credentials import SECRET_HEADER, Credentials
+from backend.service.annotators_page import annotators_routes
 from backend.service.clip_page import clip_routes, has_link
 from backend.service.models_page import models_routes, network_of
 from backend.service.our_page import from_our_page
@@ -22,6 +23,7 @@ from backend.service.telemetry import metrics_of
 from backend.store.facts import MODEL_VERSION, STUDIO
 from backend.store.inbox import EventState
 from backend.store.jobs import Job, JobKind, JobLog
+from backend.studio.projects import task_links
 from labeler.errors import LabelerError
 from labeler.inspect.overview import overview
 from labeler.review.priority import next_frames
@@ -45,6 +47,7 @@ def status_of(service: Service) -> dict[str, Any]:
         "network": network_of(service),
         "waiting": Counter(job.kind.value for job in service.queue.waiting()),
         "jobs": JobLog(service.workspace.database).latest(SHOWN_JOBS),
+        "tasks": task_links(service.workspace),
         "asking": service.inbox.listed(EventState.ASKING, limit=SHOWN_EVENTS),
         "refused": service.inbox.listed(EventState.REFUSED, limit=SHOWN_EVENTS),
         "events": service.inbox.counted(),
@@ -128,6 +131,7 @@ def create_app(service: Service, credentials: Credentials) -> Flask:
 
     app.register_blueprint(review_routes(service))
     app.register_blueprint(models_routes(service))
+    app.register_blueprint(annotators_routes(service))
     app.register_blueprint(clip_routes(service))
     return app
 
