@@ -131,8 +131,6 @@ def running(
     with ExitStack() as at_the_end:
         # Two stacks that start at once would install into one folder and choose the same ports.
         with one_at_a_time(tools.parent / "starting.lock"):
-            if not tools.exists():
-                tell("Installing Label Studio, once: about two minutes and 1 GB.")
             install(tools)
             studio_port, service_port = (
                 at_the_end.enter_context(claimed_port(preferred, tools.parent))
