@@ -1,7 +1,7 @@
 """The page on which annotators work: its label config and the tabs of its Data Manager."""
 
 from typing import Any
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape, quoteattr
 
 from backend.studio.annotation import FROM_NAME, LABEL, REASON, REJECTED, TO_NAME, VERDICT
 from labeler.review.standing import Stage
@@ -28,7 +28,7 @@ def with_watch_link(config: str, address: str) -> str:
     """
     target = escape(f"{address}$watch#$frame", {"'": "%27"})
     link = f"<a href='{target}' target='_blank' rel='noreferrer'>Watch the clip</a>"
-    return config.replace(WATCH, f'<Markdown value="{escape(link)}" style="white-space: nowrap"/>')
+    return config.replace(WATCH, f'<Markdown value={quoteattr(link)} style="white-space: nowrap"/>')
 
 
 def _config(quiet: str, more: str = "") -> str:
