@@ -45,7 +45,7 @@ class Login:
     token: str
 
 
-PACKAGES = 133
+PACKAGES = 115
 """How many packages Label Studio of this version comes with, for the time that is left."""
 
 
