@@ -11,6 +11,7 @@ from pathlib import Path
 
 from backend.settings import Settings
 from backend.studio.local import FOLDER, LocalStudio, answers, end, install, tools_folder
+from backend.studio.running import Running
 from backend.work.training_runs import end_running
 from labeler.errors import LabelerError
 from labeler.files import lock_if_dead, one_at_a_time
@@ -43,6 +44,13 @@ class Stack:
         }
         self._commands = {"serve": ["--port", str(port)], "worker": worker_options}
         self.children: dict[str, subprocess.Popen[bytes]] = {}
+
+    @property
+    def place(self) -> Running:
+        """Where other commands find all of it."""
+        root = self.environment["LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT"]
+        seen = self.environment.get("MVPS_STUDIO_WORKSPACE", self.environment["MVPS_WORKSPACE"])
+        return Running(self.studio.url, self.backend, root, seen)
 
     def start(self) -> None:
         """Start the parts in turn and connect them.

@@ -24,7 +24,7 @@ from backend.credentials import FILE
 from backend.doctor import Health, examine
 from backend.page_links import page_key, page_path
 from backend.settings import Settings
-from backend.studio.running import Running, claimed, with_running
+from backend.studio.running import claimed, with_running
 from backend.work.preannotate import refresh
 from labeler.clip import Clip, Image, Scenario
 from labeler.console import note, out, progress, say, say_json
@@ -60,7 +60,7 @@ def demo(
         announce = until_the_end.enter_context(claimed(settings.workspace))
         clip = _make_dataset(context, video, scenario, model, device)
         stack = until_the_end.enter_context(running(settings, options, note))
-        announce(Running(stack.studio.url, stack.backend))
+        announce(stack.place)
         login, where = stack.studio.login, settings.workspace / FILE
         watch = page_path(page_key(settings.workspace), clip.name)
         say(f"label:   {stack.studio.url}/ as {login.email}, password {login.password}")

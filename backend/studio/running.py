@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from backend.credentials import keep_secret
 from backend.settings import Settings
 from backend.studio.local import FOLDER, LOGIN
 from labeler.errors import LabelerError
-from labeler.files import lock_if_dead, write_atomically
+from labeler.files import lock_if_dead
 
 CLAIM, ADDRESSES = "running.lock", "running.json"
 """Files in the folder of Label Studio: one is locked as long as a demo runs, one says where."""
@@ -21,10 +22,16 @@ TRIES, PAUSE = 20, 0.05
 
 @dataclass(frozen=True)
 class Running:
-    """The addresses of Label Studio and of the service that a demo has started."""
+    """Where a demo runs.
+
+    `studio` and `backend` are the addresses of Label Studio and of the service. `document_root` is
+    the folder that Label Studio serves files from, and `workspace` the workspace as it sees it.
+    """
 
     studio: str
     backend: str
+    document_root: str
+    workspace: str
 
 
 @contextmanager
@@ -45,9 +52,7 @@ def claimed(workspace: Path) -> Iterator[Callable[[Running], None]]:
             if ours:
                 addresses.unlink(missing_ok=True)
                 try:
-                    yield lambda told: write_atomically(
-                        addresses, json.dumps(asdict(told)).encode()
-                    )
+                    yield lambda told: keep_secret(addresses, asdict(told))
                 finally:
                     addresses.unlink(missing_ok=True)
                 return
@@ -91,7 +96,8 @@ def with_running(settings: Settings) -> Settings:
         "studio_url": found.studio,
         "studio_key": token,
         "backend_url": found.backend,
-        "document_root": settings.workspace.resolve(),
+        "document_root": Path(found.document_root),
+        "studio_workspace": Path(found.workspace),
     }
     return settings.model_copy(update=told)
 

@@ -80,7 +80,7 @@ def test_a_link_opens_one_clip_and_nothing_else(client, workspace, half_done, li
         assert client.post(path).status_code == 401, path
     for path in ("/clips/walk", "/clips/walk/frames/0.jpg"):
         assert client.post(path).status_code == 401, path
-        assert client.post(path, headers=basic()).status_code == 405, path
+        assert client.post(path, headers=basic()).status_code in (403, 405), path
 
 
 def test_links_end_with_their_key(client, workspace, half_done, link):

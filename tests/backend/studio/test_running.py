@@ -11,7 +11,7 @@ from backend.studio.local import FOLDER, LOGIN
 from backend.studio.running import ADDRESSES, Running, claimed, find_running, with_running
 from labeler.errors import LabelerError
 
-HERE = Running("http://127.0.0.1:8081", "http://127.0.0.1:9091")
+HERE = Running("http://127.0.0.1:8081", "http://127.0.0.1:9091", "/served", "/served/workspace")
 
 
 @pytest.fixture
@@ -43,7 +43,8 @@ def test_a_second_demo_is_told_where_the_first_one_is(tmp_path):
 def test_after_a_kill_the_workspace_is_free(tmp_path):
     program = (
         "import os, sys; from pathlib import Path; from backend.studio.running import *\n"
-        "with claimed(Path(sys.argv[1])) as tell: tell(Running('s', 'b')); os.kill(os.getpid(), 9)"
+        "with claimed(Path(sys.argv[1])) as tell:\n"
+        "    tell(Running('s', 'b', 'd', 'w')); os.kill(os.getpid(), 9)"
     )
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False)
     assert done.returncode == -9
@@ -60,7 +61,9 @@ def test_commands_go_to_the_demo_that_runs(settings, tmp_path):
         announce(HERE)
         found = with_running(settings)
         assert (found.studio_url, found.studio_key) == (HERE.studio, "the-token")
-        assert (found.backend_url, found.document_root) == (HERE.backend, tmp_path.resolve())
+        assert (found.backend_url, str(found.document_root)) == (HERE.backend, "/served")
+        assert str(found.studio_workspace) == "/served/workspace"
+        assert (tmp_path / FOLDER / ADDRESSES).stat().st_mode & 0o077 == 0
     assert with_running(settings) == settings
 
 
