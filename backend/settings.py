@@ -27,6 +27,7 @@ class Settings(BaseSettings):
         batch_size: how many frames a network takes at once.
         model: the weights that the worker masks with; a folder or a name.
         backend_url: the address at which Label Studio reaches `mvps serve`.
+        pages_url: the address at which people reach it, for links. Default: `backend_url`.
         project: the title of the project in Label Studio.
         studio_url, studio_key: LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY.
         document_root: LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT, the folder from which Label Studio
@@ -62,6 +63,7 @@ class Settings(BaseSettings):
     batch_size: int = Field(default=8, ge=1)
     model: str | None = None
     backend_url: str = "http://127.0.0.1:9090"
+    pages_url: str | None = None
     project: str = "MVPS portraits"
     studio_url: str = Field(
         default="http://127.0.0.1:8080", validation_alias=_theirs("LABEL_STUDIO_URL")

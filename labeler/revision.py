@@ -72,6 +72,7 @@ class Draft:
     model_version: str = ""
     references: str = ""
     uncertainty: float | None = None
+    lead_time: float | None = None
 
     def __post_init__(self) -> None:
         """Make valid what comes from outside; every mask that a person makes passes here."""
@@ -91,7 +92,9 @@ class Revision:
     a person's mask came from, "" if there was none. `withdrawn` says whether that person took the
     mask back: then it stays on disk but no longer counts. `look` is what the person was shown.
     `judges` are the numbers of the frame's revisions that a check or a decision is about, and
-    `reason` is what was said about them; a CHECKED mask with a reason is a rejection.
+    `reason` is what was said about them; a CHECKED mask with a reason is a rejection. `lead_time`
+    is how many seconds the person had the task open, in all, up to this state of the annotation;
+    None if it is not known.
     """
 
     clip: str
@@ -110,6 +113,7 @@ class Revision:
     look: Shown = Shown.LABEL
     judges: tuple[int, ...] = ()
     reason: str = ""
+    lead_time: float | None = None
 
     def to_note(self) -> str:
         """Return the revision as JSON for its mask file, without the fields that are set later."""

@@ -47,7 +47,7 @@ LEVELS = {
     "backend": (
         "settings",
         "credentials",
-        "store",
+        "page_links store",
         "studio",
         "doctor work",
         "service",

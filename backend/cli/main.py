@@ -45,7 +45,6 @@ for command in (
     dataset_commands.split,
     dataset_commands.resize,
     measure_commands.quality,
-    measure_commands.stats,
     network_commands.train,
     network_commands.evaluate,
     network_commands.effort,
@@ -54,6 +53,7 @@ for command in (
 ):
     kind = models_commands.TrainCommand if command is network_commands.train else None
     app.command(command.__name__.rstrip("_"), cls=kind)(command)
+app.add_typer(measure_commands.stats, name="stats")
 app.add_typer(models_commands.models, name="models")
 app.add_typer(review_commands.review, name="review")
 app.add_typer(studio_commands.studio, name="studio")

@@ -10,7 +10,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from backend.settings import Settings
-from backend.studio.local import LocalStudio, answers, end, install, tools_folder
+from backend.studio.local import FOLDER, LocalStudio, answers, end, install, tools_folder
+from backend.studio.running import Running
 from backend.work.training_runs import end_running
 from labeler.errors import LabelerError
 from labeler.files import lock_if_dead, one_at_a_time
@@ -48,6 +49,13 @@ class Stack:
         }
         self._commands = {"serve": ["--port", str(port)], "worker": worker_options}
         self.children: dict[str, subprocess.Popen[bytes]] = {}
+
+    @property
+    def place(self) -> Running:
+        """Where other commands find all of it."""
+        root = self.environment["LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT"]
+        seen = self.environment.get("MVPS_STUDIO_WORKSPACE", self.environment["MVPS_WORKSPACE"])
+        return Running(self.studio.url, self.backend, root, seen)
 
     def start(self) -> None:
         """Start the parts in turn and connect them.
@@ -137,14 +145,12 @@ def running(
     with ExitStack() as at_the_end:
         # Two stacks that start at once would install into one folder and choose the same ports.
         with one_at_a_time(tools.parent / "starting.lock"):
-            if not tools.exists():
-                tell("Installing Label Studio, once: about two minutes and 1 GB.")
             install(tools)
             studio_port, service_port = (
                 at_the_end.enter_context(claimed_port(preferred, tools.parent))
                 for preferred in (8080, 9090)
             )
-            studio = LocalStudio(root / "label-studio", root / "clips", studio_port, tools)
+            studio = LocalStudio(root / FOLDER, root / "clips", studio_port, tools)
             stack = Stack(root, studio, service_port, worker_options)
             tell("Starting Label Studio, the service and the worker.")
             at_the_end.callback(stack.stop)

@@ -112,8 +112,9 @@ def connect(
     from backend.credentials import credentials
     from backend.studio.connect import connect as connect_projects
     from backend.studio.projects import plans
+    from backend.studio.running import with_running
 
-    settings: Settings = context.obj
+    settings = with_running(context.obj)
     if backend is not None:
         settings = settings.model_copy(update={"backend_url": backend.rstrip("/")})
     with opened(context) as workspace:
@@ -139,9 +140,10 @@ def sync_command(context: typer.Context) -> None:
     from backend.store.facts import MODEL_VERSION, Facts
     from backend.store.inbox import Inbox
     from backend.store.jobs import Job, JobKind, JobQueue
+    from backend.studio.running import with_running
     from backend.work.submissions import Submissions
 
-    settings: Settings = context.obj
+    settings = with_running(context.obj)
     with opened(context) as workspace:
         api = _api(settings)
         told = Facts(workspace.database).get(MODEL_VERSION)
@@ -163,7 +165,8 @@ def _api(settings: Settings) -> "Studio":
 
     if not settings.studio_key:
         raise LabelerError(
-            "LABEL_STUDIO_API_KEY is not set; copy a token from Label Studio's Account & Settings."
+            "LABEL_STUDIO_API_KEY is not set; copy a token from Label Studio's Account & Settings. "
+            "No demo runs on this workspace, either."
         )
     return Studio(settings.studio_url.rstrip("/"), settings.studio_key)
 

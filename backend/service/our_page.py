@@ -37,6 +37,7 @@ def changes_something() -> bool:
 
 
 def guarded(answer: Response) -> Response:
-    """Add the headers that keep other pages out."""
-    answer.headers.update(HEADERS)
+    """Add the headers that keep other pages out; a page may have said some otherwise."""
+    for name, value in HEADERS.items():
+        answer.headers.setdefault(name, value)
     return answer

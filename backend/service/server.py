@@ -13,6 +13,8 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
 from backend.credentials import SECRET_HEADER, Credentials
+from backend.service.annotators_page import annotators_routes
+from backend.service.clip_page import clip_routes, has_link
 from backend.service.models_page import models_routes, network_of
 from backend.service.our_page import changes_something, from_our_page, guarded
 from backend.service.plugin import NO_MODEL, START_TRAINING, PortraitLabeler, Service
@@ -21,6 +23,7 @@ from backend.service.telemetry import metrics_of
 from backend.store.facts import MODEL_VERSION, STUDIO
 from backend.store.inbox import EventState
 from backend.store.jobs import Job, JobKind, JobLog, QueueAwayError
+from backend.studio.projects import task_links
 from labeler.errors import LabelerError
 from labeler.inspect.overview import overview
 from labeler.review.priority import next_frames
@@ -51,6 +54,7 @@ def status_of(service: Service) -> dict[str, Any]:
         "waiting": waiting,
         "queue": queue,
         "jobs": JobLog(service.workspace.database).latest(SHOWN_JOBS),
+        "tasks": task_links(service.workspace),
         "asking": service.inbox.listed(EventState.ASKING, limit=SHOWN_EVENTS),
         "refused": service.inbox.listed(EventState.REFUSED, limit=SHOWN_EVENTS),
         "events": service.inbox.counted(),
@@ -71,7 +75,7 @@ def create_app(service: Service, credentials: Credentials) -> Flask:
     Args:
         service: the workspace, its inbox and its queue.
         credentials: what callers must send: Label Studio's webhook the secret, everybody else
-            user and password.
+            user and password. The page of a clip opens by its secret link, too.
     """
     app = Flask("backend.service", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST_BYTES
@@ -79,7 +83,7 @@ def create_app(service: Service, credentials: Credentials) -> Flask:
 
     @app.before_request
     def _authorize() -> Response | None:
-        if not _is_authorized(credentials):
+        if not (_is_authorized(credentials) or has_link(service)):
             return _unauthorized()
         if changes_something() and not from_our_page():
             abort(HTTPStatus.FORBIDDEN, "Use the forms of the status page.")
@@ -138,6 +142,8 @@ def create_app(service: Service, credentials: Credentials) -> Flask:
 
     app.register_blueprint(review_routes(service))
     app.register_blueprint(models_routes(service))
+    app.register_blueprint(annotators_routes(service))
+    app.register_blueprint(clip_routes(service))
     return app
 
 
@@ -178,7 +184,8 @@ def _same(one: str, other: str) -> bool:
 
 def _unauthorized() -> Response:
     return Response(
-        "Send the backend's user and password, or the webhook's secret.\n",
+        "Send the backend's user and password, or the webhook's secret. A clip's page opens by the "
+        "link in its tasks in Label Studio.\n",
         HTTPStatus.UNAUTHORIZED,
         {"WWW-Authenticate": 'Basic realm="mvps"'},
         content_type="text/plain",

@@ -21,6 +21,9 @@ UNSAID = "rejected without a reason"
 MAX_REGIONS = 1000
 """The most regions that an annotation may have: each is decoded at the size of the frame."""
 
+LONGEST_LEAD_TIME = 10_000_000.0
+"""Seconds, about four months; NaN and infinity are outside of it, too."""
+
 
 @dataclass(frozen=True)
 class AnnotatedMask:
@@ -124,6 +127,18 @@ def opinion_of(result: object, height: int, width: int) -> Opinion:
     reasons = [word for each in said for word in _words(each, "text")]
     reason = "; ".join(reasons) or UNSAID
     return Opinion(from_result(regions, height, width), reason if rejected else "")
+
+
+def lead_time(annotation: Mapping[str, Any]) -> float | None:
+    """Return how many seconds the annotator had the task open; None if that is not told.
+
+    Label Studio adds up the times of all states of an annotation. A value that no work can have
+    taken is not believed; the mask counts all the same.
+    """
+    told = annotation.get("lead_time")
+    if isinstance(told, bool) or not isinstance(told, int | float):
+        return None
+    return float(told) if 0 <= told <= LONGEST_LEAD_TIME else None
 
 
 def _name(region: object) -> str:

@@ -1,6 +1,7 @@
 """The page on which annotators work: its label config and the tabs of its Data Manager."""
 
 from typing import Any
+from xml.sax.saxutils import escape, quoteattr
 
 from backend.studio.annotation import FROM_NAME, LABEL, REASON, REJECTED, TO_NAME, VERDICT
 from labeler.review.standing import Stage
@@ -14,6 +15,22 @@ _BESIDE = (
 )
 
 
+WATCH = "<!-- the link to the clip's page -->"
+"""Where a label config has the link, as soon as `with_watch_link` puts it there."""
+
+
+def with_watch_link(config: str, address: str) -> str:
+    """Put the link to the page of the task's clip into a label config.
+
+    Args:
+        config: the label config.
+        address: the address at which people reach the service.
+    """
+    target = escape(f"{address}$watch#$frame", {"'": "%27"})
+    link = f"<a href='{target}' target='_blank' rel='noreferrer'>Watch the clip</a>"
+    return config.replace(WATCH, f'<Markdown value={quoteattr(link)} style="white-space: nowrap"/>')
+
+
 def _config(quiet: str, more: str = "") -> str:
     return f"""\
 <View>
@@ -22,6 +39,7 @@ def _config(quiet: str, more: str = "") -> str:
   </Style>
   <View style="display: flex; gap: 16px; align-items: center">
     <Header value="$clip, frame $frame" size="5"/>
+    {WATCH}
     <BrushLabels name="{FROM_NAME}" toName="{TO_NAME}">
       <Label value="{LABEL}" background="#ff2d95" hotkey="1"/>
     </BrushLabels>{more}
@@ -70,6 +88,7 @@ _NOT_SHOWN = (
     "data.image",
     "data.next",
     "data.previous",
+    "data.watch",
     "draft_exists",
     "file_upload",
     "ground_truth",

@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from backend.credentials import keep_secret
+from backend.studio.packages import install_packages
+from labeler.console import note, progress
 from labeler.errors import LabelerError
 
 VERSION = "1.23.2"
@@ -22,6 +24,9 @@ VERSION = "1.23.2"
 
 EMPTY = "empty.sqlite3"
 """A database with empty tables, to be copied: Label Studio takes a minute to make one."""
+
+FOLDER, LOGIN = "label-studio", "login.json"
+"""A workspace's folder for its private Label Studio, and the file in it with the login."""
 
 START_SECONDS = 240.0
 
@@ -41,8 +46,14 @@ class Login:
     token: str
 
 
+PACKAGES = 115
+"""How many packages Label Studio of this version comes with, for the time that is left."""
+
+
 def install(folder: Path) -> None:
     """Install Label Studio into `folder` unless it is there; about two minutes and 1 GB.
+
+    What it does meanwhile is told on stderr.
 
     Raises:
         LabelerError: pip fails; its last lines say why.
@@ -50,11 +61,13 @@ def install(folder: Path) -> None:
     ready = folder / EMPTY
     if ready.exists():
         return
+    note(f"Installing Label Studio {VERSION} into {folder}, once: about two minutes and 1 GB.")
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     _run([sys.executable, "-m", "venv", str(folder)], os.environ)
-    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "-qq"]
-    _run([*pip, "--disable-pip-version-check", f"label-studio=={VERSION}"], os.environ)
+    with progress("packages of Label Studio", PACKAGES) as update:
+        install_packages(folder / "bin" / "python", [f"label-studio=={VERSION}"], note, update)
+    note("  making its empty database, the last step: about a minute")
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         [manage] = folder.glob("lib/python3*/site-packages/label_studio/manage.py")
         environment = _environment(Path(scratch), "http://127.0.0.1:8080", Path(scratch))
@@ -90,7 +103,7 @@ class LocalStudio:
         folder.mkdir(parents=True, exist_ok=True)
         make_private(folder)
         _link(self.document_root / "clips", clips)
-        self.login = _login(folder / "login.json")
+        self.login = _login(folder / LOGIN)
 
     @property
     def log(self) -> Path:

@@ -63,8 +63,10 @@ class CheckSync(ProjectTasks):
             | {"revision": each.number, "masked_by": each.author, "stage": Stage.UNCHECKED.value}
             for each in added
         ]
+        watch = self._watch(clip)
         if data:
-            self._add_tasks(clip.name, data, {"revision", "stage"})
+            data = [each | {"watch": watch} for each in data]
+            self._add_tasks(clip.name, data, {"revision", "stage", "watch"})
             rows = self._rows(clip.name)
             shown = self._predictions(clip, added, rows)
             self._studio.replace_predictions(self.project, list(shown.values()), SHOWN)
@@ -73,6 +75,7 @@ class CheckSync(ProjectTasks):
             rows,
             {
                 frame: dict(row.fields)
+                | {"watch": watch}
                 | ({"stage": now[frame].stage.value} if frame in now else {})
                 for frame, row in rows.items()
             },

@@ -153,7 +153,9 @@ class LabelingSync(ProjectTasks):
 
     def _changing(self, clip: Clip) -> dict[int, dict[str, str | float]]:
         looks = key_frame_thumbnails(self._workspace, clip)
-        return changing_fields(clip, self._workspace.current(clip), looks)
+        fields = changing_fields(clip, self._workspace.current(clip), looks)
+        watch = self._watch(clip)
+        return {frame: told | {"watch": watch} for frame, told in fields.items()}
 
     def _adopt_tasks(self) -> None:
         """Record the tasks of the project that the workspace does not know."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from backend.page_links import page_key, page_path
 from backend.store import tables
 from backend.store.inbox import FETCHED, Inbox
 from backend.studio.client import Studio, StudioDownError, StudioTask
@@ -131,6 +132,10 @@ class ProjectTasks:
                 failed[f"{clip.name} frame {each.frame}"] = str(error)
         self._troubles.settle("show", [f"{clip.name} frame {frame}" for frame in found], failed)
         return found
+
+    def _watch(self, clip: Clip) -> str:
+        """The link to the clip's page, to which the label config puts the service's address."""
+        return page_path(page_key(self._workspace.root), clip.name)
 
     def _add_tasks(self, clip: str, data: Sequence[Mapping[str, Any]], fields: set[str]) -> None:
         """Add tasks for a clip's key frames, and keep those of their fields that may change."""

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from backend.store import tables
 from backend.store.inbox import DELETED, Event, EventState, Inbox
-from backend.studio.annotation import AnnotatedMask, from_result, opinion_of
+from backend.studio.annotation import AnnotatedMask, from_result, lead_time, opinion_of
 from backend.studio.client import StudioAwayError, StudioDownError
 from backend.studio.projects import Role, roles
 from backend.work.verified import Annotations, NotYetError, time_of, verified
@@ -137,7 +137,12 @@ class Submissions:
             clip,
             event.frame,
             found.mask,
-            Draft(self._author_of(_user(annotation)), annotation=name, submitted=submitted),
+            Draft(
+                self._author_of(_user(annotation)),
+                annotation=name,
+                submitted=submitted,
+                lead_time=lead_time(annotation),
+            ),
             allow_empty=withdrawn or event.state is EventState.CONFIRMED,
         ).revisions
         quality = self._prelabel_quality(revisions, found.mask)
@@ -163,6 +168,7 @@ class Submissions:
             look=look,
             judges=judges,
             reason=opinion.reason,
+            lead_time=lead_time(annotation),
         )
         mask = opinion.found.mask
         record_check(self._workspace, clip, event.frame, mask, draft, self._thresholds)

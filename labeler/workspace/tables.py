@@ -122,6 +122,7 @@ revisions = sa.Table(
     ),
     sa.Column("judges", _Numbers, nullable=False, server_default=""),
     sa.Column("reason", sa.String, nullable=False, server_default=""),
+    sa.Column("lead_time", sa.Float),
 )
 
 agreements = sa.Table(  # a cache: rows that are lost are computed again

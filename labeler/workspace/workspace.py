@@ -258,6 +258,7 @@ class Workspace:
             look=draft.look,
             judges=draft.judges,
             reason=draft.reason,
+            lead_time=draft.lead_time,
         )
         with hold(self.pending / f"{uuid4().hex}.png", encode_mask(mask, news.to_note())) as file:
             return self.adopt_mask(file, news)

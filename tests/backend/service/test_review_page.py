@@ -187,7 +187,8 @@ def test_the_page_tells_who_waits_for_whom_and_who_agrees(client, workspace, cli
     record_check(workspace, clip, 5, square(5), Draft("bob", look=Shown.CONFIRM))
     record_check(workspace, clip, 10, square(8), Draft("cid", look=Shown.AUDIT))
     page = client.get("/", headers=basic()).text
-    assert "2 frames wait for a person other than ann (walk)." in page
+    waits = '2 frames wait for a person other than ann (<a href="/clips/walk">walk</a>).'
+    assert waits in page
     assert "<td>ann</td><td>bob</td>" in page
     assert "Audit of 1 frame:" in page
 

@@ -37,6 +37,7 @@ def routes(app):
     for rule in app.url_map.iter_rules():
         path = rule.rule.replace("<int:number>", "1")
         path = path.replace("<any(confirm, dismiss):decision>", "confirm")
+        path = path.replace("<any('clip.css', 'clip.js'):file>", "clip.js")
         path = path.replace("<clip_name>", "nobodys").replace("<int:frame>", "5")
         path = path.replace("<version>", "none").replace("<name>", "none")
         assert "<" not in path

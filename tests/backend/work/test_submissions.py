@@ -67,6 +67,16 @@ def test_what_is_submitted_becomes_the_mask_that_counts(workspace, clip, inbox, 
     assert tell() == set()
 
 
+def test_how_long_a_task_was_open_is_kept_with_the_revision(workspace, clip, tell):
+    tell(submission(square(2), lead_time=12.5))
+    assert workspace.current(clip)[5].lead_time == 12.5
+    tell(update(square(3), at=1, lead_time=20.0))
+    assert workspace.current(clip)[5].lead_time == 20.0
+    tell(update(square(4), at=2, lead_time="a while"))  # costs nobody a mask
+    assert workspace.current(clip)[5].lead_time is None
+    assert np.array_equal(workspace.read(workspace.current(clip)[5]), square(4))
+
+
 def test_the_author_is_who_updated_it_last(workspace, clip, tell):
     tell(submission(square(1), completed_by={"id": 12, "email": "ann@example.org"}))
     assert workspace.current(clip)[5].author == "user 12"
