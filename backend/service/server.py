@@ -18,7 +18,7 @@ from backend.service.our_page import from_our_page
 from backend.service.plugin import NO_MODEL, START_TRAINING, PortraitLabeler, Service
 from backend.service.review_page import review_of, review_routes
 from backend.service.telemetry import metrics_of
-from backend.store.facts import MODEL_VERSION, STUDIO
+from backend.store.facts import FETCH, MODEL_VERSION, STUDIO
 from backend.store.inbox import EventState
 from backend.store.jobs import Job, JobKind, JobLog
 from labeler.errors import LabelerError
@@ -32,12 +32,12 @@ SHOWN_EVENTS = 50
 def status_of(service: Service) -> dict[str, Any]:
     """Return everything that the template of the status page needs; no secret is among it."""
     model = service.facts.get(MODEL_VERSION)
-    studio = service.facts.get(STUDIO)
+    studio = [told[0] for name in (STUDIO, FETCH) if (told := service.facts.get(name))]
     return {
         "workspace": service.workspace.root.resolve().name,
         "model": NO_MODEL if model is None else model[0],
         "worker": service.facts.worker_alive,
-        "studio": None if studio is None else studio[0],
+        "studio": " ".join(filter(None, studio)) if studio else None,
         "clips": overview(service.workspace, judged=True),
         "next": next_frames(service.workspace),
         "review": review_of(service),

@@ -12,6 +12,9 @@ WORKER_ALIVE = "worker_alive"
 STUDIO = "studio"
 """The error of the last call to Label Studio; "" if the call succeeded."""
 
+FETCH = "fetch"
+"""The error of the last look for submissions that no webhook reported; "" if it succeeded."""
+
 ALIVE = timedelta(seconds=30)
 """A worker that has given no sign of life for this long counts as dead."""
 

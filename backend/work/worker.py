@@ -1,11 +1,12 @@
 """The worker: the one process that owns the network, and does one job after another."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from backend.store.facts import MODEL_VERSION, STUDIO, Facts
+from backend.store.facts import FETCH, MODEL_VERSION, STUDIO, Facts
 from backend.store.jobs import Job, JobKind, JobLog, JobQueue
 from backend.studio.client import StudioAwayError
 from backend.studio.sync import StudioSync
@@ -109,12 +110,27 @@ class Worker:
             JobKind.RECONCILE: self._reconcile,
         }
 
-    def run(self) -> None:
-        """Do what is asked for until the process is told to end."""
+    def run(self, reconcile_seconds: float) -> None:
+        """Do what is asked for until the process is told to end.
+
+        Args:
+            reconcile_seconds: how often everything is compared with Label Studio.
+        """
         self._log.forget_running()
         self._queue.ask(Job(JobKind.TAKE))
-        self._queue.ask(Job(JobKind.RECONCILE))
-        self._queue.consume(self.perform, self._log)
+        ended = threading.Event()
+
+        def keep_asking() -> None:
+            while not ended.is_set():
+                if Job(JobKind.RECONCILE) not in self._queue.waiting():
+                    self._queue.ask(Job(JobKind.RECONCILE))
+                ended.wait(reconcile_seconds)
+
+        threading.Thread(target=keep_asking, name="clock", daemon=True).start()
+        try:
+            self._queue.consume(self.perform, self._log)
+        finally:
+            ended.set()
 
     def perform(self, job: Job) -> None:
         """Do one job."""
@@ -177,7 +193,7 @@ class Worker:
         """Find what was missed: annotations, frames to mask, predictions to publish."""
         _ = self._segmenter  # there may be a new champion
         full = not self._fetched
-        if self._with_patience(job, lambda sync: sync.fetch(full=full)):
+        if self._with_patience(job, lambda sync: sync.fetch(full=full), FETCH):
             self._fetched = True
         self._queue.ask(Job(JobKind.TAKE))  # also events not asked for, or not recorded before
         waiting = set(self._queue.waiting())
@@ -188,15 +204,20 @@ class Worker:
         if self._retrainer is not None:
             self._retrainer.start_if_due()
 
-    def _with_patience(self, job: Job, act: Callable[[StudioSync], object]) -> bool:
-        """Call Label Studio; if it is away, ask for the job again, after ever longer pauses."""
+    def _with_patience(
+        self, job: Job, act: Callable[[StudioSync], object], told: str = STUDIO
+    ) -> bool:
+        """Call Label Studio; if it is away, ask for the job again, after ever longer pauses.
+
+        Whether the call succeeded is the fact `told`, which only the same kind of call clears.
+        """
         self._sync = self._sync or self._find_sync()
         if self._sync is None:
             return False
         try:
             act(self._sync)
         except LabelerError as error:
-            self._facts.tell(STUDIO, str(error))
+            self._facts.tell(told, str(error))
             if not isinstance(error, StudioAwayError):
                 raise
             pause = min(2.0 ** min(job.attempt, 10), LONGEST_PAUSE)
@@ -209,5 +230,5 @@ class Worker:
             if (job.kind, job.clip) not in waiting:
                 self._queue.ask(Job(job.kind, job.clip, job.frame, job.attempt + 1), pause)
             return False
-        self._facts.tell(STUDIO, "")
+        self._facts.tell(told, "")
         return True

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backend.store.facts import STUDIO
+from backend.store.facts import FETCH, STUDIO
 from backend.store.inbox import EventState
 from backend.store.jobs import Job, JobKind
 from backend.studio.client import StudioAwayError
@@ -191,7 +191,7 @@ def die(frame):
 workspace = Workspace(Path(sys.argv[1]))
 submissions = Submissions(workspace, Inbox(workspace.database), str)
 engine = Scripted(before=die)
-Worker(workspace, lambda: engine, JobQueue(workspace.root), submissions, lambda: None).run()
+Worker(workspace, lambda: engine, JobQueue(workspace.root), submissions, lambda: None).run(180)
 """
 
 
@@ -302,3 +302,20 @@ def test_what_label_studio_refuses_is_told_and_not_tried_again(workspace, servic
         worker.perform(Job(JobKind.PUBLISH, "walk"))
     assert service.queue.waiting() == []
     assert service.facts.get(STUDIO)[0] == "It refuses the token."
+
+
+def test_a_publish_that_succeeds_does_not_hide_that_fetching_fails(workspace, service, make_worker):
+    make_clip(workspace)
+
+    class OnlyPublishes:
+        def fetch(self, *, full):
+            raise StudioAwayError("HTTP 500: it does not like the time.")
+
+        def publish(self, clip):
+            return 0
+
+    worker = make_worker(NearestCopy(), OnlyPublishes)
+    worker.perform(Job(JobKind.RECONCILE))
+    worker.perform(Job(JobKind.PUBLISH, "walk"))
+    assert service.facts.get(STUDIO)[0] == ""
+    assert service.facts.get(FETCH)[0] == "HTTP 500: it does not like the time."
