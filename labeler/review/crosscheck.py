@@ -76,9 +76,9 @@ def record_check(
     judges = draft.judges
     if draft.look is Shown.CONFIRM and not judges:
         judges = (_on_trial(clip, frame, standing(revisions)).number,)
-    shown = [each for each in revisions if each.number in judges] or [counting(revisions)]
+    shown = [each for each in revisions if each.number in judges]
     if not mask.any() and not (allow_empty or draft.reason):
-        refuse_empty(clip, frame, shown[0])
+        refuse_empty(clip, frame, shown[0] if shown else counting(revisions))
     checked = replace(draft, provenance=Provenance.CHECKED, judges=judges)
     recorded = workspace.append(clip, frame, mask, checked)
     return accept_if_agreed(workspace, clip, frame, thresholds, recorded.revisions)
