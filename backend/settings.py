@@ -36,6 +36,7 @@ class Settings(BaseSettings):
         basic_auth_user, basic_auth_pass: BASIC_AUTH_USER and BASIC_AUTH_PASS, which Label Studio
             must send to the backend. Default: random ones, kept in the workspace.
         webhook_secret: what Label Studio's webhook must send. Default: likewise.
+        fetch_seconds: how often the worker asks Label Studio for submissions that it was not told.
         check: how masks are cross-checked in Label Studio: `confirm` (a second person sees the
             first one's mask), `blind` (they do not), or `none`.
         agreement_region, agreement_boundary: the least J and F at which two people agree.
@@ -80,6 +81,7 @@ class Settings(BaseSettings):
         default=None, validation_alias=_theirs("BASIC_AUTH_PASS"), repr=False
     )
     webhook_secret: str | None = Field(default=None, repr=False)
+    fetch_seconds: float = Field(default=180, ge=1)
     check: Literal["confirm", "blind", "none"] = "confirm"
     agreement_region: float = Field(default=STRICT.region, ge=0, le=1)
     agreement_boundary: float = Field(default=STRICT.boundary, ge=0, le=1)

@@ -89,7 +89,8 @@ def worker(context: typer.Context, model: Model = None, device: Device = None) -
         say(f"worker: {champion().model_version}, {where}")
         try:
             retrainer = Retrainer(workspace, settings)
-            Worker(workspace, champion, queue, submissions, find_sync, retrainer).run()
+            made = Worker(workspace, champion, queue, submissions, find_sync, retrainer)
+            made.run(settings.fetch_seconds)
         finally:
             ended.set()
 

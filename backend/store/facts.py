@@ -11,7 +11,7 @@ from labeler.workspace.tables import Database
 MODEL_VERSION = "model_version"
 WORKER_ALIVE = "worker_alive"
 STUDIO = "studio"
-"""The error of the last call to Label Studio; "" if the call succeeded."""
+"""Why a call to Label Studio failed that has not succeeded since; "" if there is none."""
 
 ALIVE = timedelta(seconds=30)
 """A worker that has given no sign of life for this long counts as dead."""

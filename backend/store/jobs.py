@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from huey import PriorityRedisHuey, SqliteHuey, crontab, signals
+from huey import PriorityRedisHuey, SqliteHuey, signals
 from huey.api import Huey, Task
 from huey.exceptions import ConfigurationError
 
@@ -29,9 +29,6 @@ outlives the version that filled it."""
 
 KEPT_JOBS = 500
 """How many ended jobs are kept for the status page."""
-
-RECONCILED_MINUTES = 3
-"""How often everything is compared with Label Studio."""
 
 
 class QueueAwayError(LabelerError):
@@ -90,11 +87,8 @@ class JobQueue:
             self._huey = _huey(folder, url)
         self._perform: Callable[[Job], None] | None = None
         self._run = self._huey.task(name="job", __module__=FILED_UNDER)(self._handle)
-        # Only the worker runs this task, but every process that reads the queue must know it.
-        every = crontab(minute=f"*/{RECONCILED_MINUTES}")
-        self._huey.periodic_task(every, name="clock", __module__=FILED_UNDER)(
-            lambda: self.ask(Job(JobKind.RECONCILE))
-        )
+        # Earlier versions put a task of this name into the queue; it can still be read.
+        self._huey.task(name="clock", __module__=FILED_UNDER)(lambda: None)
 
     def ask(self, job: Job, delay: float = 0.0) -> None:
         """Ask for a job to be done after `delay` seconds.

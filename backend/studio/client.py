@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, ParamSpec, TypeVar
 
 import httpx
@@ -20,6 +20,10 @@ TIMEOUT = 60.0
 
 PAGE = 100
 """Tasks or predictions in one call."""
+
+
+FILTER_TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
+"""The only format in which Label Studio takes a time in a filter; another is answered HTTP 500."""
 
 
 class StudioAwayError(LabelerError):
@@ -179,6 +183,17 @@ class Studio:
                 request=[{**each, "model_version": model} for each in part],  # type: ignore[misc]
             )
 
+    def show_version(self, project: int, version: str) -> bool:
+        """Let a project show the predictions of this version; return whether it showed others.
+
+        The label stream shows no others. Label Studio knows a version only once the project has a
+        prediction of it, or a backend with it as its title.
+        """
+        if self.call(self.client.projects.get, project).model_version == version:
+            return False
+        self.call(self.client.projects.update, project, model_version=version)
+        return True
+
     def set_field(self, project: int, tasks: Sequence[int], name: str, value: str | float) -> None:
         """Set one field of the data of many tasks to one value, in one call."""
         kind = "String" if isinstance(value, str) else "Number"
@@ -213,7 +228,7 @@ class Studio:
             "filter": "filter:tasks:updated_at",
             "operator": "greater",
             "type": "Datetime",
-            "value": since.isoformat(),
+            "value": since.astimezone(UTC).strftime(FILTER_TIME),
         }
         filters = {"conjunction": "and", "items": [changed]}
         return self._get("api/tasks", asked | {"query": json.dumps({"filters": filters})})

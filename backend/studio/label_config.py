@@ -3,7 +3,16 @@
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
-from backend.studio.annotation import FROM_NAME, LABEL, REASON, REJECTED, TO_NAME, VERDICT
+from backend.studio.annotation import (
+    FROM_NAME,
+    LABEL,
+    NOBODY,
+    PRESENCE,
+    REASON,
+    REJECTED,
+    TO_NAME,
+    VERDICT,
+)
 from labeler.review.standing import Stage
 
 _QUIET = "font-size: 13px; font-weight: 400; margin: 0"
@@ -42,7 +51,10 @@ def _config(quiet: str, more: str = "") -> str:
     {WATCH}
     <BrushLabels name="{FROM_NAME}" toName="{TO_NAME}">
       <Label value="{LABEL}" background="#ff2d95" hotkey="1"/>
-    </BrushLabels>{more}
+    </BrushLabels>
+    <Choices name="{PRESENCE}" toName="{TO_NAME}" choice="multiple" showInline="true">
+      <Choice value="{NOBODY}"/>
+    </Choices>{more}
   </View>
   <Image name="{TO_NAME}" value="$image" zoom="true" zoomControl="true"
          brightnessControl="true" contrastControl="true" rotateControl="false"/>
@@ -58,8 +70,32 @@ def _config(quiet: str, more: str = "") -> str:
 </View>"""
 
 
-_KEYS = """B paints, E erases, [ and ] set the size,
-    Ctrl+Z undoes, Ctrl+Enter submits, Alt+Enter updates."""
+KEYS = {
+    "selects the mask": ("Alt+.", "Alt+."),
+    "paints": ("B", "B"),
+    "erases": ("E", "E"),
+    "moves and clicks": ("V", "V"),
+    "smaller, larger": ("[ ]", "[ ]"),
+    "pans": ("H", "H"),
+    "fits the picture": ("Shift+1", "Shift+1"),
+    "undoes": ("Ctrl+Z", "Cmd+Z"),
+    "submits or updates": ("Ctrl+Enter", "Cmd+Enter"),
+    "skips": ("Ctrl+Space", "Alt+Enter"),
+}
+"""What keys of Label Studio 1.23 do, on Linux and Windows and on a Mac, as docs/annotating.md has
+them, too. `Alt+Enter` on a Mac skips the task."""
+
+
+def _key_line() -> str:
+    """All keys in one line; where a Mac has another key, both."""
+    pairs = (
+        (linux if linux == mac else f"{linux} (Mac: {mac})", what)
+        for what, (linux, mac) in KEYS.items()
+    )
+    return ", ".join(f"{key} {what}" for key, what in pairs) + "."
+
+
+_KEYS = _key_line()
 
 LABEL_CONFIG = _config(f"Select the mask. {_KEYS}")
 """Label Studio paints masks at an opacity of 0.6, which hides the edges below, and has no setting

@@ -40,6 +40,13 @@ class CheckSync(ProjectTasks):
         """Add a task for each mask that waits for its check; return how many."""
         return sum(self.publish(clip) for clip in self._workspace.clips())
 
+    def fetch(self, *, full: bool = True) -> int:
+        """Do as `ProjectTasks.fetch`; then set again which predictions the label stream shows."""
+        found = super().fetch(full=full)
+        if self._known():
+            self._studio.show_version(self.project, SHOWN)
+        return found
+
     def publish(self, clip: Clip) -> int:
         """Add a task for each of the clip's masks that waits for its check; return how many."""
         rows = self._rows(clip.name)
@@ -70,6 +77,7 @@ class CheckSync(ProjectTasks):
             rows = self._rows(clip.name)
             shown = self._predictions(clip, added, rows)
             self._studio.replace_predictions(self.project, list(shown.values()), SHOWN)
+            self._studio.show_version(self.project, SHOWN)
         self._set_fields(
             clip.name,
             rows,

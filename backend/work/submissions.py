@@ -5,17 +5,18 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 
 from backend.store import tables
 from backend.store.inbox import DELETED, Event, EventState, Inbox
-from backend.studio.annotation import AnnotatedMask, from_result, lead_time, opinion_of
+from backend.studio.annotation import NOBODY, AnnotatedMask, Opinion, lead_time, opinion_of
 from backend.studio.client import StudioAwayError, StudioDownError
 from backend.studio.projects import Role, roles
 from backend.work.verified import Annotations, NotYetError, time_of, verified
 from labeler.clip import Clip
 from labeler.errors import LabelerError
-from labeler.mask import Mask
+from labeler.mask import Mask, mask_digest
 from labeler.metrics import region_similarity
 from labeler.review.correction import EmptyMaskError, record_correction
 from labeler.review.crosscheck import accept_all_agreed, accept_if_agreed, record_check
@@ -130,28 +131,29 @@ class Submissions:
         submitted = time_of(event)
         if roles(self._workspace).get(event.project, Role.LABELING) is not Role.LABELING:
             return self._record_opinion(event, annotation, clip, name, submitted)
-        found = from_result(annotation.get("result"), clip.height, clip.width)
+        opinion = opinion_of(annotation.get("result"), clip.height, clip.width)
+        mask = self._mask_of(opinion, clip, event.frame)
         withdrawn = self._is_deleted(event, name, clip, submitted)
         revisions = record_correction(
             self._workspace,
             clip,
             event.frame,
-            found.mask,
+            mask,
             Draft(
                 self._author_of(_user(annotation)),
                 annotation=name,
                 submitted=submitted,
                 lead_time=lead_time(annotation),
             ),
-            allow_empty=withdrawn or event.state is EventState.CONFIRMED,
+            allow_empty=withdrawn or opinion.nobody or event.state is EventState.CONFIRMED,
         ).revisions
-        quality = self._prelabel_quality(revisions, found.mask)
+        quality = self._prelabel_quality(revisions, mask)
         if withdrawn:
             self._workspace.withdraw(clip, event.frame, name)
             revisions = self._workspace.revisions(clip, event.frame)
         # A second person who is shown no mask may have submitted before the first one.
         accept_if_agreed(self._workspace, clip, event.frame, self._thresholds, revisions)
-        self._inbox.settle(event, EventState.DONE, _ignored(found), quality)
+        self._inbox.settle(event, EventState.DONE, _ignored(opinion.found), quality)
         return {clip.name}
 
     def _record_opinion(
@@ -170,12 +172,38 @@ class Submissions:
             reason=opinion.reason,
             lead_time=lead_time(annotation),
         )
-        mask = opinion.found.mask
-        record_check(self._workspace, clip, event.frame, mask, draft, self._thresholds)
+        record_check(
+            self._workspace,
+            clip,
+            event.frame,
+            self._mask_of(opinion, clip, event.frame),
+            draft,
+            self._thresholds,
+            allow_empty=withdrawn or opinion.nobody or event.state is EventState.CONFIRMED,
+        )
         if withdrawn:
             self._workspace.withdraw(clip, event.frame, name)
         self._inbox.settle(event, EventState.DONE, _ignored(opinion.found))
         return {clip.name}
+
+    def _mask_of(self, opinion: Opinion, clip: Clip, frame: int) -> Mask:
+        """The mask that a person means: an empty one where they say that nobody is in the frame.
+
+        The mask that the task showed may still be there; one that they painted may not.
+
+        Raises:
+            LabelerError: they say that nobody is there and have painted a mask.
+        """
+        mask = opinion.found.mask
+        if not opinion.nobody or not mask.any():
+            return mask
+        shown = {each.digest for each in self._workspace.revisions(clip, frame)}
+        if mask_digest(mask) not in shown:
+            raise LabelerError(
+                f'The annotation of {clip.name} frame {frame} says "{NOBODY}" but has a mask that '
+                "was painted; take one of the two away and submit again."
+            )
+        return np.zeros_like(mask)
 
     def _withdraw(self, event: Event) -> set[str]:
         """Withdraw the masks of an annotation, also those that may still come."""

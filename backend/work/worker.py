@@ -1,6 +1,7 @@
 """The worker: the one process that owns the network, and does one job after another."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -120,12 +121,27 @@ class Worker:
             JobKind.RECONCILE: self._reconcile,
         }
 
-    def run(self) -> None:
-        """Do what is asked for until the process is told to end."""
+    def run(self, reconcile_seconds: float) -> None:
+        """Do what is asked for until the process is told to end.
+
+        Args:
+            reconcile_seconds: how often everything is compared with Label Studio.
+        """
         self._log.forget_running()
         self._queue.ask(Job(JobKind.TAKE))
-        self._queue.ask(Job(JobKind.RECONCILE))
-        self._queue.consume(self.perform, self._log)
+        ended = threading.Event()
+
+        def keep_asking() -> None:
+            while not ended.is_set():
+                if Job(JobKind.RECONCILE) not in self._queue.waiting():
+                    self._queue.ask(Job(JobKind.RECONCILE))
+                ended.wait(reconcile_seconds)
+
+        threading.Thread(target=keep_asking, name="clock", daemon=True).start()
+        try:
+            self._queue.consume(self.perform, self._log)
+        finally:
+            ended.set()
 
     def perform(self, job: Job) -> None:
         """Do one job."""

@@ -12,7 +12,15 @@ import huey.storage
 import pytest
 import redis
 
-from backend.store.jobs import KEPT_JOBS, Job, JobKind, JobLog, JobQueue, QueueAwayError
+from backend.store.jobs import (
+    FILED_UNDER,
+    KEPT_JOBS,
+    Job,
+    JobKind,
+    JobLog,
+    JobQueue,
+    QueueAwayError,
+)
 from labeler.errors import LabelerError
 
 ROOT = Path(__file__).parents[3]
@@ -163,11 +171,10 @@ def test_what_waits_is_kept_for_the_next_process_and_in_order(queue, url, worksp
     assert set(waiting[:40]) == set(wanted)
 
 
-def test_whoever_looks_understands_what_the_clock_asks_for(queue, url, workspace):
-    """The worker's clock puts a task of its own into the queue, which others see there."""
+def test_what_the_clock_of_earlier_versions_left_in_the_queue_is_passed_over(queue, url, workspace):
     queue.ask(Job(JobKind.TAKE))
-    (clock,) = queue._huey._registry.periodic_tasks
-    queue._huey.enqueue(clock)
+    clock = queue._huey._registry.string_to_task(f"{FILED_UNDER}.clock")
+    queue._huey.enqueue(clock())
     assert JobQueue(workspace.root, url).waiting() == [Job(JobKind.TAKE)]
 
 

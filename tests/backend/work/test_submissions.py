@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from backend.store import tables
 from backend.store.inbox import EventState
+from backend.studio.annotation import NOBODY, PRESENCE, to_result
 from backend.work.submissions import Submissions
 from labeler.mask import mask_digest
 from labeler.revision import Provenance
@@ -336,3 +337,25 @@ def test_an_error_that_nobody_foresaw_is_kept_and_stops_nothing(workspace, clip,
     Submissions(workspace, inbox, authors.__getitem__).take_all()
     assert list(workspace.current(clip)) == [10]
     assert [event.note for event in inbox.listed(EventState.REFUSED)] == ["KeyError: 3"]
+
+
+def nobody():
+    value = {"choices": [NOBODY]}
+    return {"from_name": PRESENCE, "to_name": "image", "type": "choices", "value": value}
+
+
+def test_who_says_in_the_task_that_nobody_is_there_is_not_asked(workspace, clip, inbox, tell):
+    predict(workspace, clip, square(5))
+    shown = workspace.read(workspace.current(clip)[5])
+    tell(submission(None, result=[*to_result(shown, "r"), nobody()]))
+    assert workspace.current(clip)[5].provenance is Provenance.CORRECTED
+    assert not workspace.current(clip)[5].area
+    assert not inbox.listed(EventState.ASKING, EventState.REFUSED)
+
+
+def test_nobody_and_a_painted_mask_contradict_each_other(workspace, clip, inbox, tell):
+    predict(workspace, clip, square(5))
+    tell(submission(None, result=[*to_result(square(15), "r"), nobody()]))
+    [refused] = inbox.listed(EventState.REFUSED)
+    assert "take one of the two away" in refused.note
+    assert not workspace.current(clip)[5].provenance.human

@@ -192,7 +192,7 @@ def die(frame):
 workspace = Workspace(Path(sys.argv[1]))
 submissions = Submissions(workspace, Inbox(workspace.database), str)
 engine = Scripted(before=die)
-Worker(workspace, lambda: engine, JobQueue(workspace.root), submissions, lambda: None).run()
+Worker(workspace, lambda: engine, JobQueue(workspace.root), submissions, lambda: None).run(180)
 """
 
 
@@ -350,3 +350,19 @@ def test_a_damaged_mask_of_one_clip_stops_the_review_of_no_other(workspace, serv
     }
     [told] = Troubles(workspace.database).listed()
     assert (told.work, told.item) == ("review", "run")
+
+
+def test_a_publish_that_succeeds_does_not_hide_that_fetching_fails(workspace, service, make_worker):
+    make_clip(workspace)
+
+    class OnlyPublishes:
+        def fetch(self, *, full):
+            raise StudioAwayError("HTTP 500: it does not like the time.")
+
+        def publish(self, clip):
+            return 0
+
+    worker = make_worker(NearestCopy(), OnlyPublishes)
+    worker.perform(Job(JobKind.RECONCILE))
+    worker.perform(Job(JobKind.PUBLISH, "walk"))
+    assert service.facts.get(STUDIO)[0] == "HTTP 500: it does not like the time."
