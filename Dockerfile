@@ -8,7 +8,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY labeler labeler
 COPY model model
 COPY backend backend
-RUN pip install --no-cache-dir ".[redis]"
+RUN pip install --no-cache-dir ".[postgres,redis]"
 
 # The same user as in Label Studio's image, so that both can read the shared folder.
 RUN useradd --uid 1001 --gid 0 --create-home mvps

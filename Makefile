@@ -43,10 +43,15 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -qq --upgrade "pip>=25.1"
 
+# Not quiet: it takes minutes, and pip tells each package with its size and the time left.
+PIP := $(BIN)/python -m pip --no-input --disable-pip-version-check install
+
 $(READY): pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install -qq --editable .
+	@echo "Installing what mvps-labeler needs into $(VENV), once: a few minutes; torch is the largest."
+	$(PIP) --editable .
 	touch $@
 
 $(READY_DEV): pyproject.toml | $(READY)
-	$(BIN)/python -m pip install -qq --editable . --group dev
+	@echo "Installing what the tests need into $(VENV), once."
+	$(PIP) --editable . --group dev
 	touch $@ $(READY)

@@ -14,7 +14,7 @@ if sys.path and Path(sys.path[0] or ".").resolve() == HERE:
 
 from backend.credentials import credentials  # noqa: E402
 from backend.service.plugin import Service  # noqa: E402
-from backend.service.server import MAX_REQUEST_BYTES, create_app  # noqa: E402
+from backend.service.server import create_app  # noqa: E402
 from backend.settings import Settings  # noqa: E402
 
 _settings = Settings()
@@ -26,12 +26,6 @@ if __name__ == "__main__":
     parser.add_argument("--host", default="127.0.0.1")
     options, _ = parser.parse_known_args()
 
-    from waitress import serve
+    from backend.service.listening import listening
 
-    serve(
-        app,
-        host=options.host,
-        port=options.port,
-        threads=os.cpu_count() or 4,
-        max_request_body_size=MAX_REQUEST_BYTES,  # larger requests are refused unread
-    )
+    listening(app, options.host, options.port, os.cpu_count() or 4).run()

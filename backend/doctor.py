@@ -14,10 +14,13 @@ from backend.settings import Settings
 from backend.store.facts import WORKER_ALIVE, Facts
 from backend.store.inbox import DELETED, SUBMITTED
 from backend.studio.client import Studio
+from backend.studio.exposure import exposed_files, is_signup_open
 from backend.studio.projects import Role, connected_projects
 from labeler.errors import LabelerError
 from labeler.workspace.integrity import adopt_masks, faults, open_workspace
+from labeler.workspace.troubles import Troubles
 from labeler.workspace.workspace import Workspace
+from model.registry import ModelRegistry
 
 
 class Health(StrEnum):
@@ -57,6 +60,8 @@ def examine(settings: Settings, *, mend: bool = False, deep: bool = False) -> li
         _weights,
         lambda: _disk(settings),
         lambda: _workspace(settings, mend, deep),
+        lambda: _files_of_others(settings),
+        lambda: _registry(settings),
         lambda: _studio(settings),
     ]
     return [check for look in checks for check in look()]
@@ -146,8 +151,18 @@ def _workspace(settings: Settings, mend: bool, deep: bool) -> list[Check]:
     if mend:
         for clip in workspace.clips():
             notices += adopt_masks(workspace, clip)
+    troubles = Troubles(workspace.database).listed()
+    told = {each.sentence for each in troubles}
     checks = [
-        Check("workspace", Health.WARNING, text, "nothing: it is repaired") for text in notices
+        Check("workspace", Health.WARNING, text, "nothing: it is repaired")
+        for text in notices
+        if text not in told
+    ]
+    checks += [
+        Check(
+            each.work, Health.FAULT, f"{each.item}: {each.reason}", each.cure or "see the message"
+        )
+        for each in troubles
     ]
     found = faults(workspace, deep=deep)
     clips = len(workspace.clips())
@@ -156,9 +171,20 @@ def _workspace(settings: Settings, mend: bool, deep: bool) -> list[Check]:
     return checks or [Check("workspace", Health.FINE, f"{clips} clips, every row has its file")]
 
 
-def _studio(settings: Settings) -> list[Check]:
-    from backend.doctor import examine_studio
+def _registry(settings: Settings) -> list[Check]:
+    found = ModelRegistry(settings.workspace / "models").faults()
+    return [Check("models", Health.FAULT, fault, "see the message") for fault in found]
 
+
+def _files_of_others(settings: Settings) -> list[Check]:
+    root = settings.document_root or settings.workspace
+    return [
+        Check("secrets", Health.FAULT, found, fix)
+        for found, fix in exposed_files(settings.workspace, root)
+    ]
+
+
+def _studio(settings: Settings) -> list[Check]:
     if not (settings.workspace / "clips").is_dir():
         return []
     workspace = Workspace(settings.workspace, settings.database_url)
@@ -187,13 +213,17 @@ def _checks(settings: Settings, workspace: Workspace) -> Iterator[Check]:
     known = credentials(settings)
     yield _service(settings.backend_url.rstrip("/"), known)
     yield _worker(workspace)
-    studio = Studio(settings.studio_url.rstrip("/"), settings.studio_key)
     try:
+        studio = Studio(settings.studio_url.rstrip("/"), settings.studio_key)
         user = studio.whoami()
     except LabelerError as error:
         yield Check("studio", Health.FAULT, str(error), "see the message")
         return
     yield Check("studio", Health.FINE, f"{studio.url}, as {user}")
+    if is_signup_open(studio.url):
+        fix = "start Label Studio with LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK=true"
+        found = f"anybody who reaches {studio.url} can sign up and see all projects"
+        yield Check("sign-up", Health.FAULT, found, fix)
     projects = connected_projects(workspace, studio.url)
     project = projects.get(Role.LABELING)
     if project is None:
@@ -264,8 +294,8 @@ def _backend(studio: Studio, project: int, url: str) -> Check:
         "backend",
         Health.FAULT,
         f"Label Studio cannot reach {url}: {ours.error_message or ours.readable_state}",
-        "if that address is private or on this machine, start Label Studio with "
-        f"ML_BLOCK_LOCAL_IP=false and SSRF_PROTECTION_ENABLED=false; then {CONNECT}",
+        "if that address is private or on this machine, let Label Studio reach it by "
+        f"USER_ADDITIONAL_BANNED_SUBNETS, as docs/installing.md says; then {CONNECT}",
     )
 
 

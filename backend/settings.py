@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from labeler.publish.split import TEST_SHARE
@@ -27,6 +27,7 @@ class Settings(BaseSettings):
         batch_size: how many frames a network takes at once.
         model: the weights that the worker masks with; a folder or a name.
         backend_url: the address at which Label Studio reaches `mvps serve`.
+        pages_url: the address at which people reach it, for links. Default: `backend_url`.
         project: the title of the project in Label Studio.
         studio_url, studio_key: LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY.
         document_root: LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT, the folder from which Label Studio
@@ -35,6 +36,7 @@ class Settings(BaseSettings):
         basic_auth_user, basic_auth_pass: BASIC_AUTH_USER and BASIC_AUTH_PASS, which Label Studio
             must send to the backend. Default: random ones, kept in the workspace.
         webhook_secret: what Label Studio's webhook must send. Default: likewise.
+        fetch_seconds: how often the worker asks Label Studio for submissions that it was not told.
         check: how masks are cross-checked in Label Studio: `confirm` (a second person sees the
             first one's mask), `blind` (they do not), or `none`.
         agreement_region, agreement_boundary: the least J and F at which two people agree.
@@ -62,6 +64,7 @@ class Settings(BaseSettings):
     batch_size: int = Field(default=8, ge=1)
     model: str | None = None
     backend_url: str = "http://127.0.0.1:9090"
+    pages_url: str | None = None
     project: str = "MVPS portraits"
     studio_url: str = Field(
         default="http://127.0.0.1:8080", validation_alias=_theirs("LABEL_STUDIO_URL")
@@ -78,6 +81,7 @@ class Settings(BaseSettings):
         default=None, validation_alias=_theirs("BASIC_AUTH_PASS"), repr=False
     )
     webhook_secret: str | None = Field(default=None, repr=False)
+    fetch_seconds: float = Field(default=180, ge=1)
     check: Literal["confirm", "blind", "none"] = "confirm"
     agreement_region: float = Field(default=STRICT.region, ge=0, le=1)
     agreement_boundary: float = Field(default=STRICT.boundary, ge=0, le=1)
@@ -95,6 +99,11 @@ class Settings(BaseSettings):
     fresh_share: float = Field(default=0.5, ge=0, lt=1)
     test_share: float = Field(default=TEST_SHARE, ge=0, le=1)
     judge_clips: int = Field(default=5, ge=1)
+
+    @field_validator("studio_key")
+    @classmethod
+    def _stripped(cls, key: str) -> str:
+        return key.strip()  # a file with a token ends with a line break
 
     @property
     def thresholds(self) -> Thresholds:

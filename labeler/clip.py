@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labeler.errors import LabelerError
+from labeler.text import valid_text
 
 Image = NDArray[np.uint8]
 """One frame: H x W x 3, uint8, blue-green-red as OpenCV has it."""
@@ -50,6 +51,8 @@ class Clip:
     whole video. `cuts` are the frames at which a new shot begins; None means that nobody has
     looked for cuts. `split` is the list, "train" or "test", in which the dataset that the clip was
     imported from has it; "" if it has none.
+    `title` is the name that the clip had where it comes from, in any script; ""
+    if that is its name here, too.
     """
 
     name: str
@@ -66,6 +69,17 @@ class Clip:
     source_frames: int | None = None
     cuts: tuple[int, ...] | None = None
     split: str = ""
+    title: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The name as a person wants to see it: with the title, if that is another."""
+        return f"{self.name} ({self.title})" if self.title else self.name
+
+    def __post_init__(self) -> None:
+        """Make valid what comes from outside: names of files, addresses, and what tables say."""
+        object.__setattr__(self, "source", valid_text(self.source))
+        object.__setattr__(self, "licence", valid_text(self.licence))
 
     @property
     def orientation(self) -> str:

@@ -1,10 +1,11 @@
 """Output of the command line: results go to stdout, everything else goes to stderr."""
 
+import io
 import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.progress import (
@@ -24,6 +25,13 @@ out = Console(highlight=False, soft_wrap=True)
 if not out.is_terminal:
     out.width = 160  # a file or a pipe has no edge to wrap at
 err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def never_fail(*streams: TextIO) -> None:
+    """Let streams print any text in any locale: what they cannot write is escaped."""
+    for stream in streams:
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def say(text: str) -> None:
@@ -65,16 +73,19 @@ class Bars:
 
     def __init__(self, shown: Progress, all_of_them: TaskID) -> None:
         self._shown, self._all = shown, all_of_them
-        self._tasks: dict[str, TaskID] = {}
+        self._tasks: dict[int, TaskID] = {}
 
-    def begin(self, name: str) -> Callable[[int, int | None], None]:
-        """Show a bar for the item `name`; return a function of (done, total) that updates it."""
-        task = self._tasks[name] = self._shown.add_task(name, total=None)
+    def begin(self, item: int, name: str) -> Callable[[int, int | None], None]:
+        """Show a bar called `name`; return a function of (done, total) that updates it.
+
+        `item` tells items apart, as two may have one name.
+        """
+        task = self._tasks[item] = self._shown.add_task(name, total=None)
         return lambda done, total: self._shown.update(task, completed=done, total=total)
 
-    def end(self, name: str) -> None:
-        """Remove the bar of the item `name`, which is done."""
-        if (task := self._tasks.pop(name, None)) is not None:
+    def end(self, item: int) -> None:
+        """Remove the bar of an item, which is done."""
+        if (task := self._tasks.pop(item, None)) is not None:
             self._shown.remove_task(task)
         self._shown.advance(self._all)
 

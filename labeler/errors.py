@@ -9,5 +9,9 @@ class LabelerError(Exception):
     """
 
 
+class NoRoomError(LabelerError):
+    """The disk is full, so everything else that is to be written would fail, too."""
+
+
 class AlreadyInError(LabelerError):
     """The video or clip to be added is in the workspace already; nothing was changed."""

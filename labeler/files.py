@@ -1,15 +1,17 @@
 """Atomic writing of files and folders, and locks that show which process is still writing."""
 
+import errno
 import fcntl
 import hashlib
 import os
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from labeler.errors import LabelerError
+from labeler.errors import LabelerError, NoRoomError
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -27,6 +29,41 @@ def write_atomically(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Tell whether an error, or one that it comes from, says that a disk or a quota is full."""
+    while error is not None:
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+            return True
+        if isinstance(error, shutil.Error) and os.strerror(errno.ENOSPC) in str(error):
+            return True
+        error = error.__cause__
+    return False
+
+
+def reason_of(error: OSError) -> str:
+    """Return why a file could not be written or read, in the system's few words."""
+    if isinstance(error, shutil.Error):  # of copytree: a list of what failed, each as a text
+        return os.strerror(errno.ENOSPC) if is_full(error) else "a file could not be copied"
+    return error.strerror or type(error).__name__
+
+
+@contextmanager
+def told_if_full(folder: Path, what_then: str) -> Iterator[None]:
+    """Turn the errors of a full disk into one sentence, which ends with what to do then.
+
+    Raises:
+        NoRoomError: the disk of `folder` is full.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not is_full(error):
+            raise
+        raise NoRoomError(f"The disk of {folder} is full: {what_then}.") from error
 
 
 def sync_folder(folder: Path) -> None:
@@ -151,7 +188,10 @@ def replacing(target: Path, *, resume: bool = False) -> Iterator[Path]:
             shutil.rmtree(scratch, ignore_errors=True)
     except OSError as error:
         raise LabelerError(
-            f"{target} could not be written ({error}); what was there before is unchanged."
+            f"{target} could not be written ({reason_of(error)}); what was there before is "
+            "unchanged. "
+            + ("Make room" if is_full(error) else "Mend that")
+            + ", and run the same command again."
         ) from error
     finally:
         with suppress(OSError):  # another process may be preparing its own in there

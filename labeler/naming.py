@@ -20,7 +20,7 @@ def check_clip_name(name: str) -> str:
         LabelerError: the name is not 1 to 100 letters, digits, `.`, `_` or `-`, or starts with
             anything but a letter or a digit.
     """
-    if re.fullmatch(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{_LONGEST - 1}}}", name) is None:
+    if not is_clip_name(name):
         raise LabelerError(
             f"{name!r} cannot name a clip: use up to {_LONGEST} letters, digits, '.', '_' and "
             "'-', starting with a letter or a digit."
@@ -28,17 +28,30 @@ def check_clip_name(name: str) -> str:
     return name
 
 
-def title_of(path: Path) -> str:
-    """Return a file's name without its suffix, as text that can be stored and shown.
+def is_clip_name(name: str) -> bool:
+    """Tell whether `check_clip_name` lets a name pass."""
+    return re.fullmatch(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{_LONGEST - 1}}}", name) is not None
 
-    Bytes that are not UTF-8 are read as Latin-1, which old cameras and archives wrote.
+
+def title_of(path: Path) -> str:
+    """Return a file's name without its suffix, as text that can be stored and shown."""
+    return readable(path.stem)
+
+
+def readable(name: str) -> str:
+    """Return the name of a file as text that can be stored and shown.
+
+    Its bytes are UTF-8, also where the locale says otherwise, or else Latin-1, which old cameras
+    and archives wrote.
     """
-    stem = path.stem
     try:
-        stem.encode()
-    except UnicodeEncodeError:
-        stem = stem.encode(errors="surrogateescape").decode("latin-1")
-    return stem
+        data = name.encode(errors="surrogateescape")
+    except UnicodeEncodeError:  # half a character, which came out of no file system
+        return name.encode(errors="replace").decode()
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
 
 
 def clip_name(title: str) -> str:

@@ -7,6 +7,15 @@ from datetime import datetime
 from enum import IntEnum, StrEnum
 
 from labeler.errors import LabelerError
+from labeler.text import NAME_LENGTH, REMARK_LENGTH, valid_text
+
+_TEXTS = {
+    "author": NAME_LENGTH,
+    "annotation": NAME_LENGTH,
+    "model_version": NAME_LENGTH,
+    "reason": REMARK_LENGTH,
+}
+"""What people and other programs write, and how much of it is kept."""
 
 
 class Provenance(IntEnum):
@@ -63,6 +72,12 @@ class Draft:
     model_version: str = ""
     references: str = ""
     uncertainty: float | None = None
+    lead_time: float | None = None
+
+    def __post_init__(self) -> None:
+        """Make valid what comes from outside; every mask that a person makes passes here."""
+        for name, longest in _TEXTS.items():
+            object.__setattr__(self, name, valid_text(getattr(self, name), longest))
 
 
 @dataclass(frozen=True)
@@ -77,7 +92,9 @@ class Revision:
     a person's mask came from, "" if there was none. `withdrawn` says whether that person took the
     mask back: then it stays on disk but no longer counts. `look` is what the person was shown.
     `judges` are the numbers of the frame's revisions that a check or a decision is about, and
-    `reason` is what was said about them; a CHECKED mask with a reason is a rejection.
+    `reason` is what was said about them; a CHECKED mask with a reason is a rejection. `lead_time`
+    is how many seconds the person had the task open, in all, up to this state of the annotation;
+    None if it is not known.
     """
 
     clip: str
@@ -96,6 +113,7 @@ class Revision:
     look: Shown = Shown.LABEL
     judges: tuple[int, ...] = ()
     reason: str = ""
+    lead_time: float | None = None
 
     def to_note(self) -> str:
         """Return the revision as JSON for its mask file, without the fields that are set later."""
@@ -119,8 +137,10 @@ class Revision:
             fields["created"] = datetime.fromisoformat(fields["created"])
             fields["look"] = Shown(fields.get("look", Shown.LABEL))
             fields["judges"] = tuple(fields.get("judges", ()))
+            for name, longest in _TEXTS.items():
+                fields[name] = valid_text(fields.get(name, ""), longest)
             return cls(number=number, **fields)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise LabelerError(f"The note in a mask file is not ours: {error}.") from None
 
 

@@ -9,7 +9,10 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-THREADS = min(8, os.cpu_count() or 1)
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+"""The number of processor cores that this process may use."""
+
+THREADS = min(8, CORES)
 """The number of threads. Each may hold a decoded picture, and all share one disk: more threads
 would take more memory and save no time."""
 

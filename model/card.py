@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import math
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -14,6 +16,12 @@ from model.engine import Engine, Option, bundled_weights, known_engines
 
 WEIGHTS_FILE = "model.safetensors"
 CARD_FILE = "card.json"
+
+LARGEST_CARD = 1 << 20
+"""Bytes; the largest card that is read."""
+
+LARGEST_INPUT = 4096
+"""Pixels; the largest side of a network's input: beyond it no machine has the memory."""
 
 
 @dataclass(frozen=True)
@@ -84,15 +92,66 @@ def read_card(folder: Path) -> ModelCard:
     """
     path = folder / CARD_FILE
     try:
-        return ModelCard(**_of_today(json.loads(path.read_text())))
+        if path.stat().st_size > LARGEST_CARD:
+            raise ValueError(f"it has more than {LARGEST_CARD} bytes")
+        return _checked(ModelCard(**_of_today(json.loads(path.read_text()))))
     except FileNotFoundError:
         raise LabelerError(
             f"{folder} holds no {CARD_FILE}; give a folder that `mvps train` or a release made."
         ) from None
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise LabelerError(
             f"{path} is not a model card ({error}); put back the card that came with its weights."
         ) from None
+
+
+def check_version(version: object) -> str:
+    """Return the version of weights if it is safe as the name of a folder.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not isinstance(version, str) or re.fullmatch(r"[A-Za-z0-9][\w.+-]{0,150}", version) is None:
+        raise ValueError(
+            f"its model_version {version!r:.100} is no name of letters, digits, '.', '_', '+', '-'"
+        )
+    return version
+
+
+def _checked(card: ModelCard) -> ModelCard:
+    """Return a card whose names and numbers can be used, whoever wrote them.
+
+    Raises:
+        ValueError: one cannot.
+    """
+    for version in (card.model_version, card.parent, *_list(card, "parts")):
+        if version != "":
+            check_version(version)
+    for name in ("engine", "configuration", "licence", "weights_sha256", "snapshot", "verdict"):
+        if not isinstance(getattr(card, name), str):
+            raise ValueError(f"its {name} is no text")
+    if not all(isinstance(each, str) for each in _list(card, "training_data")):
+        raise ValueError("its training_data is no list of texts")
+    if type(card.input_size) is not int or not 1 <= card.input_size <= LARGEST_INPUT:
+        raise ValueError(
+            f"its input_size {card.input_size!r:.40} is no number from 1 to {LARGEST_INPUT}"
+        )
+    for name in ("options", "network", "training", "scores"):
+        values = getattr(card, name)
+        if not isinstance(values, dict) or not all(isinstance(each, str) for each in values):
+            raise ValueError(f"its {name} is no object")
+        for key, value in values.items():
+            endless = isinstance(value, float) and not math.isfinite(value)
+            if endless or (isinstance(value, int) and abs(value) >= 1 << 63):
+                raise ValueError(f"its {name} has a {key!r:.40} that is no usable number")
+    return card
+
+
+def _list(card: ModelCard, name: str) -> list[Any]:
+    found = getattr(card, name)
+    if not isinstance(found, list):
+        raise ValueError(f"its {name} is no list")
+    return found
 
 
 def _of_today(found: dict[str, Any]) -> dict[str, Any]:

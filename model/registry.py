@@ -8,7 +8,14 @@ from pathlib import Path
 
 from labeler.errors import LabelerError
 from labeler.files import scratch_folder, sync_folder, write_atomically
-from model.card import CARD_FILE, WEIGHTS_FILE, ModelCard, part_folders, read_card
+from model.card import (
+    CARD_FILE,
+    WEIGHTS_FILE,
+    ModelCard,
+    check_version,
+    part_folders,
+    read_card,
+)
 
 CHAMPION_FILE = "champion.json"
 
@@ -63,8 +70,15 @@ class ModelRegistry:
         return self._read()[1]
 
     def cards(self) -> list[ModelCard]:
-        """Read the cards of all weights, in the order of their versions."""
-        return [read_card(path.parent) for path in sorted(self.folder.glob(f"*/{CARD_FILE}"))]
+        """Read the cards of all weights, by version; `faults` names those that cannot be read."""
+        return [card for card in map(_read, self._folders()) if isinstance(card, ModelCard)]
+
+    def faults(self) -> list[str]:
+        """Return a sentence for each card that cannot be read."""
+        return [str(fault) for fault in map(_read, self._folders()) if isinstance(fault, Exception)]
+
+    def _folders(self) -> list[Path]:
+        return [path.parent for path in sorted(self.folder.glob(f"*/{CARD_FILE}"))]
 
     def path(self, version: str) -> Path:
         """Find the folder of weights by their version, or by a beginning of it that is unique.
@@ -92,7 +106,13 @@ class ModelRegistry:
         card = read_card(weights)
         for part in part_folders(weights) if card.parts else ():
             self.keep(part)
-        target = self.folder / card.model_version
+        try:
+            target = self.folder / check_version(card.model_version)
+        except ValueError as error:
+            raise LabelerError(
+                f"{weights / CARD_FILE} cannot be kept ({error}); put back the card that came with "
+                "its weights."
+            ) from None
         if not (target / CARD_FILE).exists():
             with scratch_folder(self.folder / ".pending") as folder:
                 new = folder / card.model_version
@@ -154,6 +174,20 @@ class ModelRegistry:
         ]
         content = json.dumps({"champions": list(champions), "steps": listed}, indent=2) + "\n"
         write_atomically(self.folder / CHAMPION_FILE, content.encode())
+
+
+def _read(folder: Path) -> ModelCard | LabelerError:
+    """Return the card of a folder, or why there is none that can be used."""
+    try:
+        card = read_card(folder)
+    except LabelerError as error:
+        return error
+    if card.model_version != folder.name:
+        return LabelerError(
+            f"{folder / CARD_FILE} is the card of {card.model_version!r}, not of the folder it is "
+            "in; bring the folder back from its source."
+        )
+    return card
 
 
 def _step(version: str, reason: str) -> ChampionChange:

@@ -2,15 +2,19 @@
 
     python scripts/planted_cuts.py ../shared/data
 
-The folder holds clips of one shot each: video/JPEGImages/480p/<clip>/*.jpg, and clips/*.mp4.
+The folder holds clips of one shot each: video/JPEGImages/480p/<clip>/*.jpg, and clips/*.mp4. The
+people of the first, cut out by Annotations, are also put before screens of one colour. If there are
+portraits/clips/*.mp4, the cuts that are found in them are listed, to be looked at.
 """
 
 import argparse
+import io
 import itertools
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 from rich.console import Console
@@ -20,10 +24,11 @@ from scenedetect.detectors import AdaptiveDetector, ContentDetector
 
 from labeler.clip import Image, read_image
 from labeler.collect.cuts import CutFinder
-from labeler.collect.video import sample_frames
+from labeler.collect.video import probe_video, sample_frames
 
 SIZE = (192, 108)
 RATE = 24
+SCREENS = {"green": (0, 255, 0), "blue": (255, 0, 0), "red": (0, 0, 255)}
 Finder = Callable[[Sequence[Image]], Sequence[int]]
 
 
@@ -43,9 +48,16 @@ def main() -> None:
             sum(hit(find(p), at, reach) for p, at, reach in trials) for find in finders.values()
         ]
         table.add_row(name, str(len(trials)), *map(str, counts))
-    false = [sum(len(find(clip)) for clip in clips.values()) for find in finders.values()]
-    table.add_row("cuts in the clips themselves", "0", *map(str, false))
+    for name, shots in one_shots(parser.parse_args().data, clips).items():
+        false = [sum(len(find(shot)) for shot in shots) for find in finders.values()]
+        table.add_row(f"cuts in {len(shots)} {name}", "0", *map(str, false))
     Console().print(table)
+    for path in sorted((parser.parse_args().data / "portraits" / "clips").glob("*.mp4")):
+        finder = CutFinder(probe_video(path).rate)
+        for frame in sample_frames(path):
+            finder.see(frame.image)
+        if cuts := finder.cuts():
+            print(f"{path.stem}: {len(cuts)} cuts at frames {', '.join(map(str, cuts))}")
 
 
 def read_clips(data: Path) -> dict[str, list[Image]]:
@@ -62,6 +74,53 @@ def read_clips(data: Path) -> dict[str, list[Image]]:
 def small(image: Image) -> Image:
     """Resize a picture to the size that all finders get."""
     return np.asarray(cv2.resize(image, SIZE, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def one_shots(data: Path, clips: dict[str, list[Image]]) -> dict[str, list[list[Image]]]:
+    """Make clips without a cut, by kind."""
+    kinds = {"clips themselves": list(clips.values())}
+    for name, colour in SCREENS.items():
+        kinds[f"clips before a {name} screen"] = [
+            before_screen(folder, data, colour)
+            for folder in sorted((data / "video" / "JPEGImages" / "480p").iterdir())
+        ]
+    for codec in ("libvpx", "libvpx-vp9"):
+        kinds[f"clips by {codec} in real time"] = [
+            encoded(folder, codec)
+            for folder in sorted((data / "video" / "JPEGImages" / "480p").iterdir())
+        ]
+    return kinds
+
+
+def before_screen(folder: Path, data: Path, colour: tuple[int, int, int]) -> list[Image]:
+    """Put the people of a clip before a screen of one colour."""
+    masks = data / "video" / "Annotations" / "480p" / folder.name
+    pictures = []
+    for path in sorted(folder.glob("*.jpg")):
+        image = read_image(path)
+        mask = cv2.imread(str(masks / f"{path.stem}.png"), cv2.IMREAD_GRAYSCALE)
+        if mask is not None:
+            image[mask == 0] = colour
+            pictures.append(small(image))
+    return pictures
+
+
+def encoded(folder: Path, codec: str) -> list[Image]:
+    """Encode a clip as a video call does, in few bits and in real time, and decode it again."""
+    video = io.BytesIO()
+    with av.open(video, "w", format="webm") as container:
+        options = {"deadline": "realtime", "cpu-used": "8", "g": "60"}
+        stream = container.add_stream(codec, rate=RATE, options=options)
+        stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
+        stream.bit_rate = 100_000
+        for path in sorted(folder.glob("*.jpg")):
+            picture = cv2.resize(read_image(path), (640, 360), interpolation=cv2.INTER_AREA)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
+        container.mux(stream.encode())
+    video.seek(0)
+    with av.open(video) as container:
+        frames = (frame.to_ndarray(format="bgr24") for frame in container.decode(video=0))
+        return [small(frame) for frame in frames]
 
 
 Trial = tuple[list[Image], float, float]

@@ -18,7 +18,7 @@ MAY_USE = {
 }
 LEVELS = {
     "labeler": (
-        "errors lazy threads version",
+        "errors lazy text threads version",
         "images",
         "clip console files mask naming revision",
         "likeness metrics reference",
@@ -47,7 +47,7 @@ LEVELS = {
     "backend": (
         "settings",
         "credentials",
-        "store",
+        "page_links store",
         "studio",
         "doctor work",
         "service",

@@ -137,7 +137,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
     for each in clips:
         numbers = [each.clip.frame_count, len(each.clip.key_frames), each.missing]
         cells = map(str, [*numbers, *each.masks.values()])
-        shown.add_row(each.clip.name, each.clip.scenario.value, *cells, each.rules)
+        shown.add_row(each.clip.shown, each.clip.scenario.value, *cells, each.rules)
     out.print(shown)
     if champion is not None:
         say(f"champion: {champion}")

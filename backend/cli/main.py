@@ -1,5 +1,6 @@
 """The command line `mvps`: its global options and the list of its commands."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +16,7 @@ from backend.cli import review as review_commands
 from backend.cli import start as start_commands
 from backend.cli import studio as studio_commands
 from backend.settings import Settings
-from labeler.console import say, spoken_errors
+from labeler.console import never_fail, say, spoken_errors
 from labeler.version import __version__
 from model import commands as network_commands
 from model.simulation import command as simulate_command
@@ -44,7 +45,6 @@ for command in (
     dataset_commands.split,
     dataset_commands.resize,
     measure_commands.quality,
-    measure_commands.stats,
     network_commands.train,
     network_commands.evaluate,
     network_commands.effort,
@@ -53,6 +53,7 @@ for command in (
 ):
     kind = models_commands.TrainCommand if command is network_commands.train else None
     app.command(command.__name__.rstrip("_"), cls=kind)(command)
+app.add_typer(measure_commands.stats, name="stats")
 app.add_typer(models_commands.models, name="models")
 app.add_typer(review_commands.review, name="review")
 app.add_typer(studio_commands.studio, name="studio")
@@ -60,6 +61,7 @@ app.add_typer(studio_commands.studio, name="studio")
 
 def main() -> None:
     """Run `mvps`: exit 0 on success, 2 on wrong use, 1 otherwise with one sentence on stderr."""
+    never_fail(sys.stdout, sys.stderr)
     with spoken_errors():
         app()
 

@@ -1,11 +1,12 @@
 """The commands that measure datasets and find masks that look wrong: `stats` and `quality`."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from backend.cli.options import ClipNames, Json, chosen, opened
 from labeler.clip import KEY_FRAME_STRIDE, Clip, frame_name
@@ -16,8 +17,30 @@ from labeler.inspect.quality import MaskedClip, count_rules, find_suspicious, ma
 from labeler.layouts.mvps import open_dataset
 from labeler.workspace.workspace import Workspace
 
+DATASETS = "of-datasets"
+"""The name of the command that `mvps stats DIR` is short for; unlike any folder, it is hidden."""
 
-def stats(
+
+class _OrDataset(TyperGroup):
+    """Commands below `mvps stats`; what is none of their names is the folder of a dataset."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in {*self.commands, *ctx.help_option_names}:
+            args = [DATASETS, *args]
+        return super().parse_args(ctx, args)
+
+
+stats = typer.Typer(
+    cls=_OrDataset,
+    help="`mvps stats DIR [OTHER]` measures datasets (`mvps stats DIR -h` lists its options); "
+    "`mvps stats annotators` counts what people did.",
+    no_args_is_help=True,
+    subcommand_metavar="DIR [OTHER] | annotators",
+)
+
+
+@stats.command(name=DATASETS, hidden=True)
+def dataset_statistics(
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="Folder of the dataset.", show_default=False)
     ],
@@ -57,6 +80,24 @@ def stats(
         shown.add_row(name, *(numbers[name] for numbers in columns))
     out.print(shown)
     say(", ".join(map(str, paths)))
+
+
+@stats.command()
+def annotators(context: typer.Context, as_json: Json = False) -> None:
+    """Print a line of CSV for each annotator: frames, time, acceptance, agreement.
+
+    Seconds are medians: the time that a task was open in Label Studio. `untouched` is the share of
+    the frames whose prediction was submitted as it was. `first_pass` is the share of the checked
+    masks on which both people agreed; `region` and `boundary` are the mean J and F between them.
+    """
+    from labeler.review.annotators import annotator_statistics, to_csv
+
+    with opened(context) as workspace:
+        found = annotator_statistics(workspace)
+    if as_json:
+        say_json([asdict(each) for each in found])
+    else:
+        say(to_csv(found).rstrip())
 
 
 def quality(

@@ -67,14 +67,25 @@ def tell_worker(context: typer.Context, clip: Clip) -> None:
 
 def ask_worker(context: typer.Context, job: "Job") -> None:
     """Ask the worker, if there ever was one, to do a job."""
-    if (queue := _queue(context)) is not None:
-        queue.ask(job)
+    from backend.store.jobs import QueueAwayError
+
+    try:
+        if (queue := _queue(context)) is not None:
+            queue.ask(job)
+    except QueueAwayError as error:  # what the command was for is done
+        note(str(error))
 
 
 def waiting_jobs(context: typer.Context) -> "list[Job]":
     """Return the jobs that wait for the worker; none if there never was one."""
-    queue = _queue(context)
-    return [] if queue is None else queue.waiting()
+    from backend.store.jobs import QueueAwayError
+
+    try:
+        queue = _queue(context)
+        return [] if queue is None else queue.waiting()
+    except QueueAwayError as error:
+        note(str(error))
+        return []
 
 
 def _queue(context: typer.Context) -> "JobQueue | None":

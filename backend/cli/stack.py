@@ -10,7 +10,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from backend.settings import Settings
-from backend.studio.local import LocalStudio, answers, end, install, tools_folder
+from backend.studio.local import FOLDER, LocalStudio, answers, end, install, tools_folder
+from backend.studio.running import Running
 from backend.work.training_runs import end_running
 from labeler.errors import LabelerError
 from labeler.files import lock_if_dead, one_at_a_time
@@ -25,24 +26,36 @@ class Stack:
     """Label Studio, the service and the worker, each a process of its own on the loopback.
 
     Args:
-        studio: Label Studio, which serves the workspace's files.
+        root: the workspace.
+        studio: Label Studio, which serves the workspace's clips.
         port: the port of the service.
         worker_options: the options of `mvps worker`.
     """
 
-    def __init__(self, studio: LocalStudio, port: int, worker_options: list[str]) -> None:
+    def __init__(
+        self, root: Path, studio: LocalStudio, port: int, worker_options: list[str]
+    ) -> None:
         self.studio = studio
         self.backend = f"http://127.0.0.1:{port}"
-        root = str(studio.document_root)
+        self._root = root
+        served = str(studio.document_root)
         self.environment = os.environ | {
-            "MVPS_WORKSPACE": root,
+            "MVPS_WORKSPACE": str(root),
+            "MVPS_STUDIO_WORKSPACE": served,
             "MVPS_BACKEND_URL": self.backend,
             "LABEL_STUDIO_URL": studio.url,
             "LABEL_STUDIO_API_KEY": studio.login.token,
-            "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT": root,
+            "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT": served,
         }
         self._commands = {"serve": ["--port", str(port)], "worker": worker_options}
         self.children: dict[str, subprocess.Popen[bytes]] = {}
+
+    @property
+    def place(self) -> Running:
+        """Where other commands find all of it."""
+        root = self.environment["LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT"]
+        seen = self.environment.get("MVPS_STUDIO_WORKSPACE", self.environment["MVPS_WORKSPACE"])
+        return Running(self.studio.url, self.backend, root, seen)
 
     def start(self) -> None:
         """Start the parts in turn and connect them.
@@ -60,12 +73,13 @@ class Stack:
         """End all parts, the ones that others depend on last."""
         for child in reversed(self.children.values()):
             end(child)
-        end_running(self.studio.document_root)  # a retraining outlives its worker
+        end_running(self._root)  # a retraining outlives its worker
         self.studio.stop()
 
     def start_child(self, name: str) -> None:
         """Start the service (`serve`) or the `worker`."""
         command = [sys.executable, "-m", "backend", name, *self._commands[name]]
+        self.log(name).touch(mode=0o600)  # what it logs is nobody else's business
         with self.log(name).open("ab") as log:
             self.children[name] = subprocess.Popen(
                 command, env=self.environment, stdout=log, stderr=log, start_new_session=True
@@ -120,7 +134,7 @@ def running(
     """Start everything, and end all of it afterwards.
 
     Args:
-        settings: the workspace, which becomes the document root of Label Studio.
+        settings: the workspace, whose clips Label Studio serves.
         worker_options: the options of `mvps worker`.
         tell: called with a sentence before each step that takes a while.
 
@@ -131,15 +145,13 @@ def running(
     with ExitStack() as at_the_end:
         # Two stacks that start at once would install into one folder and choose the same ports.
         with one_at_a_time(tools.parent / "starting.lock"):
-            if not tools.exists():
-                tell("Installing Label Studio, once: about two minutes and 1 GB.")
             install(tools)
             studio_port, service_port = (
                 at_the_end.enter_context(claimed_port(preferred, tools.parent))
                 for preferred in (8080, 9090)
             )
-            studio = LocalStudio(root / "label-studio", root, studio_port, tools)
-            stack = Stack(studio, service_port, worker_options)
+            studio = LocalStudio(root / FOLDER, root / "clips", studio_port, tools)
+            stack = Stack(root, studio, service_port, worker_options)
             tell("Starting Label Studio, the service and the worker.")
             at_the_end.callback(stack.stop)
             stack.start()

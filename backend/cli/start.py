@@ -3,7 +3,7 @@
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
@@ -22,12 +22,15 @@ from backend.cli.options import Device, Json, Model, load, opened
 from backend.cli.stack import running
 from backend.credentials import FILE
 from backend.doctor import Health, examine
+from backend.page_links import page_key, page_path
 from backend.settings import Settings
+from backend.studio.running import claimed, with_running
 from backend.work.preannotate import refresh
-from labeler.clip import Image, Scenario
+from labeler.clip import Clip, Image, Scenario
 from labeler.console import note, out, progress, say, say_json
 from labeler.inspect.preview import write_preview
 from labeler.publish.validate import validate
+from labeler.revision import Provenance
 
 
 def demo(
@@ -47,15 +50,21 @@ def demo(
     Without VIDEO, a clip is made from a photograph. Everything stays on this machine. Ctrl-C ends
     Label Studio.
     """
-    _make_dataset(context, video, scenario, model, device)
-    if not with_studio:
-        return
     settings: Settings = context.obj
+    if not with_studio:
+        _make_dataset(context, video, scenario, model, device)
+        return
     options = [*(["--model", model] if model else []), *(["--device", device] if device else [])]
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with suppress(KeyboardInterrupt), running(settings, options, note) as stack:
+    with suppress(KeyboardInterrupt), ExitStack() as until_the_end:
+        announce = until_the_end.enter_context(claimed(settings.workspace))
+        clip = _make_dataset(context, video, scenario, model, device)
+        stack = until_the_end.enter_context(running(settings, options, note))
+        announce(stack.place)
         login, where = stack.studio.login, settings.workspace / FILE
+        watch = page_path(page_key(settings.workspace), clip.name)
         say(f"label:   {stack.studio.url}/ as {login.email}, password {login.password}")
+        say(f"watch:   {stack.backend}{watch}")
         say(f"status:  {stack.backend}/ (user and password: {where})")
         say("Ctrl-C ends everything; the next start goes on where you were.")
         while True:
@@ -70,17 +79,16 @@ def _make_dataset(
     scenario: Scenario,
     model: str | None,
     device: str | None,
-) -> None:
-    from backend.cli.start import write_demo_video  # it takes a while to import
-
+) -> Clip:
     with opened(context) as workspace:
         if video is None:
             video = workspace.root / "demo.mp4"
             if not video.exists():
                 write_demo_video(video)
             note(
-                "No VIDEO was given, so this clip is made from a photograph of a person that "
-                "comes with scikit-image, panned and zoomed."
+                "No VIDEO was given, so this clip is made from a photograph of an astronaut that "
+                "comes with scikit-image, panned and zoomed. Expect hair and face to be masked "
+                "well, and faults at the collar of the space suit: correct one of them."
             )
         clip = add_clip(workspace, video, scenario)
         segmenter = load(context, workspace, model, device)
@@ -92,12 +100,19 @@ def _make_dataset(
         dataset = workspace.root / "dataset"
         export_dataset(workspace, dataset, include_unreviewed=True)
         faults = validate(dataset)
+        unreviewed = sum(
+            each.provenance is not Provenance.ACCEPTED
+            for one in workspace.clips()
+            for each in workspace.current(one).values()
+        )
     for fault in faults:
         say(f"{fault.rule}: {fault.message}")
     say(f"look:    {page.resolve().as_uri()}")
-    say(f"dataset: {dataset} ({len(faults) or 'no'} faults)")
+    reviewed = f"{unreviewed} of its masks not reviewed" if unreviewed else "all masks reviewed"
+    say(f"dataset: {dataset} ({len(faults) or 'no'} faults in its layout; {reviewed})")
     if faults:
         raise typer.Exit(1)
+    return clip
 
 
 def doctor(
@@ -109,7 +124,7 @@ def doctor(
     as_json: Json = False,
 ) -> None:
     """Find what is wrong on this machine, in the workspace and with Label Studio."""
-    checks = examine(context.obj, mend=mend, deep=deep)
+    checks = examine(with_running(context.obj), mend=mend, deep=deep)
     if as_json:
         say_json([asdict(check) for check in checks])
     else:
@@ -147,10 +162,9 @@ def _pan_and_zoom() -> Iterator[Image]:
     side = photograph.shape[0]
     for index in range(FRAME_COUNT):
         phase = 2 * np.pi * index / FRAME_COUNT
-        width = side * (0.88 - 0.12 * np.cos(phase))  # of the part that is shown, in pixels
-        height = width * HEIGHT / WIDTH
-        left = (side - width) * (0.5 + 0.5 * np.sin(phase))
-        top = (side - height) * (0.18 - 0.18 * np.cos(phase))
+        width = side * (0.64 - 0.04 * np.cos(phase))  # of the part that is shown, in pixels
+        left = (side - width) * (0.28 + 0.14 * np.sin(phase))  # head and shoulders stay inside
+        top = side * (0.01 - 0.01 * np.cos(phase))
         scale = WIDTH / width
         move = np.array([[scale, 0, -left * scale], [0, scale, -top * scale]])
         yield np.asarray(cv2.warpAffine(photograph, move, (WIDTH, HEIGHT)), np.uint8)

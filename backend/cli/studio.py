@@ -35,11 +35,10 @@ def serve(
     threads: Annotated[int, typer.Option(min=1, help="Requests answered at once.")] = 8,
 ) -> None:
     """Run the service: it answers Label Studio and shows the status page."""
-    from waitress import serve as serve_forever
-
     from backend.credentials import credentials
+    from backend.service.listening import listening
     from backend.service.plugin import Service
-    from backend.service.server import MAX_REQUEST_BYTES, create_app
+    from backend.service.server import create_app
 
     settings: Settings = context.obj
     _log()
@@ -47,19 +46,13 @@ def serve(
         pass  # repairs what a killed process left
     app = create_app(Service.opened(settings), credentials(settings))
     say(f"status page: http://{host}:{port}/ (user and password: {_where(settings)})")
-    serve_forever(
-        app,
-        host=host,
-        port=port,
-        threads=threads,
-        ident="mvps",
-        max_request_body_size=MAX_REQUEST_BYTES,
-    )
+    listening(app, host, port, threads).run()
 
 
 def worker(context: typer.Context, model: Model = None, device: Device = None) -> None:
     """Run the worker: it records submissions, masks frames, and sends masks to Label Studio."""
     from backend.store.facts import WORKER_ALIVE, Facts
+    from backend.store.identity import only_worker, process_name
     from backend.store.inbox import Inbox
     from backend.store.jobs import JobQueue
     from backend.work.submissions import Submissions
@@ -68,7 +61,7 @@ def worker(context: typer.Context, model: Model = None, device: Device = None) -
 
     settings: Settings = context.obj
     _log()
-    with opened(context) as workspace:
+    with opened(context) as workspace, only_worker(workspace.root, Facts(workspace.database)):
         champion = Champion(
             workspace.root / "models",
             lambda name: load(context, workspace, name, device),
@@ -77,12 +70,12 @@ def worker(context: typer.Context, model: Model = None, device: Device = None) -
         inbox, facts = Inbox(workspace.database), Facts(workspace.database)
         api = _api(settings) if settings.studio_key else None
         author_of = api.author if api else "user {}".format
-        submissions = Submissions(workspace, inbox, author_of, settings.thresholds)
+        submissions = Submissions(workspace, inbox, author_of, settings.thresholds, api)
         ended = threading.Event()
 
         def beat() -> None:
             while not ended.is_set():
-                facts.tell(WORKER_ALIVE, "")
+                facts.tell(WORKER_ALIVE, process_name())
                 ended.wait(HEARTBEAT)
 
         threading.Thread(target=beat, name="heartbeat", daemon=True).start()
@@ -96,7 +89,8 @@ def worker(context: typer.Context, model: Model = None, device: Device = None) -
         say(f"worker: {champion().model_version}, {where}")
         try:
             retrainer = Retrainer(workspace, settings)
-            Worker(workspace, champion, queue, submissions, find_sync, retrainer).run()
+            made = Worker(workspace, champion, queue, submissions, find_sync, retrainer)
+            made.run(settings.fetch_seconds)
         finally:
             ended.set()
 
@@ -107,6 +101,10 @@ def connect(
     backend: Annotated[
         str | None, typer.Option(help="Address at which Label Studio reaches `mvps serve`.")
     ] = None,
+    take_over: Annotated[
+        bool,
+        typer.Option("--take-over", help="Take projects of this title from another workspace."),
+    ] = False,
 ) -> None:
     """Make or update the projects, their tasks, backend and webhooks.
 
@@ -115,14 +113,15 @@ def connect(
     from backend.credentials import credentials
     from backend.studio.connect import connect as connect_projects
     from backend.studio.projects import plans
+    from backend.studio.running import with_running
 
-    settings: Settings = context.obj
+    settings = with_running(context.obj)
     if backend is not None:
         settings = settings.model_copy(update={"backend_url": backend.rstrip("/")})
     with opened(context) as workspace:
         api = _api(settings)
         changes = connect_projects(
-            workspace, api, plans(settings), _place(settings), credentials(settings)
+            workspace, api, plans(settings), _place(settings), credentials(settings), take_over
         )
         sync = _sync(workspace, settings, api, "")
         if sync is None:
@@ -142,9 +141,10 @@ def sync_command(context: typer.Context) -> None:
     from backend.store.facts import MODEL_VERSION, Facts
     from backend.store.inbox import Inbox
     from backend.store.jobs import Job, JobKind, JobQueue
+    from backend.studio.running import with_running
     from backend.work.submissions import Submissions
 
-    settings: Settings = context.obj
+    settings = with_running(context.obj)
     with opened(context) as workspace:
         api = _api(settings)
         told = Facts(workspace.database).get(MODEL_VERSION)
@@ -153,7 +153,7 @@ def sync_command(context: typer.Context) -> None:
             raise LabelerError("There is no project yet; run `mvps studio connect` first.")
         fetched = sync.fetch()
         inbox = Inbox(workspace.database)
-        clips = Submissions(workspace, inbox, api.author, settings.thresholds).take_all()
+        clips = Submissions(workspace, inbox, api.author, settings.thresholds, api).take_all()
         published = sum(sync.publish(clip) for clip in workspace.clips())
         queue = JobQueue(workspace.root, settings.queue_url)
         for clip in clips:
@@ -166,7 +166,8 @@ def _api(settings: Settings) -> "Studio":
 
     if not settings.studio_key:
         raise LabelerError(
-            "LABEL_STUDIO_API_KEY is not set; copy a token from Label Studio's Account & Settings."
+            "LABEL_STUDIO_API_KEY is not set; copy a token from Label Studio's Account & Settings. "
+            "No demo runs on this workspace, either."
         )
     return Studio(settings.studio_url.rstrip("/"), settings.studio_key)
 
@@ -178,6 +179,7 @@ def _sync(
     from backend.studio.projects import Role, connected_projects, plans
     from backend.studio.review_sync import BlindSync, CheckSync
     from backend.studio.sync import LabelingSync, ProjectSync, StudioSync
+    from labeler.workspace.troubles import Troubles
 
     projects = connected_projects(workspace, api.url)
     if Role.LABELING not in projects:
@@ -192,7 +194,7 @@ def _sync(
         share = None if settings.check == "blind" else settings.audit_share
         others.append(BlindSync(*common, projects[Role.BLIND], prefix, share))
     labeling = LabelingSync(*common, projects[Role.LABELING], prefix, model_version)
-    return StudioSync(labeling, others)
+    return StudioSync(Troubles(workspace.database), labeling, others)
 
 
 def _place(settings: Settings) -> "Place":

@@ -6,7 +6,6 @@ from typing import Any
 from flask import Blueprint, Response, abort, redirect
 from werkzeug.wrappers import Response as AnyResponse
 
-from backend.service.our_page import from_our_page
 from backend.service.plugin import Service
 from backend.store.jobs import Job, JobKind
 from backend.work.training_runs import is_running, last_run, runs
@@ -34,11 +33,6 @@ def models_routes(service: Service) -> Blueprint:
     routes = Blueprint("models", __name__)
     root = service.workspace.root
     registry = ModelRegistry(root / "models")
-
-    @routes.before_request
-    def _only_from_our_page() -> None:
-        if not from_our_page():
-            abort(HTTPStatus.FORBIDDEN, "Use the buttons on the status page.")
 
     @routes.post("/models/<version>/promote")
     def promote(version: str) -> AnyResponse:

@@ -6,13 +6,15 @@ where that package is installed. Both our own server and that package can run it
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from threading import BoundedSemaphore, Lock
 from typing import Any
 
 from backend.settings import Settings
 from backend.store.facts import MODEL_VERSION, Facts
 from backend.store.inbox import DELETED, SUBMITTED, Inbox
-from backend.store.jobs import Job, JobKind, JobQueue
+from backend.store.jobs import Job, JobKind, JobQueue, QueueAwayError
 from backend.studio.task_data import prediction, shown_revision
 from labeler.clip import Clip
 from labeler.errors import LabelerError
@@ -27,7 +29,11 @@ except ImportError:
 PATIENCE = 85.0
 """Seconds to wait for the masks of frames that have none; Label Studio itself waits 100."""
 
-POLL = 0.05
+POLL, SLOWEST_POLL = 0.05, 0.5
+"""Seconds between two looks for a mask: the first ones, and after a while."""
+
+WAITING = 24
+"""How many predictions may wait for a mask at once; more are answered with what there is."""
 
 START_TRAINING = "START_TRAINING"
 """What Label Studio sends when somebody clicks Start training."""
@@ -73,6 +79,8 @@ class PortraitLabeler(LabelStudioMLBase):  # type: ignore[misc]
         if LabelStudioMLBase is not object:
             super().__init__(*args, **kwargs)
         self._service = service or Service.opened(Settings())
+        self._places = BoundedSemaphore(WAITING)
+        self._waking, self._woken = Lock(), -1.0
 
     @property
     def weights(self) -> str:
@@ -92,8 +100,11 @@ class PortraitLabeler(LabelStudioMLBase):  # type: ignore[misc]
         wanted = [_frame_of(task, clips) for task in tasks]
         shown = self._shown({each[0] for each in wanted if each}, clips)
         missing = {each for each in wanted if each is not None and each not in shown}
-        if missing:
-            shown |= self._waited_for(missing, clips)
+        if missing and self._places.acquire(blocking=False):
+            try:
+                shown |= self._waited_for(missing, clips)
+            finally:
+                self._places.release()
         return [self._answer(shown.get(each) if each else None) for each in wanted]
 
     def fit(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -113,8 +124,17 @@ class PortraitLabeler(LabelStudioMLBase):  # type: ignore[misc]
             return {"events": 1}
         new = self._service.inbox.put({"action": action} | dict(said))
         if new:
-            self._service.queue.ask(Job(JobKind.TAKE))
+            with suppress(QueueAwayError):  # it is stored; the worker finds it
+                self._wake()
         return {"events": new}
+
+    def _wake(self) -> None:
+        """Ask the worker to take up what is stored, once for all that was stored before."""
+        stored = time.monotonic()
+        with self._waking:
+            if self._woken < stored:
+                self._woken = time.monotonic()
+                self._service.queue.ask(Job(JobKind.TAKE))
 
     def _answer(self, revision: Revision | None) -> dict[str, Any]:
         if revision is None:
@@ -139,13 +159,18 @@ class PortraitLabeler(LabelStudioMLBase):  # type: ignore[misc]
         self, missing: set[tuple[str, int]], clips: Mapping[str, Clip]
     ) -> dict[tuple[str, int], Revision]:
         deadline = time.monotonic() + PATIENCE
-        for clip, frame in sorted(missing):
-            self._service.queue.ask(Job(JobKind.MASK, clip, frame))
+        try:
+            for clip, frame in sorted(missing):
+                self._service.queue.ask(Job(JobKind.MASK, clip, frame))
+        except QueueAwayError:  # nobody would come
+            return {}
         found: dict[tuple[str, int], Revision] = {}
+        poll = POLL
         while missing - found.keys() and time.monotonic() < deadline:
             if not self._service.facts.worker_alive:
                 break
-            time.sleep(POLL)
+            time.sleep(poll)
+            poll = min(1.2 * poll, SLOWEST_POLL)
             found |= self._shown({clip for clip, _ in missing - found.keys()}, clips)
         return found
 

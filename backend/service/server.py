@@ -13,17 +13,21 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
 from backend.credentials import SECRET_HEADER, Credentials
+from backend.service.annotators_page import annotators_routes
+from backend.service.clip_page import clip_routes, has_link
 from backend.service.models_page import models_routes, network_of
-from backend.service.our_page import from_our_page
+from backend.service.our_page import changes_something, from_our_page, guarded
 from backend.service.plugin import NO_MODEL, START_TRAINING, PortraitLabeler, Service
 from backend.service.review_page import review_of, review_routes
 from backend.service.telemetry import metrics_of
 from backend.store.facts import MODEL_VERSION, STUDIO
 from backend.store.inbox import EventState
-from backend.store.jobs import Job, JobKind, JobLog
+from backend.store.jobs import Job, JobKind, JobLog, QueueAwayError
+from backend.studio.projects import task_links
 from labeler.errors import LabelerError
 from labeler.inspect.overview import overview
 from labeler.review.priority import next_frames
+from labeler.workspace.troubles import Troubles
 
 SHOWN_JOBS = 12
 SHOWN_EVENTS = 50
@@ -31,6 +35,11 @@ SHOWN_EVENTS = 50
 
 def status_of(service: Service) -> dict[str, Any]:
     """Return everything that the template of the status page needs; no secret is among it."""
+    waiting, queue = Counter[str](), ""
+    try:
+        waiting.update(job.kind.value for job in service.queue.waiting())
+    except QueueAwayError as error:
+        queue = str(error)
     model = service.facts.get(MODEL_VERSION)
     studio = service.facts.get(STUDIO)
     return {
@@ -42,11 +51,14 @@ def status_of(service: Service) -> dict[str, Any]:
         "next": next_frames(service.workspace),
         "review": review_of(service),
         "network": network_of(service),
-        "waiting": Counter(job.kind.value for job in service.queue.waiting()),
+        "waiting": waiting,
+        "queue": queue,
         "jobs": JobLog(service.workspace.database).latest(SHOWN_JOBS),
+        "tasks": task_links(service.workspace),
         "asking": service.inbox.listed(EventState.ASKING, limit=SHOWN_EVENTS),
         "refused": service.inbox.listed(EventState.REFUSED, limit=SHOWN_EVENTS),
         "events": service.inbox.counted(),
+        "troubles": Troubles(service.workspace.database).listed(),
         "now": datetime.now(UTC),
     }
 
@@ -63,7 +75,7 @@ def create_app(service: Service, credentials: Credentials) -> Flask:
     Args:
         service: the workspace, its inbox and its queue.
         credentials: what callers must send: Label Studio's webhook the secret, everybody else
-            user and password.
+            user and password. The page of a clip opens by its secret link, too.
     """
     app = Flask("backend.service", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST_BYTES
@@ -71,7 +83,13 @@ def create_app(service: Service, credentials: Credentials) -> Flask:
 
     @app.before_request
     def _authorize() -> Response | None:
-        return None if _is_authorized(credentials) else _unauthorized()
+        if not (_is_authorized(credentials) or has_link(service)):
+            return _unauthorized()
+        if changes_something() and not from_our_page():
+            abort(HTTPStatus.FORBIDDEN, "Use the forms of the status page.")
+        return None
+
+    app.after_request(guarded)
 
     @app.errorhandler(LabelerError)
     @app.errorhandler(RecursionError)  # JSON nested a thousand deep
@@ -115,8 +133,6 @@ def create_app(service: Service, credentials: Credentials) -> Flask:
 
     @app.post("/events/<int:number>/<any(confirm, dismiss):decision>")
     def decide(number: int, decision: str) -> AnyResponse:
-        if not from_our_page():
-            abort(HTTPStatus.FORBIDDEN, "Decide on the status page.")
         event = service.inbox.get(number)
         if event.state is EventState.ASKING:
             state = EventState.CONFIRMED if decision == "confirm" else EventState.DISMISSED
@@ -126,6 +142,8 @@ def create_app(service: Service, credentials: Credentials) -> Flask:
 
     app.register_blueprint(review_routes(service))
     app.register_blueprint(models_routes(service))
+    app.register_blueprint(annotators_routes(service))
+    app.register_blueprint(clip_routes(service))
     return app
 
 
@@ -166,7 +184,8 @@ def _same(one: str, other: str) -> bool:
 
 def _unauthorized() -> Response:
     return Response(
-        "Send the backend's user and password, or the webhook's secret.\n",
+        "Send the backend's user and password, or the webhook's secret. A clip's page opens by the "
+        "link in its tasks in Label Studio.\n",
         HTTPStatus.UNAUTHORIZED,
         {"WWW-Authenticate": 'Basic realm="mvps"'},
         content_type="text/plain",

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
@@ -13,10 +14,11 @@ from prometheus_client.registry import Collector
 from backend.service.plugin import Service
 from backend.store import tables
 from backend.store.inbox import EventState
-from backend.store.jobs import JobKind, JobLog
+from backend.store.jobs import JobKind, JobLog, QueueAwayError
 from labeler.inspect.overview import overview
 from labeler.revision import Provenance
 from labeler.workspace import tables as labeler_tables
+from labeler.workspace.troubles import Troubles
 
 
 def metrics_of(service: Service) -> bytes:
@@ -55,9 +57,10 @@ class _Figures(Collector):
             masks.update(clip.masks)
         yield CounterMetricFamily("mvps_predictions", "Masks predicted.", predictions)
         depth = GaugeMetricFamily("mvps_queue_depth", "Jobs that wait.", labels=["kind"])
-        waiting = Counter(job.kind for job in self._service.queue.waiting())
-        for kind in JobKind:
-            depth.add_metric([kind.value], waiting[kind])
+        with suppress(QueueAwayError):  # without a figure, an alert on its absence tells
+            waiting = Counter(job.kind for job in self._service.queue.waiting())
+            for kind in JobKind:
+                depth.add_metric([kind.value], waiting[kind])
         yield depth
         age = (datetime.now(UTC) - oldest).total_seconds() if oldest is not None else 0.0
         yield GaugeMetricFamily(
@@ -69,6 +72,12 @@ class _Figures(Collector):
         for state in EventState:
             kept.add_metric([state.value], states[state])
         yield kept
+        troubles = GaugeMetricFamily(
+            "mvps_troubles", "Items that need somebody, by work.", labels=["work"]
+        )
+        for work, count in Counter(each.work for each in Troubles(database).listed()).items():
+            troubles.add_metric([work], count)
+        yield troubles
         key_frames = GaugeMetricFamily(
             "mvps_key_frames", "Key frames by provenance of the mask.", labels=["provenance"]
         )

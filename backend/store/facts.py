@@ -5,12 +5,13 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 
 from backend.store import tables
+from labeler.text import valid_text
 from labeler.workspace.tables import Database
 
 MODEL_VERSION = "model_version"
 WORKER_ALIVE = "worker_alive"
 STUDIO = "studio"
-"""The error of the last call to Label Studio; "" if the call succeeded."""
+"""Why a call to Label Studio failed that has not succeeded since; "" if there is none."""
 
 ALIVE = timedelta(seconds=30)
 """A worker that has given no sign of life for this long counts as dead."""
@@ -26,7 +27,7 @@ class Facts:
     def tell(self, name: str, value: str) -> None:
         """Set a fact to its present value."""
         table = tables.facts
-        row = {"value": value, "at": datetime.now(UTC)}
+        row = {"value": valid_text(value), "at": datetime.now(UTC)}
         with self._database.writing() as connection:
             done = connection.execute(sa.update(table).filter_by(name=name).values(**row))
             if not done.rowcount:

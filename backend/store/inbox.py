@@ -3,7 +3,7 @@
 import json
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -12,10 +12,13 @@ import sqlalchemy as sa
 
 from backend.store import tables
 from labeler.errors import LabelerError
+from labeler.text import valid_text
 from labeler.workspace.tables import Database
 
 SUBMITTED = frozenset({"ANNOTATION_CREATED", "ANNOTATION_UPDATED"})
 DELETED = "ANNOTATIONS_DELETED"
+FETCHED = "FETCHED"
+"""The action of an event that no webhook told, but that was read from Label Studio."""
 
 
 class EventState(StrEnum):
@@ -109,11 +112,46 @@ class Inbox:
             LabelerError: the annotation is not what Label Studio sends.
         """
         project, number = _integer(annotation, "project"), _integer(annotation, "id")
-        version = annotation.get("updated_at")
-        if not isinstance(version, str):
-            raise LabelerError("The annotation has no updated_at; send it as Label Studio does.")
+        version = version_of(annotation)
         body = {"annotation": dict(annotation), "data": dict(data)}
-        return self._insert(action, project, number, _instant(version).isoformat(), body)
+        return self._insert(action, project, number, version, body)
+
+    def believe(
+        self, event: Event, annotation: Mapping[str, Any], data: Mapping[str, Any]
+    ) -> Event | None:
+        """Replace what a message said by what Label Studio says.
+
+        Returns:
+            The event as it is then; None if this state came in another event: this one is
+            dismissed.
+
+        Raises:
+            LabelerError: the annotation is not what Label Studio sends.
+        """
+        version = version_of(annotation)
+        true = replace(
+            event,
+            project=_integer(annotation, "project"),
+            version=version,
+            body={"annotation": dict(annotation), "data": dict(data)},
+        )
+        table = tables.events
+        state = (table.c.annotation == event.annotation) & (table.c.version == version)
+        with self._database.writing() as connection:
+            others = state & (table.c.project == true.project) & (table.c.id != event.id)
+            if connection.execute(sa.select(table.c.id).where(others)).first() is None:
+                changes = {"project": true.project, "version": version, "body": _packed(true.body)}
+                connection.execute(sa.update(table).where(table.c.id == event.id).values(**changes))
+                return true
+        self.settle(event, EventState.DISMISSED, "told in another message")
+        return None
+
+    def is_deleted(self, event: Event) -> bool:
+        """Whether Label Studio told that the annotation of an event was deleted."""
+        table = tables.events
+        query = sa.select(table.c.id).filter_by(action=DELETED, annotation=event.annotation)
+        with self._database.reading() as connection:
+            return connection.execute(query.limit(1)).first() is not None
 
     def put_deletion(self, project: int, annotation: int) -> int:
         """Store that an annotation was deleted; return 1."""
@@ -162,7 +200,11 @@ class Inbox:
 
         A question about an earlier state of the same annotation is dismissed then.
         """
-        changes: dict[str, Any] = {"state": state, "note": note, "prelabel_iou": prelabel_iou}
+        changes: dict[str, Any] = {
+            "state": state,
+            "note": valid_text(note),
+            "prelabel_iou": prelabel_iou,
+        }
         if state is EventState.DONE:
             changes["body"] = _packed({"data": event.body.get("data", {})})
         table = tables.events
@@ -210,6 +252,18 @@ class Inbox:
         with self._database.reading() as connection:
             row = connection.execute(query.limit(1)).first()
         return None if row is None else _event(row)
+
+
+def version_of(annotation: Mapping[str, Any]) -> str:
+    """Return which state of an annotation it is: the time of its last change, in UTC.
+
+    Raises:
+        LabelerError: the annotation is not what Label Studio sends.
+    """
+    version = annotation.get("updated_at")
+    if not isinstance(version, str):
+        raise LabelerError("The annotation has no updated_at; send it as Label Studio does.")
+    return _instant(version).isoformat()
 
 
 def _event(row: sa.Row[Any]) -> Event:

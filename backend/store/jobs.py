@@ -1,7 +1,9 @@
 """The queue of jobs, which the worker does, most urgent first, and the log of what it did."""
 
 import logging
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -9,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from huey import PriorityRedisHuey, SqliteHuey, crontab, signals
+from huey import PriorityRedisHuey, SqliteHuey, signals
 from huey.api import Huey, Task
 from huey.exceptions import ConfigurationError
 
 from backend.store import tables
+from backend.store.identity import identity_of
 from labeler.errors import LabelerError
+from labeler.text import valid_text
 from labeler.workspace.tables import Database
 
 logger = logging.getLogger(__name__)
@@ -26,8 +30,9 @@ outlives the version that filled it."""
 KEPT_JOBS = 500
 """How many ended jobs are kept for the status page."""
 
-RECONCILED_MINUTES = 3
-"""How often everything is compared with Label Studio."""
+
+class QueueAwayError(LabelerError):
+    """The queue does not answer; nothing is lost, since the worker finds lost jobs again."""
 
 
 class JobKind(StrEnum):
@@ -68,8 +73,8 @@ class Job:
 class JobQueue:
     """The queue between those who ask for jobs and the one worker.
 
-    It holds wishes only, and may be lost. The worker finds lost jobs again: when it starts, and
-    then every few minutes, it compares what there is with what there should be.
+    It holds wishes only, of one workspace, and may be lost. The worker finds lost jobs again: when
+    it starts, and then every few minutes, it compares what there is with what there should be.
 
     Args:
         folder: the workspace's folder; the queue is a file in it.
@@ -77,27 +82,36 @@ class JobQueue:
     """
 
     def __init__(self, folder: Path, url: str | None = None) -> None:
-        self._huey = _huey(folder, url)
+        self._where = str(folder / "queue.db") if url is None else "The Redis of MVPS_QUEUE_URL"
+        with self._answering():
+            self._huey = _huey(folder, url)
         self._perform: Callable[[Job], None] | None = None
         self._run = self._huey.task(name="job", __module__=FILED_UNDER)(self._handle)
-        # Only the worker runs this task, but every process that reads the queue must know it.
-        every = crontab(minute=f"*/{RECONCILED_MINUTES}")
-        self._huey.periodic_task(every, name="clock", __module__=FILED_UNDER)(
-            lambda: self.ask(Job(JobKind.RECONCILE))
-        )
+        # Earlier versions put a task of this name into the queue; it can still be read.
+        self._huey.task(name="clock", __module__=FILED_UNDER)(lambda: None)
 
     def ask(self, job: Job, delay: float = 0.0) -> None:
-        """Ask for a job to be done after `delay` seconds."""
+        """Ask for a job to be done after `delay` seconds.
+
+        Raises:
+            QueueAwayError: the queue does not answer.
+        """
         arguments = (job.kind.value, job.clip, job.frame, job.attempt)
         priority = PRIORITIES[job.kind]
-        if delay:
-            self._run.schedule(arguments, delay=delay, priority=priority)
-        else:
-            self._huey.enqueue(self._run.s(*arguments, priority=priority))
+        with self._answering():
+            if delay:
+                self._run.schedule(arguments, delay=delay, priority=priority)
+            else:
+                self._huey.enqueue(self._run.s(*arguments, priority=priority))
 
     def waiting(self) -> list[Job]:
-        """Return the waiting jobs, most urgent first, and after them those with a delay."""
-        tasks = [*self._huey.pending(), *self._huey.scheduled()]
+        """Return the waiting jobs, most urgent first, and after them those with a delay.
+
+        Raises:
+            QueueAwayError: the queue does not answer.
+        """
+        with self._answering():
+            tasks = [*self._huey.pending(), *self._huey.scheduled()]
         return [_job(*task.args) for task in tasks if task.name == "job"]
 
     def consume(self, perform: Callable[[Job], None], log: "JobLog") -> None:
@@ -123,6 +137,23 @@ class JobQueue:
             graceful_signal="TERM",
         )
         consumer.run()
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, sqlite3.Error) as error:
+            raise QueueAwayError(
+                f"{self._where} cannot be used ({error}); free the disk, or remove that file: it "
+                "only holds wishes."
+            ) from error
+        except Exception as error:
+            if type(error).__module__.partition(".")[0] != "redis":
+                raise
+            raise QueueAwayError(
+                f"{self._where} does not answer; start it, or correct MVPS_QUEUE_URL. Nothing is "
+                "lost: the worker finds what waits."
+            ) from error
 
     def _handle(self, kind: str, clip: str, frame: int, attempt: int) -> None:
         if self._perform is None:
@@ -162,7 +193,7 @@ class JobLog:
         """Record that a job is done, or what went wrong."""
         self._running = ""
         state = "failed" if error else "done"
-        self._update(identity, state=state, error=error, ended=datetime.now(UTC))
+        self._update(identity, state=state, error=valid_text(error), ended=datetime.now(UTC))
 
     def forget_running(self) -> None:
         """Record the jobs that a killed worker left running as failed."""
@@ -206,7 +237,7 @@ def _huey(folder: Path, url: str | None) -> Huey:
     if url is None:
         return SqliteHuey("mvps", filename=str(folder / "queue.db"), results=False, timeout=60)
     try:
-        return PriorityRedisHuey("mvps", url=url, results=False)
+        return PriorityRedisHuey(f"mvps-{identity_of(folder)}", url=url, results=False)
     except ConfigurationError:
         raise LabelerError(
             "MVPS_QUEUE_URL needs the redis package; run `pip install mvps-labeler[redis]`."

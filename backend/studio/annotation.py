@@ -16,10 +16,18 @@ FROM_NAME, TO_NAME, LABEL = "mask", "image", "Portrait"
 VERDICT, REASON, REJECTED = "verdict", "reason", "Reject"
 """The names of the checker's choice and of its reason, and the choice that rejects the mask."""
 
+PRESENCE, NOBODY = "presence", "Nobody is in this frame"
+"""The name of the choice that says that a frame shows no portrait, and what it says."""
+
 UNSAID = "rejected without a reason"
+
+ANSWERS = (VERDICT, REASON, PRESENCE)
 
 MAX_REGIONS = 1000
 """The most regions that an annotation may have: each is decoded at the size of the frame."""
+
+LONGEST_LEAD_TIME = 10_000_000.0
+"""Seconds, about four months; NaN and infinity are outside of it, too."""
 
 
 @dataclass(frozen=True)
@@ -103,14 +111,21 @@ def _portrait(region: object) -> Mapping[str, Any] | None:
 
 @dataclass(frozen=True)
 class Opinion:
-    """The checker's mask, and why they reject the one they were shown; "" if they do not."""
+    """What a person says of a frame.
+
+    Attributes:
+        found: their mask.
+        reason: why a checker rejects the mask that they were shown; "" if they do not.
+        nobody: whether they say that nobody is in the frame.
+    """
 
     found: AnnotatedMask
     reason: str
+    nobody: bool
 
 
 def opinion_of(result: object, height: int, width: int) -> Opinion:
-    """Read the result of an annotation of the project in which masks are checked.
+    """Read the result of an annotation: the mask, and what was chosen and written beside it.
 
     Raises:
         LabelerError: it is no result, or a region of it is no mask of that size.
@@ -118,12 +133,25 @@ def opinion_of(result: object, height: int, width: int) -> Opinion:
     regions: object = result
     said: list[Mapping[str, Any]] = []
     if isinstance(result, Sequence) and not isinstance(result, str):
-        said = [each for each in result if _name(each) in (VERDICT, REASON)]
-        regions = [each for each in result if _name(each) not in (VERDICT, REASON)]
-    rejected = any(REJECTED in _words(each, "choices") for each in said)
+        said = [each for each in result if _name(each) in ANSWERS]
+        regions = [each for each in result if _name(each) not in ANSWERS]
+    chosen = [word for each in said for word in _words(each, "choices")]
     reasons = [word for each in said for word in _words(each, "text")]
     reason = "; ".join(reasons) or UNSAID
-    return Opinion(from_result(regions, height, width), reason if rejected else "")
+    found = from_result(regions, height, width)
+    return Opinion(found, reason if REJECTED in chosen else "", NOBODY in chosen)
+
+
+def lead_time(annotation: Mapping[str, Any]) -> float | None:
+    """Return how many seconds the annotator had the task open; None if that is not told.
+
+    Label Studio adds up the times of all states of an annotation. A value that no work can have
+    taken is not believed; the mask counts all the same.
+    """
+    told = annotation.get("lead_time")
+    if isinstance(told, bool) or not isinstance(told, int | float):
+        return None
+    return float(told) if 0 <= told <= LONGEST_LEAD_TIME else None
 
 
 def _name(region: object) -> str:

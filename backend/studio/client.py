@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, ParamSpec, TypeVar
 
 import httpx
@@ -22,8 +22,20 @@ PAGE = 100
 """Tasks or predictions in one call."""
 
 
+FILTER_TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
+"""The only format in which Label Studio takes a time in a filter; another is answered HTTP 500."""
+
+
 class StudioAwayError(LabelerError):
-    """Label Studio does not answer now; another try may succeed."""
+    """Label Studio does not answer this now; another try may succeed."""
+
+
+class StudioDownError(StudioAwayError):
+    """Label Studio answers nothing now, so no other call is worth a try."""
+
+
+class StudioMissingError(LabelerError):
+    """Label Studio has no such thing."""
 
 
 @dataclass(frozen=True)
@@ -46,14 +58,14 @@ class Studio:
         key: a legacy token or a personal access token.
 
     Raises:
-        LabelerError: the key has a character that no key has, such as a line break.
+        LabelerError: the key cannot be a token.
     """
 
     def __init__(self, url: str, key: str) -> None:
-        if not (key.isascii() and (key.isprintable() or not key)) or key != key.strip():
-            raise LabelerError(  # httpx would print the key
-                "LABEL_STUDIO_API_KEY has a line break, a space or another character that is in "
-                "no key; copy it again from Label Studio's Account & Settings."
+        if not (key.isascii() and key.isprintable()) or " " in key:
+            raise LabelerError(
+                "LABEL_STUDIO_API_KEY has a space, a line break or another character that no token "
+                "has; copy the token again."
             )
         self.url = url
         self.client = LabelStudio(  # type: ignore[no-untyped-call]
@@ -91,7 +103,7 @@ class Studio:
         except ApiError as error:
             raise self._explained(error) from None
         except httpx.HTTPError as error:
-            raise StudioAwayError(
+            raise StudioDownError(
                 f"Label Studio does not answer at {self.url} ({error}); start it, or set "
                 "LABEL_STUDIO_URL."
             ) from None
@@ -102,12 +114,7 @@ class Studio:
         while True:
             found = self.call(self._page_of_tasks, project, page, since)
             for task in found["tasks"]:
-                yield StudioTask(
-                    id=task["id"],
-                    data=task["data"],
-                    updated=datetime.fromisoformat(task["updated_at"]),
-                    annotations=task["total_annotations"] + task["cancelled_annotations"],
-                )
+                yield _task_of(task)
             if page * PAGE >= found["total"]:
                 return
             page += 1
@@ -116,6 +123,35 @@ class Studio:
         """Return a task's annotations in the form in which a webhook sends them."""
         found = self.call(self._get, f"api/tasks/{task}/annotations/")
         return list(found)
+
+    def annotation(self, number: int) -> dict[str, Any] | None:
+        """Return an annotation in the form in which a webhook sends it; None if there is none."""
+        try:
+            found: dict[str, Any] = self.call(self._get, f"api/annotations/{number}/")
+        except StudioMissingError:
+            return None
+        if "project" not in found:
+            found["project"] = self._task(int(found["task"]))["project"]
+        return found
+
+    def task(self, number: int) -> StudioTask:
+        """Return a task without its annotations.
+
+        Raises:
+            StudioMissingError: there is no such task.
+        """
+        return _task_of(self._task(number))
+
+    def task_data(self, number: int) -> dict[str, Any]:
+        """Return the data of a task.
+
+        Raises:
+            StudioMissingError: there is no such task.
+        """
+        return dict(self._task(number)["data"])
+
+    def _task(self, number: int) -> Any:
+        return self.call(self._get, f"api/tasks/{number}/")
 
     def add_tasks(self, project: int, data: Sequence[Mapping[str, Any]]) -> list[int]:
         """Add tasks with this data; return their numbers in the same order."""
@@ -146,6 +182,17 @@ class Studio:
                 project,
                 request=[{**each, "model_version": model} for each in part],  # type: ignore[misc]
             )
+
+    def show_version(self, project: int, version: str) -> bool:
+        """Let a project show the predictions of this version; return whether it showed others.
+
+        The label stream shows no others. Label Studio knows a version only once the project has a
+        prediction of it, or a backend with it as its title.
+        """
+        if self.call(self.client.projects.get, project).model_version == version:
+            return False
+        self.call(self.client.projects.update, project, model_version=version)
+        return True
 
     def set_field(self, project: int, tasks: Sequence[int], name: str, value: str | float) -> None:
         """Set one field of the data of many tasks to one value, in one call."""
@@ -181,7 +228,7 @@ class Studio:
             "filter": "filter:tasks:updated_at",
             "operator": "greater",
             "type": "Datetime",
-            "value": since.isoformat(),
+            "value": since.astimezone(UTC).strftime(FILTER_TIME),
         }
         filters = {"conjunction": "and", "items": [changed]}
         return self._get("api/tasks", asked | {"query": json.dumps({"filters": filters})})
@@ -201,15 +248,26 @@ class Studio:
     def _explained(self, error: ApiError) -> LabelerError:
         status = error.status_code or 0
         if status in (401, 403):
-            return LabelerError(
+            return StudioDownError(
                 f"Label Studio at {self.url} refuses the token (HTTP {status}); copy one from "
                 "its Account & Settings into LABEL_STUDIO_API_KEY."
             )
         if status == 404:
-            return LabelerError(
+            return StudioMissingError(
                 f"Label Studio at {self.url} has no such thing (HTTP 404); run `mvps studio "
                 "connect` again if its project was deleted."
             )
         said = str(error.body)[:300]
         text = f"Label Studio at {self.url} answers HTTP {status}: {said}"
-        return StudioAwayError(text) if status >= 500 or status == 429 else LabelerError(text)
+        if status in (429, 502, 503, 504):
+            return StudioDownError(text)
+        return StudioAwayError(text) if status >= 500 else LabelerError(text)
+
+
+def _task_of(found: Mapping[str, Any]) -> StudioTask:
+    return StudioTask(
+        id=found["id"],
+        data=found["data"],
+        updated=datetime.fromisoformat(found["updated_at"]),
+        annotations=found["total_annotations"] + found["cancelled_annotations"],
+    )

@@ -1,15 +1,18 @@
 """Makes and updates the projects in Label Studio; a second run changes nothing."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from backend.credentials import SECRET_HEADER, Credentials
+from backend.store.identity import identity_of
 from backend.store.inbox import DELETED, SUBMITTED
 from backend.studio.client import Studio
 from backend.studio.projects import ProjectPlan, connected_projects, keep_project
 from labeler.errors import LabelerError
+from labeler.text import valid_text
 from labeler.workspace.workspace import Workspace
 
 
@@ -51,10 +54,12 @@ def connect(
     wanted: Sequence[ProjectPlan],
     place: Place,
     credentials: Credentials,
+    take_over: bool = False,
 ) -> list[str]:
     """Make or update projects, and return a sentence for each thing that was changed.
 
-    Their tasks are added by `StudioSync.add_missing_tasks`.
+    Their tasks are added by `StudioSync.add_missing_tasks`. Projects of another workspace are left
+    alone, unless they are to be taken over. Nothing is changed if one of them is another's.
 
     Raises:
         StudioAwayError: Label Studio does not answer.
@@ -62,8 +67,9 @@ def connect(
     """
     prefix = place.prefix
     changes = []
-    for plan in wanted:
-        project, made = _project(workspace, studio, plan)
+    found = [_found(workspace, studio, plan, take_over) for plan in wanted]
+    for plan, present in zip(wanted, found, strict=True):
+        project, made = _project(workspace, studio, plan, present)
         made += _storage(studio, project, place.workspace / "clips", prefix)
         if plan.masks:
             made += _backend(studio, project, place.backend, credentials)
@@ -73,12 +79,55 @@ def connect(
     return changes
 
 
-def _project(workspace: Workspace, studio: Studio, plan: ProjectPlan) -> tuple[int, list[str]]:
-    projects = studio.client.projects
+def owner(description: str | None) -> str | None:
+    """Return the identity of the workspace that a project's description names, or None."""
+    found = _OWNED.search(description or "")
+    return None if found is None else found[1]
+
+
+_OWNED = re.compile(r"MVPS workspace [^\n]*\(([0-9a-f]{16})\)")
+
+
+def _found(workspace: Workspace, studio: Studio, plan: ProjectPlan, take_over: bool) -> Any:
+    """Find the workspace's project for a plan in Label Studio; None if there is none yet.
+
+    Raises:
+        LabelerError: the project of that title is another workspace's.
+    """
+    projects, ours = studio.client.projects, identity_of(workspace.root)
     known = connected_projects(workspace, studio.url).get(plan.role)
     listed: list[Any] = studio.call(lambda: list(projects.list(page_size=100)))
-    found = next((p for p in listed if p.id == known), None)
-    found = found or next((p for p in listed if p.title == plan.title), None)
+    for found in [each for each in listed if each.id == known] or [
+        each for each in listed if each.title == plan.title
+    ]:
+        whose = owner(found.description)
+        if whose is None and found.id != known and _foreign_hook(studio, found.id):
+            whose = "another one"  # it was connected by an earlier version
+        if whose in (None, ours) or take_over:
+            return found
+        described = (found.description or whose).strip().partition("\n")[0]
+        raise LabelerError(
+            f"The project {plan.title!r} (number {found.id}) at {studio.url} belongs to another "
+            f"workspace: {described}. Give this workspace projects of its own by another title in "
+            "MVPS_PROJECT; to label one workspace from two places, use its folder in both; to move "
+            "the project to this workspace, run `mvps studio connect --take-over`."
+        )
+    return None
+
+
+def _foreign_hook(studio: Studio, project: int) -> bool:
+    """Whether a project has a webhook to a service like ours."""
+    listed = studio.call(studio.client.webhooks.list, project=str(project))
+    return any(SECRET_HEADER in (each.headers or {}) for each in listed)
+
+
+def _project(
+    workspace: Workspace, studio: Studio, plan: ProjectPlan, found: Any
+) -> tuple[int, list[str]]:
+    """Make or update the project of a plan; return its number, and what was changed."""
+    projects = studio.client.projects
+    known = connected_projects(workspace, studio.url).get(plan.role)
+    name = workspace.root.resolve().name
     wanted: dict[str, Any] = {
         "label_config": plan.label_config,
         "show_collab_predictions": plan.pre_labels,
@@ -86,6 +135,7 @@ def _project(workspace: Workspace, studio: Studio, plan: ProjectPlan) -> tuple[i
         "enable_empty_annotation": True,
         "show_skip_button": True,
         "sampling": "Sequential sampling",
+        "description": f"MVPS workspace {valid_text(name, 100)} ({identity_of(workspace.root)})",
     }
     if found is None:
         made = studio.call(projects.create, title=plan.title, **wanted)
@@ -93,6 +143,8 @@ def _project(workspace: Workspace, studio: Studio, plan: ProjectPlan) -> tuple[i
     else:
         number, changes = int(found.id), []
         full = studio.call(projects.get, number)
+        if owner(full.description) == identity_of(workspace.root):
+            del wanted["description"]  # somebody may have added to it
         stale = {k: v for k, v in wanted.items() if getattr(full, k) != v}
         if stale:
             studio.call(projects.update, number, **stale)

@@ -1,8 +1,18 @@
 """The page on which annotators work: its label config and the tabs of its Data Manager."""
 
 from typing import Any
+from xml.sax.saxutils import escape, quoteattr
 
-from backend.studio.annotation import FROM_NAME, LABEL, REASON, REJECTED, TO_NAME, VERDICT
+from backend.studio.annotation import (
+    FROM_NAME,
+    LABEL,
+    NOBODY,
+    PRESENCE,
+    REASON,
+    REJECTED,
+    TO_NAME,
+    VERDICT,
+)
 from labeler.review.standing import Stage
 
 _QUIET = "font-size: 13px; font-weight: 400; margin: 0"
@@ -14,6 +24,22 @@ _BESIDE = (
 )
 
 
+WATCH = "<!-- the link to the clip's page -->"
+"""Where a label config has the link, as soon as `with_watch_link` puts it there."""
+
+
+def with_watch_link(config: str, address: str) -> str:
+    """Put the link to the page of the task's clip into a label config.
+
+    Args:
+        config: the label config.
+        address: the address at which people reach the service.
+    """
+    target = escape(f"{address}$watch#$frame", {"'": "%27"})
+    link = f"<a href='{target}' target='_blank' rel='noreferrer'>Watch the clip</a>"
+    return config.replace(WATCH, f'<Markdown value={quoteattr(link)} style="white-space: nowrap"/>')
+
+
 def _config(quiet: str, more: str = "") -> str:
     return f"""\
 <View>
@@ -22,9 +48,13 @@ def _config(quiet: str, more: str = "") -> str:
   </Style>
   <View style="display: flex; gap: 16px; align-items: center">
     <Header value="$clip, frame $frame" size="5"/>
+    {WATCH}
     <BrushLabels name="{FROM_NAME}" toName="{TO_NAME}">
       <Label value="{LABEL}" background="#ff2d95" hotkey="1"/>
-    </BrushLabels>{more}
+    </BrushLabels>
+    <Choices name="{PRESENCE}" toName="{TO_NAME}" choice="multiple" showInline="true">
+      <Choice value="{NOBODY}"/>
+    </Choices>{more}
   </View>
   <Image name="{TO_NAME}" value="$image" zoom="true" zoomControl="true"
          brightnessControl="true" contrastControl="true" rotateControl="false"/>
@@ -40,8 +70,32 @@ def _config(quiet: str, more: str = "") -> str:
 </View>"""
 
 
-_KEYS = """B paints, E erases, [ and ] set the size,
-    Ctrl+Z undoes, Ctrl+Enter submits, Alt+Enter updates."""
+KEYS = {
+    "selects the mask": ("Alt+.", "Alt+."),
+    "paints": ("B", "B"),
+    "erases": ("E", "E"),
+    "moves and clicks": ("V", "V"),
+    "smaller, larger": ("[ ]", "[ ]"),
+    "pans": ("H", "H"),
+    "fits the picture": ("Shift+1", "Shift+1"),
+    "undoes": ("Ctrl+Z", "Cmd+Z"),
+    "submits or updates": ("Ctrl+Enter", "Cmd+Enter"),
+    "skips": ("Ctrl+Space", "Alt+Enter"),
+}
+"""What keys of Label Studio 1.23 do, on Linux and Windows and on a Mac, as docs/annotating.md has
+them, too. `Alt+Enter` on a Mac skips the task."""
+
+
+def _key_line() -> str:
+    """All keys in one line; where a Mac has another key, both."""
+    pairs = (
+        (linux if linux == mac else f"{linux} (Mac: {mac})", what)
+        for what, (linux, mac) in KEYS.items()
+    )
+    return ", ".join(f"{key} {what}" for key, what in pairs) + "."
+
+
+_KEYS = _key_line()
 
 LABEL_CONFIG = _config(f"Select the mask. {_KEYS}")
 """Label Studio paints masks at an opacity of 0.6, which hides the edges below, and has no setting
@@ -70,6 +124,7 @@ _NOT_SHOWN = (
     "data.image",
     "data.next",
     "data.previous",
+    "data.watch",
     "draft_exists",
     "file_upload",
     "ground_truth",

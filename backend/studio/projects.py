@@ -14,6 +14,7 @@ from backend.studio.label_config import (
     LABEL_CONFIG,
     blind_tabs,
     check_tabs,
+    with_watch_link,
 )
 from backend.studio.label_config import tabs as labeling_tabs
 from labeler.workspace.workspace import Workspace
@@ -48,11 +49,17 @@ class ProjectPlan:
 
 
 def plans(settings: Settings) -> list[ProjectPlan]:
-    """The projects that the settings ask for."""
+    """The projects that the settings ask for.
+
+    Who masks a frame unseen gets no link to the clip's page, which shows all masks.
+    """
     title = settings.project
-    found = [ProjectPlan(Role.LABELING, title, LABEL_CONFIG, labeling_tabs(), masks=True)]
+    pages = (settings.pages_url or settings.backend_url).rstrip("/")
+    config = with_watch_link(LABEL_CONFIG, pages)
+    found = [ProjectPlan(Role.LABELING, title, config, labeling_tabs(), masks=True)]
     if settings.check == "confirm":
-        found.append(ProjectPlan(Role.CHECK, f"{title}: check", CHECK_CONFIG, check_tabs()))
+        config = with_watch_link(CHECK_CONFIG, pages)
+        found.append(ProjectPlan(Role.CHECK, f"{title}: check", config, check_tabs()))
     if settings.check == "blind" or settings.audit_share > 0:
         found.append(
             ProjectPlan(

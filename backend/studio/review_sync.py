@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from backend.store.inbox import Inbox
 from backend.studio.client import Studio
 from backend.studio.label_config import DONE, OUTDATED, WANTED
-from backend.studio.task_data import prediction, task_data
+from backend.studio.task_data import task_data
 from backend.studio.tasks import ProjectTasks
 from labeler.clip import Clip
 from labeler.review.standing import Stage, is_audited, standing
@@ -40,6 +40,13 @@ class CheckSync(ProjectTasks):
         """Add a task for each mask that waits for its check; return how many."""
         return sum(self.publish(clip) for clip in self._workspace.clips())
 
+    def fetch(self, *, full: bool = True) -> int:
+        """Do as `ProjectTasks.fetch`; then set again which predictions the label stream shows."""
+        found = super().fetch(full=full)
+        if self._known():
+            self._studio.show_version(self.project, SHOWN)
+        return found
+
     def publish(self, clip: Clip) -> int:
         """Add a task for each of the clip's masks that waits for its check; return how many."""
         rows = self._rows(clip.name)
@@ -63,19 +70,20 @@ class CheckSync(ProjectTasks):
             | {"revision": each.number, "masked_by": each.author, "stage": Stage.UNCHECKED.value}
             for each in added
         ]
+        watch = self._watch(clip)
         if data:
-            self._add_tasks(clip.name, data, {"revision", "stage"})
+            data = [each | {"watch": watch} for each in data]
+            self._add_tasks(clip.name, data, {"revision", "stage", "watch"})
             rows = self._rows(clip.name)
-            shown = [
-                prediction(self._workspace, each) | {"task": rows[each.frame].task}
-                for each in added
-            ]
-            self._studio.replace_predictions(self.project, shown, SHOWN)
+            shown = self._predictions(clip, added, rows)
+            self._studio.replace_predictions(self.project, list(shown.values()), SHOWN)
+            self._studio.show_version(self.project, SHOWN)
         self._set_fields(
             clip.name,
             rows,
             {
                 frame: dict(row.fields)
+                | {"watch": watch}
                 | ({"stage": now[frame].stage.value} if frame in now else {})
                 for frame, row in rows.items()
             },

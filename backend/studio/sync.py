@@ -5,17 +5,22 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from backend.store.inbox import Inbox
-from backend.studio.client import Studio
-from backend.studio.task_data import changing_fields, prediction, shown_revision, task_data
+from backend.studio.client import Studio, StudioDownError
+from backend.studio.task_data import changing_fields, shown_revision, task_data
 from backend.studio.tasks import ProjectTasks
 from labeler.clip import Clip
 from labeler.review.priority import key_frame_thumbnails
 from labeler.revision import Revision
+from labeler.workspace.troubles import Troubles
 from labeler.workspace.workspace import Workspace
 
 
 class ProjectSync(Protocol):
     """Keeps one project and the workspace alike."""
+
+    @property
+    def project(self) -> int:
+        """The number of the project."""
 
     def add_missing_tasks(self) -> int:
         """Add the tasks that the project should have by now; return how many."""
@@ -31,11 +36,15 @@ class StudioSync:
     """Keeps all projects of a workspace and the workspace alike.
 
     Args:
+        troubles: where it is told which project or task fails.
         labeling: the project in which masks are corrected.
         others: the projects of the cross-check.
     """
 
-    def __init__(self, labeling: "LabelingSync", others: Sequence[ProjectSync] = ()) -> None:
+    def __init__(
+        self, troubles: Troubles, labeling: "LabelingSync", others: Sequence[ProjectSync] = ()
+    ) -> None:
+        self._troubles = troubles
         self.project = labeling.project
         self._labeling = labeling
         self._all: list[ProjectSync] = [labeling, *others]
@@ -54,7 +63,13 @@ class StudioSync:
 
     def fetch(self, *, full: bool = True) -> int:
         """Put annotators' work that no webhook reported into the inbox; return how many events."""
-        return sum(each.fetch(full=full) for each in self._all)
+        found = 0
+        for each in self._all:
+            with self._troubles.apart(
+                "fetch", f"project {each.project}", passing=(StudioDownError,)
+            ):
+                found += each.fetch(full=full)
+        return found
 
 
 class LabelingSync(ProjectTasks):
@@ -108,18 +123,18 @@ class LabelingSync(ProjectTasks):
         rows = self._rows(clip.name)
         by_frame = self._workspace.revisions_by_frame(clip)
         news: dict[str, list[Revision]] = defaultdict(list)
+        count = 0
         for frame, row in rows.items():
             shown = shown_revision(by_frame.get(frame, []))
             if shown is not None and shown.number != row.shown:
                 news[shown.model_version or self._model_version].append(shown)
         for model, changed in news.items():
-            predictions = [
-                prediction(self._workspace, each) | {"task": rows[each.frame].task}
-                for each in changed
-            ]
-            self._studio.replace_predictions(self.project, predictions, model)
-            self._note(clip.name, {each.frame: {"shown": each.number} for each in changed})
-        return sum(map(len, news.values()))
+            predictions = self._predictions(clip, changed, rows)
+            self._studio.replace_predictions(self.project, list(predictions.values()), model)
+            sent = {each.frame: {"shown": each.number} for each in changed}
+            self._note(clip.name, {frame: sent[frame] for frame in predictions})
+            count += len(predictions)
+        return count
 
     def publish(self, clip: Clip) -> int:
         """Send a clip's newest predictions, then the changed fields of its tasks, to Label Studio.
@@ -138,7 +153,9 @@ class LabelingSync(ProjectTasks):
 
     def _changing(self, clip: Clip) -> dict[int, dict[str, str | float]]:
         looks = key_frame_thumbnails(self._workspace, clip)
-        return changing_fields(clip, self._workspace.current(clip), looks)
+        fields = changing_fields(clip, self._workspace.current(clip), looks)
+        watch = self._watch(clip)
+        return {frame: told | {"watch": watch} for frame, told in fields.items()}
 
     def _adopt_tasks(self) -> None:
         """Record the tasks of the project that the workspace does not know."""

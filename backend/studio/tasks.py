@@ -2,14 +2,22 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
+from backend.page_links import page_key, page_path
 from backend.store import tables
-from backend.store.inbox import Inbox
-from backend.studio.client import Studio, StudioTask
+from backend.store.inbox import FETCHED, Inbox
+from backend.studio.client import Studio, StudioDownError, StudioTask
+from backend.studio.task_data import prediction
+from labeler.clip import Clip
+from labeler.errors import LabelerError
+from labeler.revision import Revision
+from labeler.text import valid_text
+from labeler.workspace.troubles import Troubles
 from labeler.workspace.workspace import Workspace
 
 OVERLAP = timedelta(minutes=1)
@@ -33,9 +41,13 @@ class ProjectTasks:
         self._workspace, self._inbox, self._studio = workspace, inbox, studio
         self.project = project
         workspace.database.complete(tables.metadata)
+        self._troubles = Troubles(workspace.database)
 
     def fetch(self, *, full: bool = True) -> int:
         """Put annotators' work that no webhook reported into the inbox; return how many events.
+
+        A task or an annotation that Label Studio cannot serve stops no other. It is a trouble
+        (see labeler.workspace.troubles), and is asked for again until it is served.
 
         Args:
             full: look at every task; if false, only at those that changed since the last look.
@@ -43,22 +55,51 @@ class ProjectTasks:
         found, known = 0, self._known()
         seen = [row.seen for row in known.values() if row.seen is not None]
         since = max(seen) - OVERLAP if seen and not full else None
+        again = self._in_trouble()
         for task in self._studio.tasks(self.project, since):
-            row = known.get(task.id)
-            if row is None:  # another task has taken its place
-                found += self._fetch_task(task) if task.annotations else 0
-            elif row.seen is None or row.seen < task.updated:
-                found += self._fetch_task(task)
-                self._note(row.clip, {row.frame: {"seen": task.updated}})
+            found += self._look_at(task, known.get(task.id), anew=task.id in again)
+            again.discard(task.id)
+        for number in again:  # it has not changed since
+            with self._apart(number):
+                task = self._studio.task(number)
+                found += self._look_at(task, known.get(number), anew=True)
         return found
+
+    def _look_at(self, task: StudioTask, row: sa.Row[Any] | None, anew: bool) -> int:
+        """Fetch a task's annotations if there may be new ones; return how many events."""
+        if row is None:  # another task has taken its place
+            wanted = task.annotations > 0
+        else:
+            wanted = row.seen is None or row.seen < task.updated
+        found = 0
+        if wanted or anew:
+            with self._apart(task.id):
+                found = self._fetch_task(task)
+                if row is not None:
+                    self._note(row.clip, {row.frame: {"seen": task.updated}})
+        return found
+
+    def _apart(self, task: int) -> AbstractContextManager[None]:
+        cure = f"open the task at {self._studio.url}/projects/{self.project}/data?task={task}"
+        return self._troubles.apart("fetch", self._item(task), cure, passing=(StudioDownError,))
+
+    def _item(self, task: int) -> str:
+        return f"project {self.project}, task {task}"
+
+    def _in_trouble(self) -> set[int]:
+        """The numbers of the tasks whose annotations could not be fetched."""
+        start = self._item(0)[:-1]
+        items = [each.item for each in self._troubles.listed("fetch")]
+        return {int(item.removeprefix(start)) for item in items if item.startswith(start)}
 
     def _fetch_task(self, task: StudioTask) -> int:
         table = tables.annotations
+        clip, frame = task.data.get("clip"), task.data.get("frame")
         with self._workspace.database.reading() as connection:
             query = sa.select(table.c.annotation).where(
                 table.c.project == self.project,
-                table.c.clip == task.data.get("clip"),
-                table.c.frame == task.data.get("frame"),
+                table.c.clip == (valid_text(clip) if isinstance(clip, str) else ""),
+                table.c.frame == (frame if type(frame) is int and abs(frame) < 1 << 31 else -1),
                 table.c.deleted.is_(None),
             )
             known = set(connection.execute(query).scalars())
@@ -66,10 +107,35 @@ class ProjectTasks:
         annotations = self._studio.annotations(task.id) if task.annotations or known else []
         gone = known - {each["id"] for each in annotations}
         found = sum(self._inbox.put_deletion(self.project, number) for number in sorted(gone))
+        faults = []
         for each in annotations:
             each["project"] = self.project
-            found += self._inbox.put_annotation("ANNOTATION_UPDATED", each, task.data)
+            try:
+                found += self._inbox.put_annotation(FETCHED, each, task.data)
+            except LabelerError as error:
+                faults.append(error)
+        if faults:
+            raise faults[0]  # the others are in
         return found
+
+    def _predictions(
+        self, clip: Clip, masks: Sequence[Revision], rows: Mapping[int, sa.Row[Any]]
+    ) -> dict[int, dict[str, Any]]:
+        """The predictions that show masks of a clip, by frame; a damaged mask holds up no other."""
+        found: dict[int, dict[str, Any]] = {}
+        failed: dict[str, str] = {}
+        for each in masks:
+            try:
+                shown = prediction(self._workspace, each)
+                found[each.frame] = shown | {"task": rows[each.frame].task}
+            except LabelerError as error:
+                failed[f"{clip.name} frame {each.frame}"] = str(error)
+        self._troubles.settle("show", [f"{clip.name} frame {frame}" for frame in found], failed)
+        return found
+
+    def _watch(self, clip: Clip) -> str:
+        """The link to the clip's page, to which the label config puts the service's address."""
+        return page_path(page_key(self._workspace.root), clip.name)
 
     def _add_tasks(self, clip: str, data: Sequence[Mapping[str, Any]], fields: set[str]) -> None:
         """Add tasks for a clip's key frames, and keep those of their fields that may change."""

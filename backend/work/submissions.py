@@ -2,23 +2,28 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 
 from backend.store import tables
 from backend.store.inbox import DELETED, Event, EventState, Inbox
-from backend.studio.annotation import AnnotatedMask, from_result, opinion_of
+from backend.studio.annotation import NOBODY, AnnotatedMask, Opinion, lead_time, opinion_of
+from backend.studio.client import StudioAwayError, StudioDownError
 from backend.studio.projects import Role, roles
+from backend.work.verified import Annotations, NotYetError, time_of, verified
 from labeler.clip import Clip
 from labeler.errors import LabelerError
-from labeler.mask import Mask
+from labeler.mask import Mask, mask_digest
 from labeler.metrics import region_similarity
 from labeler.review.correction import EmptyMaskError, record_correction
 from labeler.review.crosscheck import accept_all_agreed, accept_if_agreed, record_check
 from labeler.review.standing import STRICT, Thresholds
 from labeler.revision import Draft, Revision, Shown, last_prediction
+from labeler.workspace.tables import DatabaseAwayError
+from labeler.workspace.troubles import Troubles
 from labeler.workspace.workspace import Workspace
 
 logger = logging.getLogger(__name__)
@@ -34,6 +39,8 @@ class Submissions:
         inbox: where events are kept.
         author_of: the name of a user by number.
         thresholds: the least agreement of two people at which a mask is accepted.
+        source: where annotations are read before they are recorded; without it, what the webhook
+            says is believed.
     """
 
     def __init__(
@@ -42,21 +49,38 @@ class Submissions:
         inbox: Inbox,
         author_of: Callable[[int], str],
         thresholds: Thresholds = STRICT,
+        source: Annotations | None = None,
     ) -> None:
         self._workspace, self._inbox, self._author_of = workspace, inbox, author_of
-        self._thresholds = thresholds
+        self._thresholds, self._source = thresholds, source
+        self._troubles = Troubles(workspace.database)
 
     def take_all(self) -> set[str]:
-        """Take up every pending event, and return the clips whose references may have changed."""
+        """Take up every pending event, and return the clips whose references may have changed.
+
+        What cannot be taken up now stays pending; what it is about is told as a trouble, until it
+        succeeds. If Label Studio is down, all of it waits.
+        """
         clips: set[str] = set()
         for event in self._inbox.pending():
+            item = f"annotation {event.annotation}"
             try:
                 clips |= self.take(event)
-            except (OSError, sa.exc.SQLAlchemyError):  # a full disk, say: the event stays for later
-                logger.exception("event %d could not be taken up now", event.id)
+            except NotYetError as error:
+                logger.info("event %d waits: %s", event.id, error)
+            except StudioDownError as error:
+                logger.warning("submissions wait: %s", error)
+                break
+            except StudioAwayError as error:
+                logger.warning("event %d waits: %s", event.id, error)
+                self._troubles.tell("take", item, str(error), "it is tried again and again")
+            except (OSError, DatabaseAwayError, sa.exc.SQLAlchemyError):
+                logger.exception("event %d could not be taken up now", event.id)  # a full disk, say
             except Exception as error:  # an unforeseen event must not stop the others
                 logger.exception("event %d could not be taken up", event.id)
                 self._inbox.settle(event, EventState.REFUSED, f"{type(error).__name__}: {error}")
+            else:
+                self._troubles.solved("take", item)
         return clips
 
     def take(self, event: Event) -> set[str]:
@@ -64,15 +88,32 @@ class Submissions:
 
         What cannot be read as a mask is refused with the reason, and kept. An empty mask for a
         frame whose mask is not empty waits until a person confirms it.
+
+        Raises:
+            NotYetError, StudioAwayError: it cannot be read from Label Studio now.
+            DatabaseAwayError: it cannot be recorded now.
         """
         try:
+            if self._source is not None:
+                true = verified(event, self._inbox, self._source, datetime.now(UTC))
+                if true is None:
+                    return set()
+                event = true
             return self._withdraw(event) if event.action == DELETED else self._record(event)
         except EmptyMaskError as error:
             self._inbox.settle(event, EventState.ASKING, str(error))
+        except (NotYetError, StudioAwayError, DatabaseAwayError):
+            raise
         except LabelerError as error:
             logger.warning("event %d refused: %s", event.id, error)
             self._inbox.settle(event, EventState.REFUSED, str(error))
         return set()
+
+    @property
+    def waits(self) -> bool:
+        """Whether there are events to take up; those that could not be taken up count, too."""
+        counts = self._inbox.counted()
+        return any(counts.get(each) for each in (EventState.PENDING, EventState.CONFIRMED))
 
     def accept_agreed(self, clip: Clip) -> None:
         """Accept the masks of a clip on which two people agree and no verdict was recorded."""
@@ -87,26 +128,32 @@ class Submissions:
             return set()
         clip = self._workspace.clip(event.clip)
         name = _name(annotation)
-        submitted = datetime.fromisoformat(event.version)
+        submitted = time_of(event)
         if roles(self._workspace).get(event.project, Role.LABELING) is not Role.LABELING:
             return self._record_opinion(event, annotation, clip, name, submitted)
-        found = from_result(annotation.get("result"), clip.height, clip.width)
+        opinion = opinion_of(annotation.get("result"), clip.height, clip.width)
+        mask = self._mask_of(opinion, clip, event.frame)
         withdrawn = self._is_deleted(event, name, clip, submitted)
         revisions = record_correction(
             self._workspace,
             clip,
             event.frame,
-            found.mask,
-            Draft(self._author_of(_user(annotation)), annotation=name, submitted=submitted),
-            allow_empty=withdrawn or event.state is EventState.CONFIRMED,
+            mask,
+            Draft(
+                self._author_of(_user(annotation)),
+                annotation=name,
+                submitted=submitted,
+                lead_time=lead_time(annotation),
+            ),
+            allow_empty=withdrawn or opinion.nobody or event.state is EventState.CONFIRMED,
         ).revisions
-        quality = self._prelabel_quality(revisions, found.mask)
+        quality = self._prelabel_quality(revisions, mask)
         if withdrawn:
             self._workspace.withdraw(clip, event.frame, name)
             revisions = self._workspace.revisions(clip, event.frame)
         # A second person who is shown no mask may have submitted before the first one.
         accept_if_agreed(self._workspace, clip, event.frame, self._thresholds, revisions)
-        self._inbox.settle(event, EventState.DONE, _ignored(found), quality)
+        self._inbox.settle(event, EventState.DONE, _ignored(opinion.found), quality)
         return {clip.name}
 
     def _record_opinion(
@@ -123,13 +170,40 @@ class Submissions:
             look=look,
             judges=judges,
             reason=opinion.reason,
+            lead_time=lead_time(annotation),
         )
-        mask = opinion.found.mask
-        record_check(self._workspace, clip, event.frame, mask, draft, self._thresholds)
+        record_check(
+            self._workspace,
+            clip,
+            event.frame,
+            self._mask_of(opinion, clip, event.frame),
+            draft,
+            self._thresholds,
+            allow_empty=withdrawn or opinion.nobody or event.state is EventState.CONFIRMED,
+        )
         if withdrawn:
             self._workspace.withdraw(clip, event.frame, name)
         self._inbox.settle(event, EventState.DONE, _ignored(opinion.found))
         return {clip.name}
+
+    def _mask_of(self, opinion: Opinion, clip: Clip, frame: int) -> Mask:
+        """The mask that a person means: an empty one where they say that nobody is in the frame.
+
+        The mask that the task showed may still be there; one that they painted may not.
+
+        Raises:
+            LabelerError: they say that nobody is there and have painted a mask.
+        """
+        mask = opinion.found.mask
+        if not opinion.nobody or not mask.any():
+            return mask
+        shown = {each.digest for each in self._workspace.revisions(clip, frame)}
+        if mask_digest(mask) not in shown:
+            raise LabelerError(
+                f'The annotation of {clip.name} frame {frame} says "{NOBODY}" but has a mask that '
+                "was painted; take one of the two away and submit again."
+            )
+        return np.zeros_like(mask)
 
     def _withdraw(self, event: Event) -> set[str]:
         """Withdraw the masks of an annotation, also those that may still come."""

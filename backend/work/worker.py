@@ -1,6 +1,7 @@
 """The worker: the one process that owns the network, and does one job after another."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,8 @@ from backend.work.preannotate import refresh
 from backend.work.submissions import Submissions
 from backend.work.training_runs import Retrainer
 from labeler.errors import LabelerError
+from labeler.workspace.tables import DatabaseAwayError
+from labeler.workspace.troubles import Troubles
 from labeler.workspace.workspace import Workspace
 from model.registry import ModelRegistry
 from model.segmenter import Segmenter
@@ -65,6 +68,14 @@ SLOW = 2.0
 PAUSE = 10.0
 """Seconds until masks that wait for a retraining are asked for again."""
 
+AGAIN = 5.0
+"""Seconds until submissions that Label Studio does not show yet are asked for again."""
+
+DOCTOR = "`mvps doctor` says which file it is"
+
+STUDIO_JOBS = (JobKind.SHOW.value, JobKind.PUBLISH.value, JobKind.RECONCILE.value)
+"""The jobs that call Label Studio."""
+
 LONGEST_PAUSE = 60.0
 """Seconds between two attempts while Label Studio is away, at most."""
 
@@ -96,6 +107,7 @@ class Worker:
         self._masking_with = ""
         self._queue, self._submissions = queue, submissions
         self._log, self._facts = JobLog(workspace.database), Facts(workspace.database)
+        self._troubles = Troubles(workspace.database)
         self._find_sync, self._retrainer = find_sync, retrainer
         self._sync: StudioSync | None = None
         self._fetched = False
@@ -109,12 +121,27 @@ class Worker:
             JobKind.RECONCILE: self._reconcile,
         }
 
-    def run(self) -> None:
-        """Do what is asked for until the process is told to end."""
+    def run(self, reconcile_seconds: float) -> None:
+        """Do what is asked for until the process is told to end.
+
+        Args:
+            reconcile_seconds: how often everything is compared with Label Studio.
+        """
         self._log.forget_running()
         self._queue.ask(Job(JobKind.TAKE))
-        self._queue.ask(Job(JobKind.RECONCILE))
-        self._queue.consume(self.perform, self._log)
+        ended = threading.Event()
+
+        def keep_asking() -> None:
+            while not ended.is_set():
+                if Job(JobKind.RECONCILE) not in self._queue.waiting():
+                    self._queue.ask(Job(JobKind.RECONCILE))
+                ended.wait(reconcile_seconds)
+
+        threading.Thread(target=keep_asking, name="clock", daemon=True).start()
+        try:
+            self._queue.consume(self.perform, self._log)
+        finally:
+            ended.set()
 
     def perform(self, job: Job) -> None:
         """Do one job."""
@@ -133,6 +160,8 @@ class Worker:
     def _take(self, job: Job) -> None:
         for clip in self._submissions.take_all():
             self._queue.ask(Job(JobKind.REFRESH, clip))
+        if self._submissions.waits and Job(JobKind.TAKE) not in self._queue.waiting():
+            self._queue.ask(Job(JobKind.TAKE), AGAIN)
 
     def _mask(self, job: Job) -> None:
         """Mask a frame that somebody waits for, and its neighbours, which they will see next."""
@@ -178,11 +207,13 @@ class Worker:
         _ = self._segmenter  # there may be a new champion
         full = not self._fetched
         if self._with_patience(job, lambda sync: sync.fetch(full=full)):
-            self._fetched = True
+            # What a whole project missed may be older than the last change seen in it.
+            self._fetched = all(", task " in each.item for each in self._troubles.listed("fetch"))
         self._queue.ask(Job(JobKind.TAKE))  # also events not asked for, or not recorded before
         waiting = set(self._queue.waiting())
         for clip in self._workspace.clips():
-            self._submissions.accept_agreed(clip)
+            with self._troubles.apart("review", clip.name, DOCTOR):
+                self._submissions.accept_agreed(clip)
             if (wish := Job(JobKind.REFRESH, clip.name)) not in waiting:
                 self._queue.ask(wish)
         if self._retrainer is not None:
@@ -193,10 +224,14 @@ class Worker:
         self._sync = self._sync or self._find_sync()
         if self._sync is None:
             return False
+        work, item = job.kind.value, job.clip or "all projects"
         try:
             act(self._sync)
+        except DatabaseAwayError:
+            raise
         except LabelerError as error:
             self._facts.tell(STUDIO, str(error))
+            self._troubles.tell(work, item, str(error), "it is tried again and again")
             if not isinstance(error, StudioAwayError):
                 raise
             pause = min(2.0 ** min(job.attempt, 10), LONGEST_PAUSE)
@@ -209,5 +244,9 @@ class Worker:
             if (job.kind, job.clip) not in waiting:
                 self._queue.ask(Job(job.kind, job.clip, job.frame, job.attempt + 1), pause)
             return False
-        self._facts.tell(STUDIO, "")
+        self._troubles.solved(work, item)
+        if job.kind is JobKind.PUBLISH:
+            self._troubles.solved(JobKind.SHOW.value, item)  # it sends all that SHOW sends
+        left = [each for kind in STUDIO_JOBS for each in self._troubles.listed(kind)]
+        self._facts.tell(STUDIO, left[0].reason if left else "")
         return True

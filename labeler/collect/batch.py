@@ -1,19 +1,20 @@
 """Adds many videos at once: each gives its clips, or a sentence that says why not."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from threading import Event
 
-from labeler.collect.candidates import Candidate
-from labeler.collect.ingest import Added, Policy, add_video
-from labeler.errors import LabelerError
+from labeler.collect.ingest import Added, Policy, add_video, unforeseen
+from labeler.collect.video_plan import Fate, PlannedVideo
+from labeler.errors import LabelerError, NoRoomError
+from labeler.threads import CORES
 from labeler.workspace.workspace import Workspace
 
 Progress = Callable[[int, int | None], None]
 """Called with (frames written, frames expected); the second is None if it is unknown."""
 
-JOBS = max(1, min(8, (os.cpu_count() or 1) // 2))
+JOBS = max(1, CORES // 2)
 """How many videos are added at once. One keeps about two cores busy, and each holds some decoded
 frames in memory."""
 
@@ -24,67 +25,68 @@ class _StoppedError(Exception):
 
 def add_all(
     workspace: Workspace,
-    candidates: Sequence[Candidate],
+    plan: Sequence[PlannedVideo],
     policy: Policy,
     jobs: int = JOBS,
-    begun: Callable[[Candidate], Progress] | None = None,
-) -> Iterator[tuple[Candidate, Added | str]]:
-    """Add videos, a few at a time; yield each one as it is done, with its result or its error.
+    begun: Callable[[int], Progress] | None = None,
+) -> Iterator[tuple[int, Added | str]]:
+    """Add the videos of a plan, a few at a time; yield each when it is done, by its place in it.
 
-    A video that fails does not stop the others. If the caller stops early, also by an interruption,
-    the videos in progress stop and leave nothing behind; the next call adds what is missing.
+    With it comes the result, or a sentence on why it was not added. A video that fails does not
+    stop the others. If the caller stops early, also by an interruption, the videos in progress stop
+    and leave nothing behind; the next call adds what is missing.
 
     Args:
         workspace: where the clips go.
-        candidates: the videos. A video that would get the name of an earlier one is not added.
+        plan: see `plan_videos`.
         policy: how they are added.
         jobs: how many at a time; memory grows with it, and not with the number of videos.
-        begun: called in a worker thread when a video is begun; returns that video's progress
-            function.
+        begun: called in a worker thread with the place of a video that is begun; returns that
+            video's progress function. Errors of either are ignored, as they only show the work.
+
+    Raises:
+        NoRoomError: the disk is full; the videos that are done are in.
     """
     stop = Event()
 
-    def add(candidate: Candidate) -> Added:
-        tell = None if begun is None else begun(candidate)
+    def add(place: int) -> Added:
+        tell: Progress | None = None
+        with suppress(Exception):
+            tell = None if begun is None else begun(place)
 
         def progress(done: int, total: int | None) -> None:
             if stop.is_set():
                 raise _StoppedError
             if tell is not None:
-                tell(done, total)
+                with suppress(Exception):
+                    tell(done, total)
 
-        return add_video(workspace, candidate, policy, progress)
+        return add_video(workspace, plan[place].candidate, policy, progress)
 
-    first: dict[str, Candidate] = {}
-    work: dict[Future[Added], Candidate] = {}
+    work: dict[Future[Added], int] = {}
     with ThreadPoolExecutor(jobs, "add") as pool:
         try:
-            for candidate in candidates:
-                namesake = first.setdefault(candidate.name, candidate)
-                if namesake is candidate:
-                    work[pool.submit(add, candidate)] = candidate
-                else:
-                    yield candidate, _same_name(candidate, namesake)
+            for place, planned in enumerate(plan):
+                if planned.fate is Fate.COMES_IN:
+                    work[pool.submit(add, place)] = place
+            for place, planned in enumerate(plan):
+                if planned.fate is Fate.LEFT_OUT:
+                    yield place, planned.reason
+                elif planned.fate is Fate.KNOWN:
+                    yield place, Added(known=planned.known)
             for done in as_completed(work):
-                yield work[done], _outcome(done, work[done])
+                yield work[done], _outcome(done, plan[work[done]])
         finally:
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _outcome(done: Future[Added], candidate: Candidate) -> Added | str:
+def _outcome(done: Future[Added], planned: PlannedVideo) -> Added | str:
     try:
         return done.result()
+    except NoRoomError:
+        raise
     except LabelerError as error:
         return str(error)
     except Exception as error:  # an unforeseen error of one video must not stop the others
-        return f"{candidate.path} could not be added ({type(error).__name__}: {error})."
-
-
-def _same_name(candidate: Candidate, namesake: Candidate) -> str:
-    if candidate.path == namesake.path:
-        return f"{candidate.path} is named twice; remove one."
-    return (
-        f"{candidate.path} would be named {candidate.name!r} like {namesake.path}; give it another "
-        "name, in the column `name` of a table."
-    )
+        return unforeseen(planned.candidate, error)

@@ -4,13 +4,13 @@ import csv
 import io
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from labeler.clip import Scenario
 from labeler.errors import LabelerError
-from labeler.naming import check_clip_name, clip_name, title_of
+from labeler.naming import clip_name, distinct_names, is_clip_name, readable, title_of
 
 COLUMNS = ("path", "scenario", "source", "licence", "name")
 """The columns of a table of videos; `name` may be absent."""
@@ -28,8 +28,9 @@ _EXAMPLE = ("https://example.org/walk", "CC BY 4.0")
 class Candidate:
     """A video that may become a clip.
 
-    `name` is the clip's name. `source` says where the video is from, and `licence` under which
-    terms.
+    `name` is the clip's name; `given` says whether a person wrote it just so, and so it must not
+    become another. `source` says where the video is from, and `licence` under which terms. `title`
+    is the name as the person or the file has it, in any script; "" if that is `name`.
     """
 
     path: Path
@@ -37,11 +38,56 @@ class Candidate:
     name: str
     source: str
     licence: str = ""
+    title: str = ""
+    given: bool = False
+
+    @property
+    def shown(self) -> str:
+        """The clip's name as a person wants to see it: with the title, if that is another."""
+        return f"{self.name} ({self.title})" if self.title else self.name
 
     @classmethod
-    def of(cls, path: Path, scenario: Scenario, name: str = "") -> "Candidate":
-        """Make a candidate from a file alone; without `name`, the file's stem names it."""
-        return cls(path, scenario, name or clip_name(title_of(path)), path.name)
+    def of(
+        cls, path: Path, scenario: Scenario, name: str = "", source: str = "", licence: str = ""
+    ) -> "Candidate":
+        """Make a candidate from a file and what is known of it; "" is what is not known.
+
+        Without `name`, the file's name without its suffix names the clip. A name that a folder
+        cannot have, such as one in Chinese, is written in Latin letters.
+        """
+        source = readable(source or path.name)
+        file_title = title_of(path)
+        if given := is_clip_name(name):
+            title = "" if file_title.isascii() else file_title
+        else:
+            title = readable(name) or file_title
+            name = clip_name(title)
+        licence = readable(licence)
+        return cls(path, scenario, name, source, licence, title if title != name else "", given)
+
+
+def name_apart(candidates: Sequence[Candidate], taken: Collection[str] = ()) -> list[Candidate]:
+    """Give each candidate a clip name of its own, unless a person has given it one.
+
+    Args:
+        candidates: the videos.
+        taken: names that none may get.
+    """
+    free = [each for each in candidates if not each.given]
+    folders = [each.path.absolute().parent for each in free]
+    shared = os.path.commonpath(folders) if folders else ""
+    titles = [
+        f"{os.path.relpath(folder, shared)}/{(each.title or each.name).replace('/', '_')}"
+        for each, folder in zip(free, folders, strict=True)
+    ]
+    names = distinct_names(titles, {*taken, *(each.name for each in candidates if each.given)})
+    new_names = iter(names)
+    return [each if each.given else _renamed(each, next(new_names)) for each in candidates]
+
+
+def _renamed(candidate: Candidate, name: str) -> Candidate:
+    title = candidate.title or candidate.name
+    return replace(candidate, name=name, title="" if title == name else title)
 
 
 def videos_below(folder: Path) -> list[Path]:
@@ -78,9 +124,12 @@ def read_candidates(
         LabelerError: the table cannot be read, or has other columns.
     """
     try:
-        text = table.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise LabelerError(f"{table} cannot be read ({error}); save it as CSV in UTF-8.") from None
+        # A file name may have bytes that are no UTF-8; a line with such a text is judged below.
+        text = table.read_text(encoding="utf-8-sig", errors="surrogateescape")
+    except OSError as error:
+        raise LabelerError(
+            f"{table} cannot be read ({error.strerror}); save it as CSV in UTF-8."
+        ) from None
     first = text.partition("\n")[0]
     separator = max(",;\t", key=first.count)
     lines = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
@@ -125,12 +174,15 @@ def _candidate(
         known = ", ".join(each.value for each in Scenario)
         raise ValueError(f"{said!r} is no scenario; write one of {known}")
     path = folder / values["path"]
-    try:
-        name = check_clip_name(values.get("name") or clip_name(title_of(path)))
-    except LabelerError as error:
-        raise ValueError(str(error).rstrip(".")) from None
-    source = values.get("source") or path.name
-    return Candidate(path, Scenario(said), name, source, values.get("licence", ""))
+    if readable(values["path"]) != values["path"] and not path.is_file():
+        raise ValueError("its path is not in UTF-8; save the table as CSV in UTF-8")
+    return Candidate.of(
+        path,
+        Scenario(said),
+        values.get("name", ""),
+        values.get("source", ""),
+        values.get("licence", ""),
+    )
 
 
 def write_template(table: Path, videos: Sequence[Path], scenario: Scenario | None) -> None:
@@ -140,15 +192,16 @@ def write_template(table: Path, videos: Sequence[Path], scenario: Scenario | Non
         LabelerError: the file exists already, or cannot be written.
     """
     said = scenario.value if scenario else ""
+    named = name_apart([Candidate.of(video, scenario or Scenario.NEWS) for video in videos])
     try:
-        with table.open("x", encoding="utf-8", newline="") as file:
+        with table.open("x", encoding="utf-8", errors="surrogateescape", newline="") as file:
             lines = csv.writer(file, lineterminator="\n")
-            lines.writerow(COLUMNS[:-1])
-            for video in videos:
-                path = os.path.relpath(video.resolve(), table.parent.resolve())
-                lines.writerow([path, said, "", ""])
+            lines.writerow(COLUMNS)
+            for candidate in named:
+                path = os.path.relpath(candidate.path.resolve(), table.parent.resolve())
+                lines.writerow([path, said, "", "", candidate.name])
             if not videos:
-                lines.writerow(["walk.mp4", said or "outdoor-activity", *_EXAMPLE])
+                lines.writerow(["walk.mp4", said or "outdoor-activity", *_EXAMPLE, "walk"])
     except FileExistsError:
         raise LabelerError(f"{table} is there already; name another file.") from None
     except OSError as error:

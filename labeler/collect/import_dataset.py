@@ -14,6 +14,7 @@ from labeler.errors import LabelerError
 from labeler.layouts.foreign import ForeignDataset, LeftOut
 from labeler.layouts.layout import RATES, Layout
 from labeler.revision import Provenance, Revision
+from labeler.text import NAME_LENGTH, valid_text
 from labeler.workspace.workspace import Workspace
 
 __all__ = ["Taken", "Wanted", "carry_out", "import_dataset"]
@@ -102,7 +103,7 @@ def _take(
         frame=0,
         number=1,
         provenance=Provenance.ACCEPTED,
-        author=f"import:{dataset.name}",
+        author=valid_text(f"import:{dataset.name}", NAME_LENGTH),
         model_version="",
         references="",
         uncertainty=None,

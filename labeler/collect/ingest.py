@@ -1,6 +1,6 @@
 """Adds a video file to the workspace, as one clip or as one clip for each shot."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -11,9 +11,9 @@ from labeler.clip import KEY_FRAME_STRIDE, Clip, frame_name
 from labeler.collect.candidates import Candidate
 from labeler.collect.cuts import CutFinder
 from labeler.collect.rules import SHORTEST_SIDE, broken, check_video_rules
-from labeler.collect.video import extract_frames, probe_video
+from labeler.collect.video import VideoInfo, extract_frames, probe_video
 from labeler.errors import AlreadyInError, LabelerError
-from labeler.files import sha256_of, write_atomically
+from labeler.files import sha256_of, told_if_full, write_atomically
 from labeler.naming import check_clip_name
 from labeler.workspace import tables
 from labeler.workspace.workspace import Workspace
@@ -36,12 +36,14 @@ class Policy:
 class Added:
     """The result of adding a video: its new clips, its clips that were in already, and refusals.
 
-    `refused` has a sentence for each clip that was not added.
+    `refused` has a sentence for each clip that was not added. `remarks` has one for each way in
+    which the pictures differ from the stored ones: tone-mapped, deinterlaced, made square.
     """
 
     clips: tuple[Clip, ...] = ()
     known: tuple[Clip, ...] = ()
     refused: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 def add_video(
@@ -61,24 +63,33 @@ def add_video(
         progress: called with the number of frames written so far, and the expected one.
 
     Raises:
+        NoRoomError: the disk is full.
         LabelerError: the file is not a usable video, or a clip of another source has the name.
     """
-    policy = policy or Policy()
+    with told_if_full(workspace.root, "make room, and add the video again; nothing is lost"):
+        return _add_video(workspace, candidate, policy or Policy(), progress)
+
+
+def _add_video(
+    workspace: Workspace,
+    candidate: Candidate,
+    policy: Policy,
+    progress: Callable[[int, int | None], None] | None,
+) -> Added:
     path, name = candidate.path, check_clip_name(candidate.name)
     if policy.split_cuts:
         check_clip_name(_shot_name(name, 999))  # else a long name fails only after the decoding
-    if not path.is_file():
-        raise LabelerError(f"{path} is not a file; give the path of a video.")
-    digest = sha256_of(path)
+    digest = digest_of(candidate)
     known = workspace.clips_of(digest)
-    if known and not (policy.split_cuts and _shots_are_missing(known)):
+    if known and not (policy.split_cuts and shots_are_missing(known)):
         return Added(known=tuple(known))
+    if known and not candidate.given:
+        name = _name_of_shots(known)
     if not known:
         workspace.refuse_known(name, digest)
     info = probe_video(path)
-    if policy.strict and min(info.width, info.height) < SHORTEST_SIDE:
-        why = f"the picture is {info.width}x{info.height}, its short side below {SHORTEST_SIDE}"
-        return Added(refused=(f"{path}: it was not added: it breaks short-side, {why}.",))
+    if why := refusal(candidate, info, policy):
+        return Added(refused=(why,))
     finder = CutFinder(info.rate)
     with workspace.scratch() as folder:
         (folder / "frames").mkdir()
@@ -100,6 +111,7 @@ def add_video(
             stride=policy.stride,
             licence=candidate.licence,
             cuts=finder.cuts(),
+            title=candidate.title,
         )
         clips, refused = [], []
         for clip in _shots(whole) if policy.split_cuts else [whole]:
@@ -118,10 +130,40 @@ def add_video(
                     raise
                 refused.append(f"{path}: its shot {clip.name} was not added: {error}")
         known = [clip for clip in workspace.clips_of(digest) if clip not in clips]
-        return Added(tuple(clips), tuple(known), tuple(refused))
+        return Added(tuple(clips), tuple(known), tuple(refused), video.remarks)
 
 
-def _shots_are_missing(known: list[Clip]) -> bool:
+def digest_of(candidate: Candidate) -> str:
+    """Compute the SHA-256 of a video file.
+
+    Raises:
+        LabelerError: it is no file, or cannot be read.
+    """
+    if not candidate.path.is_file():
+        raise LabelerError(f"{candidate.path} is not a file; give the path of a video.")
+    try:
+        return sha256_of(candidate.path)
+    except OSError as error:
+        raise LabelerError(
+            f"{candidate.path} cannot be read ({error.strerror}); check its permissions, or copy "
+            "it again."
+        ) from None
+
+
+def refusal(candidate: Candidate, info: VideoInfo, policy: Policy) -> str:
+    """Say why a policy refuses a video before it is decoded; "" if it does not."""
+    if not policy.strict or min(info.width, info.height) >= SHORTEST_SIDE:
+        return ""
+    why = f"the picture is {info.width}x{info.height}, its short side below {SHORTEST_SIDE}"
+    return f"{candidate.path}: it was not added: it breaks short-side, {why}."
+
+
+def unforeseen(candidate: Candidate, error: Exception) -> str:
+    """Say that a video could not be added, for an error that nobody has foreseen."""
+    return f"{candidate.path} could not be added ({type(error).__name__}: {error})."
+
+
+def shots_are_missing(known: Sequence[Clip]) -> bool:
     """Tell whether these clips are shots of one source and other shots of it are missing."""
     total = known[0].source_frames
     return total is not None and sum(clip.frame_count for clip in known) < total
@@ -129,6 +171,12 @@ def _shots_are_missing(known: list[Clip]) -> bool:
 
 def _shot_name(name: str, number: int) -> str:
     return f"{name}-{number}"
+
+
+def _name_of_shots(known: Sequence[Clip]) -> str:
+    """Return the name before the numbers of shots that are in already, so that others join them."""
+    name, dash, number = known[0].name.rpartition("-")
+    return name if dash and number.isdecimal() else known[0].name
 
 
 def _shots(whole: Clip) -> list[Clip]:

@@ -1,4 +1,4 @@
-"""Reads a video: its frames in presentation order, upright, sampled at the rate of MVPS."""
+"""Reads a video: its frames in order, as a screen shows them, sampled at the rate of MVPS."""
 
 import math
 import shlex
@@ -20,6 +20,7 @@ from cv2.typing import MatLike
 from labeler.clip import Image, encode_jpeg, frame_name
 from labeler.collect.sampling import SAMPLING_RATE, thin
 from labeler.collect.video_file import VideoFile, open_video
+from labeler.collect.video_filters import HDR, Filters, Squarer, ToneMapper, deinterlaced
 from labeler.errors import LabelerError
 
 _JPEG_THREADS = 2  # encoding 720p takes longer than decoding it
@@ -30,31 +31,41 @@ class VideoInfo:
     """The properties of a video: its upright size in pixels, and its rate in frames a second.
 
     `frame_estimate` is the expected number of sampled frames; None if the duration is unknown.
+    `remarks` has a sentence for each way in which its pictures are converted.
     """
 
     width: int
     height: int
     rate: Fraction
     frame_estimate: int | None
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class SampledFrame:
-    """A sampled frame: its 0-based index in the source, seconds since the first, picture."""
+    """A sampled frame: its 0-based index in the source, seconds since the first, picture.
+
+    `remarks` has a sentence for each way in which the video's pictures were converted so far.
+    """
 
     source_index: int
     time: Fraction
     image: Image
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class ExtractedVideo:
-    """The result of `extract_frames`: number of frames, their true rate, their size in pixels."""
+    """The result of `extract_frames`: number of frames, their true rate, their size in pixels.
+
+    `remarks` are as in `VideoInfo`.
+    """
 
     frame_count: int
     fps: Fraction
     width: int
     height: int
+    remarks: tuple[str, ...] = ()
 
 
 def probe_video(path: Path) -> VideoInfo:
@@ -65,10 +76,11 @@ def probe_video(path: Path) -> VideoInfo:
     """
     with open_video(path) as video:
         first = next(video.frames())
-        height, width = _Upright(first).picture(first).shape[:2]
+        height, width = _Pictures(video, first).picture(first).shape[:2]
         length, rate = video.length, video.rate
+        remarks = _remarks(video, first)
     estimate = None if length is None else max(1, math.ceil(length * min(rate, SAMPLING_RATE)))
-    return VideoInfo(width, height, rate, estimate)
+    return VideoInfo(width, height, rate, estimate, remarks)
 
 
 def sample_frames(path: Path, rate: Fraction = SAMPLING_RATE) -> Iterator[SampledFrame]:
@@ -112,7 +124,8 @@ def extract_frames(
         for written in waiting:
             written.result()
         height, width = frame.image.shape[:2]
-        return ExtractedVideo(count, _true_rate(count, frame, video.rate), width, height)
+        rate = _true_rate(count, frame, video.rate)
+        return ExtractedVideo(count, rate, width, height, frame.remarks)
 
 
 def _write_jpeg(target: Path, image: Image) -> None:
@@ -137,11 +150,18 @@ def _true_rate(count: int, last: SampledFrame, stated: Fraction) -> Fraction:
 
 def _sample(video: VideoFile, rate: Fraction) -> Iterator[SampledFrame]:
     """Yield the frames of `video` that `thin` keeps; only these are turned into pictures."""
-    upright = size = None
-    numbered = ((time, (n, frame)) for n, (time, frame) in enumerate(video.timed_frames()))
+    pictures = size = None
+    remarks: dict[str, None] = {}  # in order, each once
+
+    def heard() -> Iterator[tuple[Fraction, av.VideoFrame]]:
+        for time, frame in video.timed_frames():
+            remarks.update(dict.fromkeys(_remarks(video, frame)))
+            yield time, frame
+
+    numbered = ((time, (n, frame)) for n, (time, frame) in enumerate(deinterlaced(heard())))
     for time, (index, frame) in thin(numbered, rate):
-        upright = upright or _Upright(frame)
-        image = upright.picture(frame)
+        pictures = pictures or _Pictures(video, frame)
+        image = pictures.picture(frame)
         size = size or image.shape
         if image.shape != size:
             raise LabelerError(
@@ -149,26 +169,67 @@ def _sample(video: VideoFile, rate: Fraction) -> Iterator[SampledFrame]:
                 f"`ffmpeg -i {shlex.quote(str(video.path))} -s {size[1]}x{size[0]} out.mp4` and "
                 "add out.mp4."
             )
-        yield SampledFrame(index, time, image)
+        yield SampledFrame(index, time, image, tuple(remarks))
 
 
-class _Upright:
-    """Turns a video's frames into BGR pictures, upright as the first frame's matrix says."""
+def _remarks(video: VideoFile, frame: av.VideoFrame) -> tuple[str, ...]:
+    """Say how a frame is converted: a sentence for each way, none for most videos."""
+    remarks = []
+    if frame.interlaced_frame:
+        remarks.append("it is interlaced; both fields become one picture (FFmpeg's bwdif)")
+    if name := HDR.get(int(frame.color_trc)):
+        remarks.append(f"its colours are HDR ({name}); they become SDR (FFmpeg's tonemap=hable)")
+    if (shape := video.pixel_shape) != 1:
+        remarks.append(
+            f"its pixels are not square ({shape.numerator}:{shape.denominator}); its pictures of "
+            f"{frame.width}x{frame.height} become {video.square_width(frame)}x{frame.height}"
+        )
+    return tuple(remarks)
 
-    def __init__(self, first: av.VideoFrame) -> None:
+
+class _Pictures:
+    """Turns a video's frames into BGR pictures as a screen shows them.
+
+    They are upright, as the first frame's matrix says, in SDR, and their pixels are square.
+    """
+
+    def __init__(self, video: VideoFile, first: av.VideoFrame) -> None:
         # Read once: PyAV puts a frame whose side data is read into a reference cycle, so that it
         # stays in memory. PyAV's stub declares another key only; its `rotation` ignores mirroring.
         matrix = cast(Mapping[Type, bytes], first.side_data).get(Type.DISPLAYMATRIX)
-        self._matrix = [1, 0, 0, 0, 1] if matrix is None else list(np.frombuffer(matrix, np.int32))
+        turned = [1, 0, 0, 0, 1] if matrix is None else list(np.frombuffer(matrix, np.int32))
+        a, b, _, c, d = turned[:5]  # (x, y) goes to (a x + c y, b x + d y)
+        self._transposed = abs(b) > abs(a)
+        if self._transposed:
+            a, d = c, b
+        self._mirrored, self._upside_down = a < 0, d < 0
         self._reformatter = VideoReformatter()
+        self._tones = ToneMapper(self._turn()) if int(first.color_trc) in HDR else None
+        size = (video.square_width(first), first.height)
+        if self._tones is not None and self._transposed:
+            size = size[::-1]
+        self._squarer = Squarer(*size) if video.pixel_shape != 1 else None
 
     def picture(self, frame: av.VideoFrame) -> Image:
+        if self._tones is not None:
+            frame = self._tones.map(frame)
+        if self._squarer is not None:
+            frame = self._squarer.resample(frame)
         image: MatLike = self._reformatter.reformat(frame, format="bgr24").to_ndarray()
-        a, b, _, c, d = self._matrix[:5]  # (x, y) goes to (a x + c y, b x + d y)
-        if abs(b) > abs(a):
-            image, a, d = cv2.transpose(image), c, b
-        if a < 0:
-            image = cv2.flip(image, 1)
-        if d < 0:
-            image = cv2.flip(image, 0)
+        if self._tones is None:
+            if self._transposed:
+                image = cv2.transpose(image)
+            if self._mirrored:
+                image = cv2.flip(image, 1)
+            if self._upside_down:
+                image = cv2.flip(image, 0)
         return np.asarray(image, dtype=np.uint8)
+
+    def _turn(self) -> Filters:
+        """Return the filters that make a frame upright."""
+        wanted = {
+            "transpose": self._transposed,
+            "hflip": self._mirrored,
+            "vflip": self._upside_down,
+        }
+        return [(name, {}) for name, needed in wanted.items() if needed]

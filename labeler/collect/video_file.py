@@ -14,8 +14,11 @@ from av.stream import Disposition
 
 from labeler.collect.sampling import SAMPLING_RATE
 from labeler.errors import LabelerError
+from labeler.threads import CORES
 
 SMALLEST_SIDE = 64
+
+_DECODERS = 4  # threads; each holds a frame, and many videos may be read at once
 
 # By name, because libav also "reads" text and pictures, and playlists that open other files.
 _FORMATS = (
@@ -56,6 +59,15 @@ class VideoFile:
             return None
         start = self.stream.start_time if "mp4" in kind else 0  # the others count from zero
         return self.length + (start or 0) * (self.stream.time_base or 0)
+
+    @property
+    def pixel_shape(self) -> Fraction:
+        """The width of a stored pixel, where its height is 1."""
+        return Fraction(self.stream.sample_aspect_ratio or 1)
+
+    def square_width(self, frame: av.VideoFrame) -> int:
+        """Return the width of a frame's picture in square pixels, where its height is the same."""
+        return max(1, int(frame.width * self.pixel_shape))  # FFmpeg's scale=iw*sar:ih, too
 
     def frames(self) -> Iterator[av.VideoFrame]:
         """Yield every frame in presentation order; refuse a file that is damaged or cut off."""
@@ -141,6 +153,7 @@ def open_video(path: Path) -> Iterator[VideoFile]:
                 "side; export it larger."
             )
         stream.thread_type = "AUTO"
+        codec.thread_count = min(_DECODERS, CORES + 1)  # as libav chooses, but not more
         yield VideoFile(path, container, stream)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from labeler.clip import Scenario
 from labeler.errors import LabelerError
 from labeler.naming import check_clip_name
+from labeler.text import from_cell, to_cell, valid_text
 
 COLUMNS = (
     "clip",
@@ -53,7 +54,9 @@ def format_clips(rows: Iterable[ClipRow]) -> str:
     table = csv.writer(text, lineterminator="\n")
     table.writerow(COLUMNS)
     for row in sorted(rows, key=lambda row: row.name):
-        table.writerow(vars(row).values())
+        table.writerow(
+            [to_cell(value) if isinstance(value, str) else value for value in vars(row).values()]
+        )
     return text.getvalue()
 
 
@@ -87,9 +90,9 @@ def read_clips(path: Path) -> tuple[ClipRow, ...]:
                     fps=Fraction(line["fps"]),
                     width=int(line["width"]),
                     height=int(line["height"]),
-                    source=line["source"],
+                    source=valid_text(from_cell(line["source"])),
                     sha256=line["sha256"],
-                    licence=line.get("licence", ""),
+                    licence=valid_text(from_cell(line.get("licence", ""))),
                 )
                 if row.name in rows:
                     raise ValueError(f"{row.name!r} is there twice")

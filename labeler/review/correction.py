@@ -5,7 +5,7 @@ from dataclasses import replace
 from labeler.clip import Clip
 from labeler.errors import LabelerError
 from labeler.mask import Mask, mask_digest
-from labeler.revision import Draft, Provenance, counting, last_prediction
+from labeler.revision import Draft, Provenance, Revision, counting, last_prediction
 from labeler.workspace.workspace import Recorded, Workspace
 
 
@@ -44,12 +44,22 @@ def record_correction(
         each.annotation == draft.annotation and each.created >= draft.submitted
         for each in revisions
     )
-    if not mask.any() and current is not None and current.area and not (allow_empty or overtaken):
-        raise EmptyMaskError(
-            f"The given mask of {clip.name} frame {frame} is empty but its present one has "
-            f"{current.area} pixels; nothing was changed. If nobody is in that frame, confirm it "
-            "with --allow-empty, or on the status page."
-        )
+    if not mask.any() and not (allow_empty or overtaken):
+        refuse_empty(clip, frame, current)
     confirmed = predicted is not None and predicted.digest == mask_digest(mask)
     provenance = Provenance.CONFIRMED if confirmed else Provenance.CORRECTED
     return workspace.append(clip, frame, mask, replace(draft, provenance=provenance))
+
+
+def refuse_empty(clip: Clip, frame: int, present: Revision | None) -> None:
+    """Refuse an empty mask of a key frame if its present mask is not empty.
+
+    Raises:
+        EmptyMaskError: the present mask is not empty.
+    """
+    if present is not None and present.area:
+        raise EmptyMaskError(
+            f"The given mask of {clip.name} frame {frame} is empty but its present one has "
+            f"{present.area} pixels; nothing was changed. If nobody is in that frame, say so in "
+            "its task, with --allow-empty, or on the status page."
+        )

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from labeler.clip import Clip
 from labeler.errors import LabelerError
 from labeler.mask import Mask
+from labeler.review.correction import refuse_empty
 from labeler.review.standing import (
     STRICT,
     Agreement,
@@ -18,7 +19,7 @@ from labeler.review.standing import (
     labeled_by,
     standing,
 )
-from labeler.revision import Draft, Provenance, Revision, Shown
+from labeler.revision import Draft, Provenance, Revision, Shown, counting
 from labeler.workspace import tables
 from labeler.workspace.workspace import Recorded, Workspace
 
@@ -37,6 +38,8 @@ def record_check(
     mask: Mask,
     draft: Draft,
     thresholds: Thresholds = STRICT,
+    *,
+    allow_empty: bool = False,
 ) -> Standing:
     """Record a second person's check of a key frame; if the two people agree, accept the mask.
 
@@ -51,11 +54,14 @@ def record_check(
             the masks that the person was shown; the default for CONFIRM is the one that counts now.
             A `reason` rejects the mask, and a third person has to decide.
         thresholds: the least agreement at which the mask is accepted.
+        allow_empty: accept an empty mask, because nobody is in the frame. One that comes with a
+            `reason` needs no such word.
 
     Returns:
         The standing of the frame after the check.
 
     Raises:
+        EmptyMaskError: an empty mask would answer one that is not empty, without a word.
         LabelerError: that person has masked the frame, there is no person's mask to confirm, or
             the frame or the mask's size is wrong.
         ValueError: `look` is none of these.
@@ -70,6 +76,9 @@ def record_check(
     judges = draft.judges
     if draft.look is Shown.CONFIRM and not judges:
         judges = (_on_trial(clip, frame, standing(revisions)).number,)
+    shown = [each for each in revisions if each.number in judges]
+    if not mask.any() and not (allow_empty or draft.reason):
+        refuse_empty(clip, frame, shown[0] if shown else counting(revisions))
     checked = replace(draft, provenance=Provenance.CHECKED, judges=judges)
     recorded = workspace.append(clip, frame, mask, checked)
     return accept_if_agreed(workspace, clip, frame, thresholds, recorded.revisions)

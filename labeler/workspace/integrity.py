@@ -1,9 +1,11 @@
 """Compares the rows of a workspace with its files, and repairs what killed processes left."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
+
+import sqlalchemy as sa
 
 from labeler.clip import Clip, frame_name
 from labeler.errors import LabelerError
@@ -11,6 +13,7 @@ from labeler.files import lock_if_dead
 from labeler.mask import mask_digest, read_mask, read_note
 from labeler.revision import Revision
 from labeler.workspace.rows import insert_clip, insert_revision
+from labeler.workspace.troubles import Troubles
 from labeler.workspace.workspace import WITHDRAWN, Workspace
 
 
@@ -24,32 +27,45 @@ def open_workspace(root: Path, database_url: str | None = None) -> tuple[Workspa
     return workspace, mend(workspace)
 
 
+MENDING = "start"
+"""The work of `mend`, as a trouble names it."""
+
+
 def mend(workspace: Workspace) -> list[str]:
     """Finish or undo what killed processes left half done; return a sentence for each.
 
     Cheap enough for every start: it looks only at pending files and at the names of the clip
-    folders. Files of live processes are left alone.
+    folders. Files of live processes are left alone. An item that cannot be mended stays where it
+    is as a trouble (see labeler.workspace.troubles), and everything else goes on.
     """
-    notices = []
+    notices: list[str] = []
+    troubles = Troubles(workspace.database)
     known = {clip.name for clip in workspace.clips()}
-    for folder in sorted((workspace.root / "clips").iterdir()):
-        if folder.name not in known:
-            with lock_if_dead(folder) as dead:
-                if dead:
-                    notices.extend(_adopt_clip(workspace, folder))
-    for path in sorted(workspace.pending.iterdir()):
-        with lock_if_dead(path) as dead:
-            if not dead:
-                continue
-            if path.is_dir():
-                shutil.rmtree(path)
-                notices.append(
-                    "Removed what an interrupted `mvps add` or `mvps import` had left; "
-                    "run it again."
-                )
-            else:
-                notices.extend(_finish_mask(workspace, path))
-    return notices
+    found = [
+        *((path, _adopt_clip) for path in _inside(workspace.root / "clips", but=known)),
+        *((path, _finish) for path in _inside(workspace.pending)),
+    ]
+    for path, act in found:
+        with troubles.apart(MENDING, str(path), MOVE), lock_if_dead(path) as dead:
+            if dead:
+                notices += act(workspace, path)
+    troubles.keep_only(MENDING, {str(path) for path, _ in found})
+    return notices + [each.sentence for each in troubles.listed(MENDING)]
+
+
+MOVE = "it stays where it is; move it out of the workspace if you do not need it"
+
+
+def _inside(folder: Path, but: Collection[str] = ()) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.name not in but)
+
+
+def _finish(workspace: Workspace, path: Path) -> list[str]:
+    """Finish or undo one thing that was being written when its process was killed."""
+    if not path.is_dir():
+        return _finish_mask(workspace, path)
+    shutil.rmtree(path)
+    return ["Removed what an interrupted `mvps add` or `mvps import` had left; run it again."]
 
 
 def adopt_masks(workspace: Workspace, clip: Clip) -> list[str]:
@@ -61,8 +77,13 @@ def adopt_masks(workspace: Workspace, clip: Clip) -> list[str]:
             if revision is None:
                 notices.append(_not_ours(path))
             elif (revision.frame, revision.number) not in known:
-                insert_revision(connection, revision)
-                notices.append(f"Took in {path} ({revision.provenance.name.lower()}).")
+                try:
+                    with connection.begin_nested():
+                        insert_revision(connection, revision)
+                except (ValueError, sa.exc.StatementError):
+                    notices.append(_not_ours(path))
+                else:
+                    notices.append(f"Took in {path} ({revision.provenance.name.lower()}).")
     return notices
 
 
@@ -123,9 +144,9 @@ def _adopt_clip(workspace: Workspace, folder: Path) -> list[str]:
     try:
         clip = Clip.from_json((folder / "clip.json").read_text())
     except (OSError, ValueError, KeyError, TypeError):
-        return [f"{folder} is no clip of ours and was left alone; move it elsewhere."]
+        raise LabelerError("it is no clip of ours and was left alone") from None
     if clip.name != folder.name or not (folder / "frames").is_dir():
-        return [f"{folder} does not hold clip {clip.name!r} and was left alone; move it elsewhere."]
+        raise LabelerError(f"it does not hold clip {clip.name!r} and was left alone")
     with workspace.database.writing() as connection:
         if clip.name in {known.name for known in workspace.clips()}:
             return []  # its process has inserted the row since
@@ -162,7 +183,7 @@ def _finish_mask(workspace: Workspace, pending: Path) -> list[str]:
     try:
         clip = workspace.clip(news.clip)
     except LabelerError:
-        return [f"{pending} is a mask of {name}, a clip that is not here; it was left alone."]
+        raise LabelerError(f"it is a mask of {name}, a clip that is not here") from None
     numbers = {revision.number for revision in workspace.revisions(clip, news.frame)}
     masks = workspace.clip_folder(clip.name) / "masks" / frame_name(news.frame)
     for path in masks.glob("*.png"):

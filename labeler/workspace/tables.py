@@ -2,17 +2,23 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from enum import StrEnum
 from fractions import Fraction
+from threading import Lock
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
 from labeler.clip import Scenario
+from labeler.errors import LabelerError
 from labeler.revision import Provenance, Shown
+
+
+class DatabaseAwayError(LabelerError):
+    """The database cannot be used now, for a reason that concerns all of it; try again later."""
 
 
 class _FractionText(sa.TypeDecorator[Fraction]):
@@ -92,6 +98,7 @@ clips = sa.Table(
     sa.Column("source_frames", sa.Integer),
     sa.Column("cuts", _Integers),
     sa.Column("split", sa.String(5), nullable=False, server_default=""),
+    sa.Column("title", sa.String, nullable=False, server_default=""),
 )
 
 revisions = sa.Table(
@@ -115,6 +122,7 @@ revisions = sa.Table(
     ),
     sa.Column("judges", _Numbers, nullable=False, server_default=""),
     sa.Column("reason", sa.String, nullable=False, server_default=""),
+    sa.Column("lead_time", sa.Float),
 )
 
 agreements = sa.Table(  # a cache: rows that are lost are computed again
@@ -127,16 +135,48 @@ agreements = sa.Table(  # a cache: rows that are lost are computed again
 )
 
 
+troubles = sa.Table(
+    "troubles",
+    metadata,
+    sa.Column("work", sa.String(20), primary_key=True),
+    sa.Column("item", sa.String, primary_key=True),
+    sa.Column("reason", sa.String, nullable=False),
+    sa.Column("cure", sa.String, nullable=False),
+    sa.Column("since", UtcTime, nullable=False),
+)
+
+
+WRITERS = 0x6D767073
+"""The number of the lock by which writers take turns in PostgreSQL."""
+
+
 class Database:
     """The tables, for threads and processes that read and write at once.
 
-    SQLite runs in WAL mode: readers never wait, writers take turns. A SQLAlchemy URL names any
-    other database.
+    SQLite runs in WAL mode: readers never wait, writers take turns, each for at most `patience`
+    seconds. A SQLAlchemy URL names any other database.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, patience: float = 60.0) -> None:
         sqlite = url.startswith("sqlite")
-        self._engine = sa.create_engine(url, connect_args={"timeout": 60} if sqlite else {})
+        # SQLite lets writers poll, ever more rarely: threads of one process queue up instead.
+        self._turn: AbstractContextManager[Any] = Lock() if sqlite else nullcontext()
+        try:
+            self._engine = sa.create_engine(
+                url,
+                connect_args={"timeout": patience} if sqlite else {},
+                pool_pre_ping=not sqlite,  # a server may have been restarted since
+            )
+        except ModuleNotFoundError as error:
+            raise LabelerError(
+                f"MVPS_DATABASE_URL needs the package {error.name}; for postgresql+psycopg://, run "
+                "`pip install mvps-labeler[postgres]`."
+            ) from None
+        except sa.exc.ArgumentError:
+            raise LabelerError(
+                "MVPS_DATABASE_URL names no database; write it as "
+                "postgresql+psycopg://USER:PASSWORD@HOST/NAME."
+            ) from None
         if sqlite:
             sa.event.listen(self._engine, "connect", _configure_sqlite)
             sa.event.listen(self._engine, "begin", _begin_sqlite)
@@ -144,11 +184,13 @@ class Database:
 
     def complete(self, wanted: sa.MetaData) -> None:
         """Add the tables, and the columns of tables, that the database does not have yet."""
-        with self._engine.connect() as connection:
-            if not _missing(connection, wanted):
+        with _told_apart(self._engine), self._engine.connect() as connection:
+            if not _missing(connection, wanted) and not _widened(connection, wanted):
                 return
         with self.writing() as connection:
             wanted.create_all(connection)
+            for statement in _widened(connection, wanted):
+                connection.execute(sa.text(statement))
             for column in _missing(connection, wanted):
                 definition = sa.schema.CreateColumn(column).compile(connection)
                 connection.execute(
@@ -157,8 +199,12 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        """Open a connection whose reads see one state of the database."""
-        with self._engine.connect() as connection, connection.begin():
+        """Open a connection whose reads see one state of the database.
+
+        Raises:
+            DatabaseAwayError: the database cannot be used now.
+        """
+        with _told_apart(self._engine), self._engine.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -166,16 +212,61 @@ class Database:
         """Open a transaction that is committed at the end of the block, or not at all.
 
         In SQLite it holds the only write lock from the start, so that what it reads stays true
-        until it has written.
+        until it has written. In PostgreSQL writers take turns by a lock of their own, which readers
+        do not notice.
+
+        Raises:
+            DatabaseAwayError: the database cannot be used now.
         """
-        with self._engine.connect() as connection:
+        with self._turn, _told_apart(self._engine), self._engine.connect() as connection:
             connection = connection.execution_options(writes=True)
             with connection.begin():
+                if connection.dialect.name == "postgresql":
+                    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(WRITERS)))
                 yield connection
 
     def close(self) -> None:
         """Close every pooled connection."""
         self._engine.dispose()
+
+
+@contextmanager
+def _told_apart(engine: sa.Engine) -> Iterator[None]:
+    """Raise DatabaseAwayError where the fault is not in what was asked of the database."""
+    try:
+        yield
+    except sa.exc.DBAPIError as error:
+        # Errors of the class itself are damaged files; its other subclasses concern one statement.
+        general = isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
+        if not general and type(error) is not sa.exc.DatabaseError:
+            raise
+        raise DatabaseAwayError(_sentence(engine.url, str(error.orig))) from error
+
+
+DAMAGED = (
+    "is damaged; put back a copy of it. If there is none, move it away: clips and masks are taken "
+    "in again from their files, and Label Studio is asked for what was not recorded yet"
+)
+
+CURES = {
+    "locked": "has been held by another program for a minute; end that program and try again",
+    "full": "cannot be written, since the disk is full; free some space and try again",
+    "readonly": "may not be written; give its file and its folder back to your user",
+    "I/O error": "cannot be read or written; look at the disk that it is on",
+    "unable to open": "cannot be opened; give its file and its folder back to your user",
+    "malformed": DAMAGED,
+    "not a database": DAMAGED,
+}
+"""What to do about a database, by what it says itself."""
+
+
+def _sentence(url: sa.URL, said: str) -> str:
+    """Say what is wrong with a database, and what to do about it."""
+    name = url.database if url.get_backend_name() == "sqlite" else url.render_as_string()
+    cure = next((cure for word, cure in CURES.items() if word in said), None)
+    if cure is None:
+        cure = "does not answer; start it, or correct MVPS_DATABASE_URL"
+    return f"The database {name} {cure}."
 
 
 def _missing(connection: sa.Connection, wanted: sa.MetaData) -> list[sa.Column[Any]]:
@@ -191,6 +282,23 @@ def _missing(connection: sa.Connection, wanted: sa.MetaData) -> list[sa.Column[A
         ]
         for column in table.columns
         if column.name not in known
+    ]
+
+
+def _widened(connection: sa.Connection, wanted: sa.MetaData) -> list[str]:
+    """Return what makes room for large numbers in a PostgreSQL that an earlier version made."""
+    if connection.dialect.name != "postgresql":
+        return []  # SQLite's numbers have 64 bits
+    inspector = sa.inspect(connection)
+    present = set(inspector.get_table_names())
+    return [
+        f'ALTER TABLE {table.name} ALTER COLUMN "{column["name"]}" TYPE BIGINT'
+        for table in wanted.sorted_tables
+        if table.name in present
+        for column in inspector.get_columns(table.name)
+        if column["name"] in table.c
+        and isinstance(table.c[column["name"]].type, sa.BigInteger)
+        and not isinstance(column["type"], sa.BigInteger)
     ]
 
 

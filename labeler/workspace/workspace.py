@@ -2,9 +2,9 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -69,11 +69,6 @@ class Workspace:
             raise LabelerError(
                 f"{root} cannot be a workspace ({error}); choose another folder with -w."
             ) from None
-        except sa.exc.DBAPIError as error:
-            raise LabelerError(
-                f"The database of {root} cannot be opened ({error.orig}); put back a copy of "
-                "mvps.db, or move it away: it is made anew from the files."
-            ) from None
 
     @property
     def pending(self) -> Path:
@@ -117,7 +112,10 @@ class Workspace:
 
     def clips_of(self, sha256: str) -> list[Clip]:
         """List the clips that were made from one source, by name."""
-        return [clip for clip in self.clips() if clip.sha256 == sha256]
+        table = tables.clips
+        query = sa.select(table).filter_by(sha256=sha256).order_by(table.c.name)
+        with self.database.reading() as connection:
+            return [Clip(**row._mapping) for row in connection.execute(query)]
 
     def refuse_known(self, name: str, sha256: str, part: range | None = None) -> None:
         """Refuse a clip whose name is taken, or whose `part` of its source is in already.
@@ -255,14 +253,27 @@ class Workspace:
             uncertainty=draft.uncertainty,
             digest=mask_digest(mask),
             area=int(mask.sum()),
-            created=draft.submitted or datetime.now(UTC),
+            created=draft.submitted or self._now(clip, frame, draft.provenance.human),
             annotation=draft.annotation,
             look=draft.look,
             judges=draft.judges,
             reason=draft.reason,
+            lead_time=draft.lead_time,
         )
         with hold(self.pending / f"{uuid4().hex}.png", encode_mask(mask, news.to_note())) as file:
             return self.adopt_mask(file, news)
+
+    def _now(self, clip: Clip, frame: int, human: bool) -> datetime:
+        """Return the present time, but for a person's mask later than all that the frame has.
+
+        After the clock was set back, what comes later must still count as later.
+        """
+        now, earlier = datetime.now(UTC), list[Revision]()
+        if not human:  # predictions are in the order of their numbers
+            return now
+        with suppress(tables.DatabaseAwayError):  # the mask is kept as a file all the same
+            earlier = self.revisions(clip, frame)
+        return max([now, *(each.created + timedelta(microseconds=1) for each in earlier)])
 
     def adopt_mask(self, file: Path, news: Revision) -> Recorded:
         """Record a pending mask file under the frame's next number.

@@ -20,7 +20,9 @@ EMPTY = np.zeros(SIZE, bool)
 
 
 def basic(user: str = SECRETS.user, password: str = SECRETS.password) -> dict[str, str]:
-    return {"Authorization": "Basic " + b64encode(f"{user}:{password}".encode()).decode()}
+    """What a browser sends with a form of our own page."""
+    shown = b64encode(f"{user}:{password}".encode()).decode()
+    return {"Authorization": f"Basic {shown}", "Origin": "http://localhost"}
 
 
 def made_app(service: Service) -> Flask:

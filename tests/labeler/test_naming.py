@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labeler.errors import LabelerError
-from labeler.naming import check_clip_name, clip_name, distinct_names, title_of
+from labeler.naming import check_clip_name, clip_name, distinct_names, readable, title_of
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a b", "-x", ".x", "x" * 101, "a\n", "é"])
@@ -43,6 +43,9 @@ def test_a_file_name_that_is_no_utf_8_gives_text_that_can_be_stored():
     title = title_of(Path(os.fsdecode(b"b\xfccher.mp4")))
     assert title == "bücher"
     assert title_of(Path("张三.tar.mp4")) == "张三.tar"
+    as_ascii = "张三.mp4".encode().decode("ascii", "surrogateescape")  # in the locale C
+    assert title_of(Path(as_ascii)) == "张三"
+    assert readable("a\ud800") == "a?"
 
 
 @settings(max_examples=200, deadline=None)

@@ -19,16 +19,24 @@ from labeler.workspace.workspace import Workspace
 T = TypeVar("T")
 
 
+def invitation(stack: Stack) -> str:
+    """The path at which somebody may sign up, by a link from the owner."""
+    owner = {"Authorization": f"Token {stack.studio.login.token}"}
+    answer = httpx.get(f"{stack.studio.url}/api/invite", headers=owner).raise_for_status()
+    return str(answer.json()["invite_url"])
+
+
 def another_user(stack: Stack, email: str) -> str:
-    """Sign somebody up, and return their token."""
+    """Let somebody sign up by a link from the owner, and return their token."""
     with httpx.Client(base_url=stack.studio.url, follow_redirects=True) as client:
-        client.get("/user/signup")
+        invited = invitation(stack)
+        client.get(invited)
         form = {
             "email": email,
             "password": "another-person-1",
             "csrfmiddlewaretoken": client.cookies["csrftoken"],
         }
-        client.post("/user/signup", data=form, headers={"Referer": stack.studio.url})
+        client.post(invited, data=form, headers={"Referer": stack.studio.url})
         found = client.get("/api/current-user/token").raise_for_status().json()
     return str(found["token"])
 

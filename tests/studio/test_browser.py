@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from labeler.mask import Mask
 from labeler.revision import Provenance
 from tests.browser import browser
-from tests.studio.annotator import Annotator
+from tests.studio.annotator import Annotator, invitation
 from tests.studio.conftest import SIZE
 from tests.workspaces import square
 
@@ -152,14 +152,31 @@ def test_change_nothing_and_submit(page: Page, masked: Annotator) -> None:
     masked.until(lambda: masked.workspace.current(clip)[70].provenance.human, "recorded")
     revision = masked.workspace.current(clip)[70]
     assert revision.provenance is Provenance.CONFIRMED
+    assert revision.lead_time is not None
+    assert 1 < revision.lead_time < 600, "as long as the task was open"
     np.testing.assert_array_equal(masked.workspace.read(revision), shown)
+
+
+def test_a_task_leads_to_its_clips_page_and_back(page: Page, masked: Annotator) -> None:
+    Editor(page, masked, 60)
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name="Watch the clip").click()
+    watching = opened.value
+    frame = watching.locator("#picture")
+    expect(frame).to_have_attribute("data-frame", "60", timeout=60_000)
+    assert "key" not in watching.url, "the secret is in a cookie now"
+    watching.keyboard.press("Shift+ArrowRight")
+    expect(frame).to_have_attribute("data-frame", "65", timeout=60_000)
+    with page.context.expect_page() as opened:
+        watching.keyboard.press("Enter")
+    opened.value.wait_for_url(lambda url: f"task={masked.tasks[CLIP, 65]}" in url)
 
 
 def test_a_second_person_is_told_apart(chromium: Browser, masked: Annotator) -> None:
     email, password = "second@localhost.example", "second-person-1"
     context = chromium.new_context()
     sign_up = context.new_page()
-    sign_up.goto(f"{masked.stack.studio.url}/user/signup")
+    sign_up.goto(masked.stack.studio.url + invitation(masked.stack))
     sign_up.fill("input[name=email]", email)
     sign_up.fill("input[name=password]", password)
     sign_up.click("button[type=submit]")

@@ -67,9 +67,11 @@ def test_a_table_brings_source_and_licence_and_is_begun_by_a_template(mvps, vide
     assert "4 videos" in out
     assert not mvps.root.exists()
     lines = table.read_text().splitlines()
-    assert lines[0] == "path,scenario,source,licence"
+    assert lines[0] == "path,scenario,source,licence,name"
     filled = [
-        line.replace(",,,", ",opera,," if "small" in line else f",news,https://example.org/{n},CC0")
+        line.replace(
+            ",,,,", ",opera,,," if "small" in line else f",news,https://example.org/{n},CC0,"
+        )
         for n, line in enumerate(lines)
     ]
     table.write_text("\n".join(filled))
@@ -106,3 +108,37 @@ def test_wrong_use_exits_with_2(mvps, videos, tmp_path):
     mvps.run("add", videos, "--scenario", "news", "--name", "one", expect=2)
     (tmp_path / "t.csv").write_text("file,scenario\n")
     assert "--template" in mvps.run("add", tmp_path / "t.csv", expect=1)[1]
+
+
+def test_a_plan_adds_nothing_and_its_exit_code_says_whether_all_comes_in(mvps, videos, tmp_path):
+    out, err = mvps.run("add", videos, "--scenario", "news", "--plan", "--json", expect=1)
+    plan = json.loads(out)
+    assert [each["clip"] for each in plan["comes_in"]] == ["good", "small", "cut"]
+    assert [plan["comes_in"][0][side] for side in ("width", "height", "frames")] == [1280, 720, 60]
+    (torn,) = plan["left_out"]
+    assert torn["path"].endswith("torn.mp4")
+    assert "cannot be read as a video" in torn["reason"]
+    assert plan["known"] == []
+    assert mvps.workspace().clips() == []
+    out, err = mvps.run("add", videos, "--scenario", "news", "--plan", expect=1)
+    assert "3 comes in, 0 known, 1 left out" in out
+    assert "torn.mp4 cannot be read" in err
+    table = tmp_path / "t.csv"
+    table.write_text(f"path,scenario\n{videos}/small.mp4,news\n{videos}/good.mp4,opera\n")
+    plan = json.loads(mvps.run("add", table, "--plan", "--json", expect=1)[0])
+    assert "'opera' is no scenario" in plan["left_out"][0]["reason"]
+    table.write_text(f"path,scenario\n{videos}/small.mp4,news\n")
+    mvps.run("add", table, "--plan")
+    mvps.run("add", table)
+    plan = json.loads(mvps.run("add", table, "--plan", "--json")[0])
+    assert [each["known_as"] for each in plan["known"]] == [["small"]]
+    mvps.run("add", table, "--json", expect=2)
+
+
+def test_a_terminal_that_knows_ascii_only_fails_no_name(mvps, videos, tmp_path):
+    (tmp_path / "张三.mp4").write_bytes((videos / "small.mp4").read_bytes())
+    mvps.environment |= {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}
+    out, _ = mvps.run("add", tmp_path / "张三.mp4", "--scenario", "news")
+    assert r"ZhangSan (\u5f20\u4e09): 20 frames" in out
+    mvps.environment |= {"PYTHONIOENCODING": "utf-8"}
+    assert "ZhangSan (张三)" in mvps.run("status")[0]

@@ -1,5 +1,7 @@
 """`mvps stats` and `mvps quality` as a person types them."""
 
+import csv
+import io
 import json
 from pathlib import Path
 
@@ -9,7 +11,8 @@ import sqlalchemy as sa
 
 from backend.store import tables
 from backend.studio.projects import Role, task_links
-from labeler.revision import Draft
+from labeler.review.crosscheck import record_check
+from labeler.revision import Draft, Shown
 from labeler.workspace.workspace import Workspace
 from tests.backend.callers import predict
 from tests.backend.cli.test_cli import Terminal
@@ -113,3 +116,22 @@ def test_statistics_of_one_dataset_and_of_two(mvps: Terminal, tmp_path: Path) ->
     assert names == [str(tmp_path / "a" / "set"), str(tmp_path / "b" / "set")]
     _, err = mvps.run("stats", tmp_path / "a", expect=1)
     assert "neither an MVPS nor a DAVIS dataset" in err
+
+
+def test_statistics_of_annotators_are_csv_and_a_folder_of_any_other_name_is_a_dataset(
+    mvps: Terminal, workspace: Workspace, tmp_path: Path
+) -> None:
+    clip = make_clip(workspace)
+    workspace.record(clip, 5, square(5), Draft("ann, of X", annotation="a", lead_time=12.5))
+    workspace.record(clip, 10, square(10), Draft("ann, of X", annotation="b", lead_time=20.0))
+    record_check(workspace, clip, 5, square(5), Draft("bob", look=Shown.CONFIRM))
+    out, _ = mvps.run("stats", "annotators")
+    ann, bob = csv.DictReader(io.StringIO(out))
+    assert (ann["annotator"], ann["frames"], ann["seconds"]) == ("ann, of X", "2", "16.25")
+    assert (ann["first_pass"], ann["region"], bob["checks"]) == ("1", "1.0", "1")
+    out, _ = mvps.run("stats", "annotators", "--json")
+    assert [each["annotator"] for each in json.loads(out)] == ["ann, of X", "bob"]
+    for name in ("dataset", "annotators"):
+        walk(tmp_path / name, "hike", frames=6)
+        _, _ = mvps.run("stats", f"{tmp_path}/{name}", "--every", "5", "-o", tmp_path / "report")
+        assert (tmp_path / "report" / "statistics.html").exists()

@@ -132,13 +132,6 @@ def test_a_task_that_says_nothing_is_refused(clip, tell, inbox, data):
     assert "neither which mask it shows" in refused.note
 
 
-def test_an_empty_check_is_a_conflict_and_no_mask_is_lost(tell, now, workspace, clip):
-    tell(submission(square(5)))
-    tell(submission(None, annotation=8, completed_by=9, at=1), CHECKING, revision=1)
-    assert now().stage is Stage.CONFLICT
-    assert workspace.current(clip)[5].area
-
-
 def in_conflict(workspace, clip):
     workspace.record(clip, 5, square(5), Draft("ann <b>"))
     record_check(
@@ -187,7 +180,8 @@ def test_the_page_tells_who_waits_for_whom_and_who_agrees(client, workspace, cli
     record_check(workspace, clip, 5, square(5), Draft("bob", look=Shown.CONFIRM))
     record_check(workspace, clip, 10, square(8), Draft("cid", look=Shown.AUDIT))
     page = client.get("/", headers=basic()).text
-    assert "2 frames wait for a person other than ann (walk)." in page
+    waits = '2 frames wait for a person other than ann (<a href="/clips/walk">walk</a>).'
+    assert waits in page
     assert "<td>ann</td><td>bob</td>" in page
     assert "Audit of 1 frame:" in page
 
@@ -211,3 +205,15 @@ def test_a_conflict_is_drawn_in_colours_that_say_whose(workspace, clip):
     assert nearest(hue(40, 30, 2)) == "both"
     outside = hue(110, 80, 2).astype(int)
     assert np.ptp(outside) < 12  # grey where nobody is
+
+
+def test_an_empty_check_asks_whether_nobody_is_there(workspace, clip, tell, now, inbox):
+    tell(submission(square(5)))
+    check = submission(None, annotation=8, completed_by=9, at=1)
+    tell(check, CHECKING, revision=1)
+    [asking] = inbox.listed(EventState.ASKING)
+    assert now().stage is Stage.UNCHECKED
+    inbox.settle(asking, EventState.CONFIRMED)
+    tell(submission(square(5), annotation=9, completed_by=3, frame=10))  # takes up what waits, too
+    assert now().stage is Stage.CONFLICT
+    assert workspace.current(clip)[5].area  # no mask is lost

@@ -37,6 +37,7 @@ def routes(app):
     for rule in app.url_map.iter_rules():
         path = rule.rule.replace("<int:number>", "1")
         path = path.replace("<any(confirm, dismiss):decision>", "confirm")
+        path = path.replace("<any('clip.css', 'clip.js'):file>", "clip.js")
         path = path.replace("<clip_name>", "nobodys").replace("<int:frame>", "5")
         path = path.replace("<version>", "none").replace("<name>", "none")
         assert "<" not in path
@@ -90,6 +91,61 @@ def test_secrets_are_compared_in_constant_time(client, monkeypatch):
     assert compared == [(b"wrong", b"mvps"), (b"wrong too", b"the-password")]
     client.post("/webhook", headers={SECRET_HEADER: "wrong"})
     assert compared[2:] == [(b"wrong", b"the-webhook-secret")]
+
+
+WHO_MAY = {
+    "/": "reads",
+    "/health": "reads",
+    "/metrics": "reads",
+    "/predict": "Label Studio",
+    "/setup": "Label Studio",
+    "/webhook": "webhook",
+    "/events/<int:number>/<any(confirm, dismiss):decision>": "form",
+    "/conflicts/<clip_name>/<int:frame>.jpg": "reads",
+    "/conflicts/<clip_name>/<int:frame>": "form",
+    "/models/<version>/promote": "form",
+    "/models/rollback": "form",
+    "/retraining/start": "form",
+    "/retraining/stop": "form",
+    "/retraining/<name>/report": "reads",
+}
+"""Every route with who may call it, as docs/security.md lists them."""
+
+
+def test_every_route_is_listed_with_who_may_call_it(app):
+    listed = (ROOT / "docs" / "security.md").read_text()
+    for rule in app.url_map.iter_rules():
+        assert rule.rule in WHO_MAY, f"say in docs/security.md and here who may call {rule.rule}"
+        methods = rule.methods - {"HEAD", "OPTIONS"}
+        assert methods == (
+            {"GET"} if WHO_MAY[rule.rule] == "reads" or rule.rule == "/" else methods
+        )
+        if WHO_MAY[rule.rule] == "form":
+            assert methods == {"POST"}
+        assert f"`{rule.rule}`" in listed
+
+
+@pytest.mark.parametrize("route", [rule for rule, who in WHO_MAY.items() if who == "form"])
+@pytest.mark.parametrize("origin", [None, "null", "http://evil.example", "http://localhost:1"])
+def test_only_a_form_of_our_own_page_changes_something(app, client, half_done, route, origin):
+    adapter = app.url_map.bind("localhost")
+    names = {"number": 1, "decision": "confirm", "clip_name": "walk", "frame": 5}
+    names |= {"version": "none", "name": "none"}
+    [rule] = [each for each in app.url_map.iter_rules() if each.rule == route]
+    path = adapter.build(rule.endpoint, {each: names[each] for each in rule.arguments}, "POST")
+    headers = {"Authorization": basic()["Authorization"]}
+    headers |= {} if origin is None else {"Origin": origin}
+    assert client.post(path, headers=headers).status_code == 403
+
+
+def test_every_answer_keeps_other_pages_out(client, half_done):
+    for path, headers in (("/", basic()), ("/", {}), ("/nowhere", basic()), ("/metrics", basic())):
+        said = client.get(path, headers=headers).headers
+        assert said["X-Frame-Options"] == "DENY"
+        assert said["Referrer-Policy"] == "same-origin"
+        assert "frame-ancestors 'none'" in said["Content-Security-Policy"]
+        assert "script-src" not in said["Content-Security-Policy"]
+        assert "default-src 'none'" in said["Content-Security-Policy"]
 
 
 # What is no request

@@ -6,11 +6,18 @@ import time
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from prometheus_client.parser import text_string_to_metric_families
 
+from backend.doctor import Health, examine
+from backend.settings import Settings
+from backend.store import tables
 from backend.store.facts import MODEL_VERSION, STUDIO, WORKER_ALIVE
 from backend.store.inbox import EventState
 from backend.store.jobs import Job, JobKind, JobLog
+from labeler.review.crosscheck import record_check
+from labeler.revision import Draft, Shown
+from labeler.workspace.troubles import Troubles
 from tests.backend.callers import EMPTY, SECRETS, basic
 from tests.backend.webhooks import submission
 from tests.workspaces import square
@@ -42,7 +49,7 @@ def test_the_status_page_shows_clips_questions_and_refusals(
     log.began("2", Job(JobKind.MASK, "walk", 10))
     log.progress(3, 8)
     shown = page(client)
-    assert "<td>walk</td>" in shown
+    assert '<td><a href="/clips/walk">walk</a></td>' in shown
     assert "2 predicted, 1 missing" in shown
     assert "128x96, landscape" in shown
     assert 'title="the short side is 96 pixels (at least 720)">short-side broken<' in shown
@@ -61,6 +68,43 @@ def test_the_status_page_shows_clips_questions_and_refusals(
 
 def test_the_status_page_says_when_there_are_no_clips(client):
     assert "No clips yet" in page(client)
+
+
+def test_what_is_listed_leads_to_its_task_and_to_its_clip(
+    client, service, workspace, half_done, submissions
+):
+    service.inbox.put(submission(EMPTY, annotation=1))
+    submissions.take_all()
+    with workspace.database.writing() as connection:
+        project = {"role": "labeling", "url": "http://studio", "project": 3}
+        connection.execute(sa.insert(tables.projects).values(project))
+        for frame in half_done.key_frames:
+            row = {"project": 3, "clip": "walk", "frame": frame, "task": 70 + frame}
+            connection.execute(sa.insert(tables.tasks).values(**row, fields={}, shown=0))
+    shown = page(client)
+    assert 'href="/clips/walk">walk</a>' in shown
+    asked, following = shown.split("<h2>Fix these next</h2>")
+    assert 'href="http://studio/projects/3/data?task=75" target="_blank"' in asked
+    assert '?task=80" target="_blank" rel="noopener noreferrer">walk 10</a>' in following
+    assert 'href="/annotators"' in shown
+
+
+def test_annotators_are_a_page_and_a_table(client, workspace, half_done):
+    def asked(path):
+        return client.get(path, headers=basic())
+
+    workspace.record(half_done, 5, square(9), Draft("<i>ann</i>", lead_time=41.0))
+    record_check(workspace, half_done, 5, square(9), Draft("bob", look=Shown.CONFIRM))
+    shown = asked("/annotators").text
+    assert "<td>&lt;i&gt;ann&lt;/i&gt;</td><td>1</td><td>41 s</td><td>0 %</td><td>1</td>" in shown
+    assert "<td>bob</td><td>0</td><td>&ndash;</td>" in shown
+    table = asked("/annotators.csv")
+    assert table.headers["Content-Type"] == "text/csv; charset=utf-8"
+    assert table.text.splitlines()[1].startswith("<i>ann</i>,1,41.0,0,1,1,1.0,1.0,0,")
+
+
+def test_the_page_of_annotators_says_when_there_are_none(client):
+    assert "No person has masked" in client.get("/annotators", headers=basic()).text
 
 
 def test_nothing_that_anybody_may_read_holds_a_secret(client, ask, half_done):
@@ -146,6 +190,7 @@ def test_a_decision_is_taken_up(client, service, half_done, submissions, asking,
         "null",
         "",
         "localhost://evil.example",
+        "ftp://localhost",
     ],
 )
 def test_no_other_page_can_decide(client, service, asking, origin):
@@ -163,3 +208,21 @@ def test_only_what_is_asked_can_be_decided(client, service, asking):
     (pending,) = service.inbox.pending()
     assert client.post(f"/events/{pending.id}/dismiss", headers=basic()).status_code == 303
     assert service.inbox.get(pending.id).state is EventState.PENDING
+
+
+def test_a_trouble_is_told_by_page_figures_and_doctor_until_it_is_solved(
+    client, service, tmp_path, half_done
+):
+    troubles = Troubles(service.workspace.database)
+    troubles.tell("fetch", "task 7 <b>", "Label Studio answers HTTP 500", "open it there")
+    assert "task 7 &lt;b&gt;" in page(client)
+    figures = client.get("/metrics", headers=basic()).text
+    assert 'mvps_troubles{work="fetch"} 1.0' in figures
+    settings = Settings(workspace=service.workspace.root)
+    [told] = [check for check in examine(settings) if check.name == "fetch"]
+    assert told.state is Health.FAULT
+    assert (told.found, told.fix) == ("task 7 <b>: Label Studio answers HTTP 500", "open it there")
+    troubles.solved("fetch", "task 7 <b>")
+    assert "task 7" not in page(client)
+    assert "mvps_troubles{" not in client.get("/metrics", headers=basic()).text
+    assert "fetch" not in {check.name for check in examine(settings)}

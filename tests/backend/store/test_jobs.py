@@ -12,7 +12,15 @@ import huey.storage
 import pytest
 import redis
 
-from backend.store.jobs import KEPT_JOBS, Job, JobKind, JobLog, JobQueue
+from backend.store.jobs import (
+    FILED_UNDER,
+    KEPT_JOBS,
+    Job,
+    JobKind,
+    JobLog,
+    JobQueue,
+    QueueAwayError,
+)
 from labeler.errors import LabelerError
 
 ROOT = Path(__file__).parents[3]
@@ -163,11 +171,10 @@ def test_what_waits_is_kept_for_the_next_process_and_in_order(queue, url, worksp
     assert set(waiting[:40]) == set(wanted)
 
 
-def test_whoever_looks_understands_what_the_clock_asks_for(queue, url, workspace):
-    """The worker's clock puts a task of its own into the queue, which others see there."""
+def test_what_the_clock_of_earlier_versions_left_in_the_queue_is_passed_over(queue, url, workspace):
     queue.ask(Job(JobKind.TAKE))
-    (clock,) = queue._huey._registry.periodic_tasks
-    queue._huey.enqueue(clock)
+    clock = queue._huey._registry.string_to_task(f"{FILED_UNDER}.clock")
+    queue._huey.enqueue(clock())
     assert JobQueue(workspace.root, url).waiting() == [Job(JobKind.TAKE)]
 
 
@@ -239,3 +246,30 @@ def test_jobs_that_an_older_version_left_are_still_jobs(workspace):
     message = queue._huey.serializer.deserialize(data)
     assert message.name == "backend.jobs.job"
     assert JobQueue(workspace.root).waiting() == [Job(JobKind.MASK, "hike", 40)]
+
+
+def test_two_workspaces_on_one_redis_take_no_jobs_of_each_other(redis_server, tmp_path):
+    redis_server.flushall()
+    url = f"redis://127.0.0.1:{redis_server.connection_pool.connection_kwargs['port']}/0"
+    ours, theirs = (JobQueue(tmp_path / name, url) for name in ("ours", "theirs"))
+    ours.ask(Job(JobKind.TAKE))
+    assert theirs.waiting() == []
+    moved = (tmp_path / "ours").rename(tmp_path / "moved")
+    assert JobQueue(moved, url).waiting() == [Job(JobKind.TAKE)]
+
+
+def test_a_redis_that_is_down_is_one_sentence(workspace, tmp_path):
+    queue = JobQueue(workspace.root, "redis://127.0.0.1:9/0")
+    with pytest.raises(QueueAwayError, match="Redis of MVPS_QUEUE_URL does not answer; start it"):
+        queue.ask(Job(JobKind.TAKE))
+    with pytest.raises(QueueAwayError, match="start it"):
+        queue.waiting()
+
+
+def test_a_damaged_file_of_the_queue_is_named(workspace):
+    JobQueue(workspace.root).ask(Job(JobKind.TAKE))
+    (workspace.root / "queue.db").write_bytes(b"no database" * 999)
+    for leftover in workspace.root.glob("queue.db-*"):
+        leftover.unlink()
+    with pytest.raises(QueueAwayError, match=r"queue\.db cannot be used .* remove that file"):
+        JobQueue(workspace.root).waiting()

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from backend.studio.annotation import LABEL, MAX_REGIONS, from_result, to_result
+from backend.studio.annotation import LABEL, MAX_REGIONS, from_result, lead_time, to_result
 from labeler.errors import LabelerError
 from tests.backend.webhooks import VALUES, empty_bits, region
 from tests.workspaces import SIZE, square
@@ -142,3 +142,26 @@ anything = st.recursive(
 def test_whatever_comes_is_a_mask_or_refused(result):
     with suppress(LabelerError):
         assert from_result(result, *SIZE).mask.shape == SIZE
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [
+        (12.5, 12.5),
+        (0, 0.0),
+        (None, None),
+        (-1, None),
+        (float("nan"), None),
+        (float("inf"), None),
+        (10**400, None),
+        ("12", None),
+        (True, None),
+        ([], None),
+    ],
+)
+def test_a_lead_time_is_believed_if_it_can_be_one(told, seconds):
+    assert lead_time({"lead_time": told}) == seconds
+
+
+def test_an_annotation_without_lead_time_has_none():
+    assert lead_time({}) is None

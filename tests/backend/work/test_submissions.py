@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from backend.store import tables
 from backend.store.inbox import EventState
+from backend.studio.annotation import NOBODY, PRESENCE, to_result
 from backend.work.submissions import Submissions
 from labeler.mask import mask_digest
 from labeler.revision import Provenance
@@ -65,6 +66,16 @@ def test_what_is_submitted_becomes_the_mask_that_counts(workspace, clip, inbox, 
     both = np.count_nonzero(square(0) & square(2)) / np.count_nonzero(square(0) | square(2))
     assert qualities(workspace) == [pytest.approx(both)]
     assert tell() == set()
+
+
+def test_how_long_a_task_was_open_is_kept_with_the_revision(workspace, clip, tell):
+    tell(submission(square(2), lead_time=12.5))
+    assert workspace.current(clip)[5].lead_time == 12.5
+    tell(update(square(3), at=1, lead_time=20.0))
+    assert workspace.current(clip)[5].lead_time == 20.0
+    tell(update(square(4), at=2, lead_time="a while"))  # costs nobody a mask
+    assert workspace.current(clip)[5].lead_time is None
+    assert np.array_equal(workspace.read(workspace.current(clip)[5]), square(4))
 
 
 def test_the_author_is_who_updated_it_last(workspace, clip, tell):
@@ -326,3 +337,25 @@ def test_an_error_that_nobody_foresaw_is_kept_and_stops_nothing(workspace, clip,
     Submissions(workspace, inbox, authors.__getitem__).take_all()
     assert list(workspace.current(clip)) == [10]
     assert [event.note for event in inbox.listed(EventState.REFUSED)] == ["KeyError: 3"]
+
+
+def nobody():
+    value = {"choices": [NOBODY]}
+    return {"from_name": PRESENCE, "to_name": "image", "type": "choices", "value": value}
+
+
+def test_who_says_in_the_task_that_nobody_is_there_is_not_asked(workspace, clip, inbox, tell):
+    predict(workspace, clip, square(5))
+    shown = workspace.read(workspace.current(clip)[5])
+    tell(submission(None, result=[*to_result(shown, "r"), nobody()]))
+    assert workspace.current(clip)[5].provenance is Provenance.CORRECTED
+    assert not workspace.current(clip)[5].area
+    assert not inbox.listed(EventState.ASKING, EventState.REFUSED)
+
+
+def test_nobody_and_a_painted_mask_contradict_each_other(workspace, clip, inbox, tell):
+    predict(workspace, clip, square(5))
+    tell(submission(None, result=[*to_result(square(15), "r"), nobody()]))
+    [refused] = inbox.listed(EventState.REFUSED)
+    assert "take one of the two away" in refused.note
+    assert not workspace.current(clip)[5].provenance.human

@@ -15,8 +15,9 @@ from backend.studio.client import StudioAwayError
 from backend.work.preannotate import refresh
 from backend.work.worker import LONGEST_PAUSE, SLICE
 from labeler.errors import LabelerError
-from labeler.revision import Provenance
+from labeler.revision import Draft, Provenance, Shown
 from labeler.workspace.integrity import faults
+from labeler.workspace.troubles import Troubles
 from model.engines.baselines.baselines import NearestCopy
 from tests.backend.at_work import work_off
 from tests.backend.webhooks import deletion, submission
@@ -191,7 +192,7 @@ def die(frame):
 workspace = Workspace(Path(sys.argv[1]))
 submissions = Submissions(workspace, Inbox(workspace.database), str)
 engine = Scripted(before=die)
-Worker(workspace, lambda: engine, JobQueue(workspace.root), submissions, lambda: None).run()
+Worker(workspace, lambda: engine, JobQueue(workspace.root), submissions, lambda: None).run(180)
 """
 
 
@@ -302,3 +303,66 @@ def test_what_label_studio_refuses_is_told_and_not_tried_again(workspace, servic
         worker.perform(Job(JobKind.PUBLISH, "walk"))
     assert service.queue.waiting() == []
     assert service.facts.get(STUDIO)[0] == "It refuses the token."
+
+
+class OneFails:
+    """What brings masks to Label Studio, which refuses one clip."""
+
+    def __init__(self, clip):
+        self.clip, self.fails = clip, True
+
+    def publish(self, clip):
+        if self.fails and clip.name == self.clip:
+            raise LabelerError("Label Studio refuses it.")
+        return 1
+
+
+def test_a_fact_stays_until_the_very_thing_has_succeeded(workspace, service, make_worker):
+    for name in ("walk", "run"):
+        make_clip(workspace, name)
+    sync = OneFails("walk")
+    worker = make_worker(NearestCopy(), lambda: sync)
+    with pytest.raises(LabelerError):
+        worker.perform(Job(JobKind.PUBLISH, "walk"))
+    worker.perform(Job(JobKind.PUBLISH, "run"))
+    assert service.facts.get(STUDIO)[0] == "Label Studio refuses it."
+    [told] = Troubles(workspace.database).listed()
+    assert (told.work, told.item) == ("publish", "walk")
+    sync.fails = False
+    worker.perform(Job(JobKind.PUBLISH, "walk"))
+    assert service.facts.get(STUDIO)[0] == ""
+    assert Troubles(workspace.database).listed() == []
+
+
+def test_a_damaged_mask_of_one_clip_stops_the_review_of_no_other(workspace, service, make_worker):
+    for name in ("run", "walk"):
+        clip = make_clip(workspace, name)
+        first = workspace.record(clip, 0, square(1), Draft("ann"))
+        look = {"look": Shown.CONFIRM, "judges": (first.number,)}
+        other = Draft("bob", Provenance.CHECKED, **look)
+        workspace.record(clip, 0, square(1) | square(2), other)
+        if name == "run":
+            workspace.mask_path(first).write_bytes(b"damaged")
+    make_worker(NearestCopy()).perform(Job(JobKind.RECONCILE))
+    assert {job.clip for job in service.queue.waiting() if job.kind is JobKind.REFRESH} == {
+        "run",
+        "walk",
+    }
+    [told] = Troubles(workspace.database).listed()
+    assert (told.work, told.item) == ("review", "run")
+
+
+def test_a_publish_that_succeeds_does_not_hide_that_fetching_fails(workspace, service, make_worker):
+    make_clip(workspace)
+
+    class OnlyPublishes:
+        def fetch(self, *, full):
+            raise StudioAwayError("HTTP 500: it does not like the time.")
+
+        def publish(self, clip):
+            return 0
+
+    worker = make_worker(NearestCopy(), OnlyPublishes)
+    worker.perform(Job(JobKind.RECONCILE))
+    worker.perform(Job(JobKind.PUBLISH, "walk"))
+    assert service.facts.get(STUDIO)[0] == "HTTP 500: it does not like the time."

@@ -1,9 +1,17 @@
 """Which videos a folder or a table names, and which of its lines are no good."""
 
+import os
+
 import pytest
 
 from labeler.clip import Scenario
-from labeler.collect.candidates import Candidate, read_candidates, videos_below, write_template
+from labeler.collect.candidates import (
+    Candidate,
+    name_apart,
+    read_candidates,
+    videos_below,
+    write_template,
+)
 from labeler.errors import LabelerError
 
 
@@ -27,6 +35,7 @@ def test_a_table_says_all_there_is_to_know(tmp_path):
                 "stroll",
                 "https://example.org/a,b",
                 "CC BY 4.0",
+                given=True,
             ),
             Candidate(tmp_path / "run.mov", Scenario.NEWS, "run", "run.mov"),
         ],
@@ -40,6 +49,7 @@ def test_what_spreadsheets_write(tmp_path, separator, encoding):
     text = "Path,Licence ,SCENARIO\r\nünder way.mp4, CC0 ,news\r\n".replace(",", separator)
     (found,), faults = read_candidates(table(tmp_path, text, encoding))
     assert (found.path.name, found.licence, found.name) == ("ünder way.mp4", "CC0", "under_way")
+    assert found.shown == "under_way (ünder way)"
     assert faults == []
 
 
@@ -96,10 +106,52 @@ def test_a_template_can_be_read_back(tmp_path):
     video = tmp_path / "videos" / "a.mp4"
     path = tmp_path / "videos.csv"
     write_template(path, [video], Scenario.NEWS)
-    assert read_candidates(path) == ([Candidate.of(video, Scenario.NEWS)], [])
+    assert path.read_text().splitlines()[0] == "path,scenario,source,licence,name"
+    assert read_candidates(path) == ([Candidate.of(video, Scenario.NEWS, "a")], [])
     with pytest.raises(LabelerError, match="there already"):
         write_template(path, [], None)
     write_template(tmp_path / "example.csv", [], None)
     (example,), faults = read_candidates(tmp_path / "example.csv")
     assert example.licence == "CC BY 4.0"
     assert faults == []
+
+
+def test_a_template_gives_each_video_a_name_of_its_own_in_any_script(tmp_path):
+    odd = os.fsdecode(b"b\xfccher.mp4")
+    videos = [tmp_path / name for name in ("张三.mp4", "章三.mp4", "a/IMG.mov", "b/IMG.MOV", odd)]
+    for video in videos:
+        video.parent.mkdir(exist_ok=True)
+        video.touch()
+    write_template(tmp_path / "videos.csv", videos, Scenario.NEWS)
+    found, faults = read_candidates(tmp_path / "videos.csv")
+    assert faults == []
+    assert [each.path for each in found] == videos
+    assert [each.name for each in found] == [
+        "ZhangSan",
+        "ZhangSan_2",
+        "a_IMG",
+        "b_IMG",
+        "bucher",
+    ]
+    assert [each.title for each in found] == ["张三", "章三", "", "", "bücher"]
+    assert found[-1].source == "bücher.mp4"
+
+
+def test_a_table_that_is_not_in_utf_8_is_told_by_the_line(tmp_path):
+    text = "path,scenario,source,licence\nbücher.mp4,news,,\nb.mp4,news,Büro,\n"
+    (found,), (fault,) = read_candidates(table(tmp_path, text, "latin-1"))
+    assert "line 2: its path is not in UTF-8; save the table as CSV in UTF-8" in fault
+    assert found.source == "Büro"
+
+
+def test_a_name_that_somebody_gives_is_kept_if_it_can_be(tmp_path):
+    given = Candidate.of(tmp_path / "x.mp4", Scenario.NEWS, "张三")
+    assert (given.name, given.title, given.given) == ("ZhangSan", "张三", False)
+    listed = [
+        given,
+        Candidate.of(tmp_path / "walk.mp4", Scenario.NEWS),
+        Candidate.of(tmp_path / "y.mp4", Scenario.NEWS, "walk"),
+        Candidate.of(tmp_path / "run.mp4", Scenario.NEWS),
+    ]
+    names = [each.name for each in name_apart(listed, taken=["run"])]
+    assert names == ["ZhangSan", "walk_2", "walk", "run_2"]

@@ -102,3 +102,52 @@ def test_a_cut_between_real_clips(shared_data):
         for path in sorted((folder / name).glob("*.jpg"))
     ]
     assert cuts_in(pictures, 24) == (60, 130)
+
+
+@pytest.mark.parametrize("colour", [(0, 255, 0), (255, 0, 0), (0, 0, 255), (255, 255, 255)])
+def test_somebody_who_moves_before_a_screen_is_no_cut(colour):
+    pictures = []
+    for n, picture in enumerate(shot(11, 60, 6)):
+        screen = np.full_like(picture, colour)
+        x = 20 + 3 * min(n, 60 - n)
+        screen[20:, x : x + 40] = picture[20:, x : x + 40]
+        pictures.append(screen)
+    assert cuts_in(pictures) == ()
+
+
+def test_a_cut_before_a_screen_is_found():
+    def person(seed):
+        screens = [np.full_like(picture, (0, 255, 0)) for picture in shot(seed, 40)]
+        for screen, picture in zip(screens, shot(seed, 40), strict=True):
+            screen[10:, 10 * seed : 10 * seed + 70] = picture[10:, 40:110]
+        return screens
+
+    assert cuts_in([*person(1), *person(6)]) == (40,)
+
+
+def test_a_picture_that_jumps_again_and_again_is_no_cut():
+    """As in a video call of few bits, which shows one frame of six, or a dance in stop motion."""
+    pictures = [picture for picture in shot(12, 120, 8)[::6] for _ in range(6)]
+    assert cuts_in(pictures) == ()
+    assert cuts_in([*pictures, *shot(13, 60, 1)]) == (120,)
+
+
+def test_a_key_frame_that_makes_the_picture_sharp_again_is_no_cut():
+    pictures = [
+        cv2.GaussianBlur(picture, (0, 0), 0.1 + 0.25 * (n % 12))
+        for n, picture in enumerate(shot(14, 96, 1))
+    ]
+    assert cuts_in(pictures) == ()
+
+
+def test_cuts_that_follow_each_other_fast_are_found():
+    """Each is within half a second of others, but changes far more than any movement does."""
+    pictures = []
+    for n in range(6):
+        pictures += [picture // 3 + 170 * (n % 2) for picture in shot(20 + n, 11)]
+    assert cuts_in(pictures) == (11, 22, 33, 44, 55)
+
+
+def test_the_case_of_a_player_before_a_green_screen(shared_cases):
+    path = shared_cases / "video" / "green255_tennis.mp4"
+    assert cuts_in((frame.image for frame in sample_frames(path)), 24) == ()

@@ -125,7 +125,7 @@ def test_a_shot_whose_name_is_taken_does_not_stop_the_others(workspace, film):
     assert [clip.name for clip in added.clips] == ["film-1", "film-3"]
     (sentence,) = added.refused
     assert "already a clip 'film-2'" in sentence
-    added = add_video(workspace, candidate(film, name="again"), SPLIT)
+    added = add_video(workspace, candidate(film, name="again", given=True), SPLIT)
     assert [clip.name for clip in added.clips] == ["again-2"]
 
 
@@ -171,7 +171,7 @@ def test_a_workspace_from_before_opens_and_can_be_judged(workspace):
     workspace.close()
     path = workspace.clip_folder("walk") / "clip.json"
     fields = json.loads(path.read_text())
-    added = ("licence", "first_frame", "source_frames", "cuts")
+    added = ("licence", "first_frame", "source_frames", "cuts", "title")
     path.write_text(json.dumps({key: fields[key] for key in fields if key not in added}))
     connection = sqlite3.connect(workspace.root / "mvps.db")
     for column in added:

@@ -1,6 +1,9 @@
 """Train and test clips: deterministic, disjoint, whole; never moved, never of one source."""
 
+import errno
 import json
+import os
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -232,3 +235,21 @@ def test_the_script_does_the_same(tmp_path: Path) -> None:
     assert json.loads(done.stdout) == json.loads(json.dumps(expected.to_json()))
     done = subprocess.run([*script, "--test-share", "2"], **run)
     assert (done.returncode, "not within 0 and 1" in done.stderr) == (1, True)
+
+
+def test_a_full_disk_is_said_in_a_sentence_and_the_lists_stay(tmp_path, monkeypatch):
+    write_split(tmp_path, Split(("a",), ("b",)))
+    (tmp_path / "ImageSets" / "2017").mkdir()
+    (tmp_path / "ImageSets" / "2017" / "val.txt").write_text("a\n")
+
+    def full(source, target, **_how):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(LabelerError) as caught:
+        write_split(tmp_path, Split(("b",), ("a",)))
+    assert str(caught.value) == (
+        f"{tmp_path / 'ImageSets'} could not be written (No space left on device); what was there "
+        "before is unchanged. Make room, and run the same command again."
+    )
+    assert read_split(tmp_path) == Split(("a",), ("b",))

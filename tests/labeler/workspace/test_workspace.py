@@ -137,7 +137,7 @@ def test_a_place_that_cannot_be_a_workspace_is_named(tmp_path):
         Workspace(tmp_path / "file")
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "mvps.db").write_text("this is no database" * 100)
-    with pytest.raises(LabelerError, match=r"database of .* cannot be opened"):
+    with pytest.raises(LabelerError, match=r"mvps\.db is damaged; put back a copy"):
         Workspace(tmp_path / "bad")
 
 
