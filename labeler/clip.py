@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labeler.errors import LabelerError
-from labeler.text import valid_text
+from labeler.text.valid import valid_text
 
 Image = NDArray[np.uint8]
 """One frame: H x W x 3, uint8, blue-green-red as OpenCV has it."""

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import IntEnum, StrEnum
 
 from labeler.errors import LabelerError
-from labeler.text import NAME_LENGTH, REMARK_LENGTH, valid_text
+from labeler.text.valid import NAME_LENGTH, REMARK_LENGTH, valid_text
 
 _TEXTS = {
     "author": NAME_LENGTH,

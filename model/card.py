@@ -33,7 +33,8 @@ class ModelCard:
     configuration that were changed, `input_size` is the side of the square input in pixels, and
     `options` are the engine's own options that differ from their defaults. `training` says how
     the weights were made: recipe, seed, steps, seconds. `scores` are measured scores by name, and
-    nothing that was not measured.
+    nothing that was not measured. `doubt` has the `slope` and `intercept` that turn the engine's
+    uncertainty into the expected 1 - J (see `model.drivers.doubt`); without them it stays as it is.
 
     For weights trained on a workspace's masks, `parent` is the version that the training began
     with, `snapshot` names the masks (see `labeler.publish.snapshot`), and `verdict` is the result
@@ -55,6 +56,7 @@ class ModelCard:
     network: dict[str, Option] = field(default_factory=dict)
     training: dict[str, str | int | float] = field(default_factory=dict)
     scores: dict[str, float] = field(default_factory=dict)
+    doubt: dict[str, float] = field(default_factory=dict)
     parts: list[str] = field(default_factory=list)
     parent: str = ""
     snapshot: str = ""
@@ -136,7 +138,7 @@ def _checked(card: ModelCard) -> ModelCard:
         raise ValueError(
             f"its input_size {card.input_size!r:.40} is no number from 1 to {LARGEST_INPUT}"
         )
-    for name in ("options", "network", "training", "scores"):
+    for name in ("options", "network", "training", "scores", "doubt"):
         values = getattr(card, name)
         if not isinstance(values, dict) or not all(isinstance(each, str) for each in values):
             raise ValueError(f"its {name} is no object")
@@ -144,6 +146,8 @@ def _checked(card: ModelCard) -> ModelCard:
             endless = isinstance(value, float) and not math.isfinite(value)
             if endless or (isinstance(value, int) and abs(value) >= 1 << 63):
                 raise ValueError(f"its {name} has a {key!r:.40} that is no usable number")
+    if not all(isinstance(value, int | float) for value in card.doubt.values()):
+        raise ValueError("its doubt has something that is no number")
     return card
 
 

@@ -10,6 +10,7 @@ from safetensors.torch import save as save_tensors
 from labeler.errors import LabelerError
 from model.card import CARD_FILE, ModelCard, part_folders, read_card
 from model.drivers.colours import ColourSegmenter
+from model.drivers.doubt import CalibratedSegmenter, Calibration
 from model.drivers.seeds import SeededSegmenter
 from model.engine import (
     Engine,
@@ -34,6 +35,7 @@ def load_segmenter(
     models: Path | None = None,
     alone: bool = False,
     options: Sequence[str] = (),
+    calibrated: bool = True,
 ) -> tuple[Segmenter, ModelCard]:
     """Load an engine with its weights.
 
@@ -48,6 +50,8 @@ def load_segmenter(
         alone: use the network alone: without seeds, its sure predictions in other frames (see
             `model.drivers.seeds`), and without colours (see `model.drivers.colours`). Baselines
             have neither. A joint engine always uses seeds.
+        calibrated: let the uncertainty be the expected 1 - J, where the card says how (see
+            `model.drivers.doubt`); the network alone is never calibrated.
         options: options of the engine as texts "name=value", which replace those of the card.
 
     Raises:
@@ -65,7 +69,10 @@ def load_segmenter(
     engine = find_engine(card.engine)
     if isinstance(engine, Engine) and engine.finds:
         segmenter = SeededSegmenter(segmenter, segmenter, card.model_version)
-    return ColourSegmenter(segmenter), card
+    segmenter = ColourSegmenter(segmenter)
+    if calibrated and card.doubt:
+        segmenter = CalibratedSegmenter(segmenter, Calibration.of_card(card.doubt))
+    return segmenter, card
 
 
 def _load(

@@ -18,9 +18,10 @@ MAY_USE = {
 }
 LEVELS = {
     "labeler": (
-        "errors lazy text threads version",
+        "errors lazy threads version",
+        "text",
         "images",
-        "clip console files mask naming revision",
+        "clip console files mask revision",
         "likeness metrics reference",
         "layouts",
         "workspace",

@@ -11,7 +11,7 @@ from labeler.collect.candidates import Candidate, read_candidates, videos_below,
 from labeler.collect.rules import broken, check_video_rules
 from labeler.collect.rules import check_rules as judge_clip
 from labeler.console import bars, err, note, progress, say, say_json
-from labeler.naming import readable
+from labeler.text.naming import readable
 from labeler.workspace.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 
 from backend.store import tables
-from labeler.text import valid_text
+from labeler.text.valid import valid_text
 from labeler.workspace.tables import Database
 
 MODEL_VERSION = "model_version"

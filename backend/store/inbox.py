@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from backend.store import tables
 from labeler.errors import LabelerError
-from labeler.text import valid_text
+from labeler.text.valid import valid_text
 from labeler.workspace.tables import Database
 
 SUBMITTED = frozenset({"ANNOTATION_CREATED", "ANNOTATION_UPDATED"})

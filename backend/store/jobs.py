@@ -18,7 +18,7 @@ from huey.exceptions import ConfigurationError
 from backend.store import tables
 from backend.store.identity import identity_of
 from labeler.errors import LabelerError
-from labeler.text import valid_text
+from labeler.text.valid import valid_text
 from labeler.workspace.tables import Database
 
 logger = logging.getLogger(__name__)

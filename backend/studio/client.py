@@ -65,7 +65,7 @@ class Studio:
         if not (key.isascii() and key.isprintable()) or " " in key:
             raise LabelerError(
                 "LABEL_STUDIO_API_KEY has a space, a line break or another character that no token "
-                "has; copy the token again."
+                "has; copy it again from Label Studio's Account & Settings."
             )
         self.url = url
         self.client = LabelStudio(  # type: ignore[no-untyped-call]

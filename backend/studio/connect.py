@@ -12,7 +12,7 @@ from backend.store.inbox import DELETED, SUBMITTED
 from backend.studio.client import Studio
 from backend.studio.projects import ProjectPlan, connected_projects, keep_project
 from labeler.errors import LabelerError
-from labeler.text import valid_text
+from labeler.text.valid import valid_text
 from labeler.workspace.workspace import Workspace
 
 

@@ -16,7 +16,7 @@ from backend.studio.task_data import prediction
 from labeler.clip import Clip
 from labeler.errors import LabelerError
 from labeler.revision import Revision
-from labeler.text import valid_text
+from labeler.text.valid import valid_text
 from labeler.workspace.troubles import Troubles
 from labeler.workspace.workspace import Workspace
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from labeler.clip import Scenario
 from labeler.errors import LabelerError
-from labeler.naming import clip_name, distinct_names, is_clip_name, readable, title_of
+from labeler.text.naming import clip_name, distinct_names, is_clip_name, readable, title_of
 
 COLUMNS = ("path", "scenario", "source", "licence", "name")
 """The columns of a table of videos; `name` may be absent."""

@@ -14,7 +14,7 @@ from labeler.errors import LabelerError
 from labeler.layouts.foreign import ForeignDataset, LeftOut
 from labeler.layouts.layout import RATES, Layout
 from labeler.revision import Provenance, Revision
-from labeler.text import NAME_LENGTH, valid_text
+from labeler.text.valid import NAME_LENGTH, valid_text
 from labeler.workspace.workspace import Workspace
 
 __all__ = ["Taken", "Wanted", "carry_out", "import_dataset"]

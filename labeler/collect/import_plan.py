@@ -11,7 +11,7 @@ from typing import Any
 from labeler.clip import Scenario, frame_name
 from labeler.errors import LabelerError
 from labeler.layouts.foreign import ForeignClip, ForeignDataset, LeftOut, readable
-from labeler.naming import check_clip_name
+from labeler.text.naming import check_clip_name
 
 SHOWN = 5
 """How many names a sentence lists."""

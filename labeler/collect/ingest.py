@@ -14,7 +14,7 @@ from labeler.collect.rules import SHORTEST_SIDE, broken, check_video_rules
 from labeler.collect.video import VideoInfo, extract_frames, probe_video
 from labeler.errors import AlreadyInError, LabelerError
 from labeler.files import sha256_of, told_if_full, write_atomically
-from labeler.naming import check_clip_name
+from labeler.text.naming import check_clip_name
 from labeler.workspace import tables
 from labeler.workspace.workspace import Workspace
 

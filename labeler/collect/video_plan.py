@@ -11,7 +11,7 @@ from labeler.collect.candidates import Candidate, name_apart
 from labeler.collect.ingest import Policy, digest_of, refusal, shots_are_missing, unforeseen
 from labeler.collect.video import VideoInfo, probe_video
 from labeler.errors import LabelerError
-from labeler.naming import readable
+from labeler.text.naming import readable
 from labeler.threads import call_all
 from labeler.workspace.workspace import Workspace
 

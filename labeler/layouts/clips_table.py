@@ -9,8 +9,8 @@ from pathlib import Path
 
 from labeler.clip import Scenario
 from labeler.errors import LabelerError
-from labeler.naming import check_clip_name
-from labeler.text import from_cell, to_cell, valid_text
+from labeler.text.naming import check_clip_name
+from labeler.text.valid import from_cell, to_cell, valid_text
 
 COLUMNS = (
     "clip",

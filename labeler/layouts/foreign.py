@@ -11,7 +11,7 @@ from labeler.errors import LabelerError
 from labeler.layouts.clips_table import ClipRow, has_clips_table, read_clips
 from labeler.layouts.layout import Layout
 from labeler.mask import Mask
-from labeler.naming import check_clip_name, distinct_names
+from labeler.text.naming import check_clip_name, distinct_names
 
 
 @dataclass(frozen=True)

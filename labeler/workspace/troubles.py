@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 
 from labeler.errors import LabelerError
-from labeler.text import REMARK_LENGTH, valid_text
+from labeler.text.valid import REMARK_LENGTH, valid_text
 from labeler.workspace.tables import Database, DatabaseAwayError, troubles
 
 logger = logging.getLogger(__name__)

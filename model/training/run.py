@@ -146,6 +146,7 @@ def train(
             input_size=draft.input_size or recipe.size,
             options=options,
             network=dict(recipe.network),
+            doubt={} if start is None else read_card(start).doubt,
             training=_history(run, settings),
         ),
         draft.version,

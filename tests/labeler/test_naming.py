@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labeler.errors import LabelerError
-from labeler.naming import check_clip_name, clip_name, distinct_names, readable, title_of
+from labeler.text.naming import check_clip_name, clip_name, distinct_names, readable, title_of
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a b", "-x", ".x", "x" * 101, "a\n", "é"])

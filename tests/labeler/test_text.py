@@ -13,7 +13,7 @@ from labeler.clip import Clip, Scenario
 from labeler.layouts.clips_table import ClipRow, format_clips, read_clips
 from labeler.mask import encode_mask, read_note
 from labeler.revision import Draft, Revision
-from labeler.text import NAME_LENGTH, from_cell, to_cell, valid_text
+from labeler.text.valid import NAME_LENGTH, from_cell, to_cell, valid_text
 from labeler.workspace.integrity import open_workspace
 from labeler.workspace.workspace import Workspace
 from tests.workspaces import make_clip, square

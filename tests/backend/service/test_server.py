@@ -108,6 +108,12 @@ WHO_MAY = {
     "/retraining/start": "form",
     "/retraining/stop": "form",
     "/retraining/<name>/report": "reads",
+    "/annotators": "reads",
+    "/annotators.csv": "reads",
+    "/clips/<clip_name>": "link",
+    "/clips/<clip_name>/<any('clip.css', 'clip.js'):file>": "link",
+    "/clips/<clip_name>/frames/<int:frame>.jpg": "link",
+    "/clips/<clip_name>/masks/<int:frame>/<int:number>.png": "link",
 }
 """Every route with who may call it, as docs/security.md lists them."""
 
@@ -118,7 +124,7 @@ def test_every_route_is_listed_with_who_may_call_it(app):
         assert rule.rule in WHO_MAY, f"say in docs/security.md and here who may call {rule.rule}"
         methods = rule.methods - {"HEAD", "OPTIONS"}
         assert methods == (
-            {"GET"} if WHO_MAY[rule.rule] == "reads" or rule.rule == "/" else methods
+            {"GET"} if WHO_MAY[rule.rule] in ("reads", "link") or rule.rule == "/" else methods
         )
         if WHO_MAY[rule.rule] == "form":
             assert methods == {"POST"}

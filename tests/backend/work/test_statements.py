@@ -151,4 +151,6 @@ def test_what_label_studio_was_told_is_kept_at_once(workspace, clip, inbox, cost
     last = {frame: each[-1].number for frame, each in workspace.revisions_by_frame(clip).items()}
     assert [(row.frame, row.task) for row in rows] == [(n, 1000 + n) for n in clip.key_frames]
     assert {row.frame: row.shown for row in rows} == last | {5: 1}
+    watch = rows[1].fields.pop("watch")
+    assert watch.startswith("/clips/walk?key=")
     assert rows[1].fields == {"provenance": "corrected", "uncertainty": 0.0, "priority": 0.0}

@@ -74,7 +74,7 @@ def test_without_clips_csv_the_folders_are_counted(tmp_path: Path) -> None:
 
 def test_clips_csv_keeps_every_value(tmp_path: Path) -> None:
     rows = (
-        ClipRow("a", Scenario.LECTURE, 7, 2, Fraction(30000, 1001), 1080, 1920, 'a, "b"\nc.mp4'),
+        ClipRow("a", Scenario.LECTURE, 7, 2, Fraction(30000, 1001), 1080, 1920, 'a, "b"; c.mp4'),
         ClipRow("b", Scenario.ONLINE_SHOPPING, 1, 0, Fraction(25), 2, 4, "ü.mp4", "ab" * 32),
     )
     path = tmp_path / "clips.csv"

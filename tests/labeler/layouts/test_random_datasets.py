@@ -21,7 +21,7 @@ from labeler.images.palette import davis_palette
 from labeler.layouts.coco.regions import encode
 from labeler.layouts.reading import find_dataset
 from labeler.mask import Mask
-from labeler.naming import check_clip_name
+from labeler.text.naming import check_clip_name
 
 WIDTH, HEIGHT = 9, 7
 PICTURE = Pillow.new("RGB", (WIDTH, HEIGHT), (90, 120, 40))
