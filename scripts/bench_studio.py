@@ -59,7 +59,7 @@ def main() -> None:
     """Measure, print, and write it as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--video", type=Path, help="a video to use instead of a generated clip")
-    parser.add_argument("--model", default="pdnet-small")
+    parser.add_argument("--model", default="pdnet-lite")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--json", type=Path, default=Path("runs/bench_studio.json"))
     arguments = parser.parse_args()

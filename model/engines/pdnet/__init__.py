@@ -46,7 +46,7 @@ ENGINES = (
         lambda recipe: {"close_up_size": recipe.size if recipe.samples.close else 0},
         finds=True,
         weights=Path(__file__).parent / "weights",
-        default="pdnet-small",
+        default="pdnet-lite",
         first_choice=True,  # not the pair; docs/results.md compares how many corrections each takes
     ),
 )
