@@ -122,7 +122,7 @@ def _take(
             "give the clips of this dataset other names with --prefix."
         )
     row = dataset.rows.get(name)
-    scenario, rate = (row.scenario, row.fps) if row else (wanted.scenario, wanted.rate)
+    scenario = row.scenario if row else wanted.scenario
     if scenario is None:
         raise AssertionError("import_dataset has checked that the scenario is known")
     with workspace.scratch() as folder:
@@ -138,7 +138,9 @@ def _take(
             name=new_name,
             scenario=scenario,
             frame_count=len(found.pictures),
-            fps=(rate or RATES[dataset.layout]) / planned.step,
+            fps=row.fps
+            if row and row.fps
+            else (wanted.rate or RATES[dataset.layout]) / planned.step,
             width=width,
             height=height,
             source=row.source if row and row.source else f"{dataset.name}/{planned.title}",
@@ -146,6 +148,9 @@ def _take(
             stride=stride,
             licence=row.licence if row else "",
             split=planned.split,
+            title="" if planned.title == new_name else planned.title,
+            first_number=min(planned.places),
+            number_step=planned.step,
         )
         workspace.add_clip(clip, folder, [each.revision for each in kept])
     remarks = (*_renumbered(planned), *_remarks(seen, stride))
@@ -158,7 +163,10 @@ def _renumbered(planned: PlannedClip) -> tuple[str, ...]:
     if numbers[0] == 0 or len(numbers) == 1:
         return ()
     last = len(numbers) - 1
-    return (f"its frames {numbers[0]} to {numbers[-1]} have the numbers 0 to {last} here",)
+    return (
+        f"its frames {numbers[0]} to {numbers[-1]} have the numbers 0 to {last} here, and their "
+        "own in exports",
+    )
 
 
 def _stride(layout: Layout, seen: Sequence[SeenMask]) -> int:

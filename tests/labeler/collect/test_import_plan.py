@@ -251,7 +251,9 @@ def test_numbers_of_any_width_and_start_are_read_in_order(
         path.rename(path.with_stem(f"frame_{int(path.stem)}"))
     taken = take(workspace, folder)["a"]
     assert (taken.fault, taken.masks) == ("", 3)
-    assert taken.remarks == ("its frames 8 to 11 have the numbers 0 to 3 here",)
+    assert taken.remarks == (
+        "its frames 8 to 11 have the numbers 0 to 3 here, and their own in exports",
+    )
     assert list(masks(workspace, "a")) == [0, 1, 2]
 
 
