@@ -5,14 +5,19 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from labeler.clip import KEY_FRAME_STRIDE, Clip, Scenario, frame_name
-from labeler.collect.import_files import SeenMask, pictures_digest, read_masks, take_pictures
+from labeler.collect.import_files import (
+    SeenMask,
+    already_there,
+    pictures_digest,
+    read_masks,
+    take_pictures,
+)
 from labeler.collect.import_plan import ImportPlan, PlannedClip, Wanted, plan_import
 from labeler.errors import LabelerError
 from labeler.layouts.foreign import ForeignDataset, LeftOut
-from labeler.layouts.layout import RATES, Layout
+from labeler.layouts.layout import Layout
 from labeler.revision import Provenance, Revision
 from labeler.text import NAME_LENGTH, valid_text
 from labeler.workspace.workspace import Workspace
@@ -67,8 +72,8 @@ def carry_out(
     Raises:
         LabelerError: no scenario is known for a clip, or the workspace cannot be written.
     """
-    unsaid = [clip.name for clip in plan.clips if clip.key not in dataset.rows]
-    if unsaid and wanted.scenario is None:
+    unsaid = [clip.name for clip in plan.clips if clip.scenario is None]
+    if unsaid:
         raise LabelerError(
             f"{dataset.folder} does not say which scenario {unsaid[0]!r} belongs to; give "
             "--scenario, one of " + ", ".join(each.value for each in Scenario) + "."
@@ -112,18 +117,12 @@ def _take(
         created=datetime.now(UTC),
     )
     digest = pictures_digest(found.pictures.values())
-    for known in workspace.known(new_name, digest):
-        if known.sha256 == digest or pictures_digest(_frames(workspace, known)) == digest:
-            seen = read_masks(found, places, (known.width, known.height), shared)
-            as_other = () if known.name == new_name else (f"it is in as clip {known.name!r}",)
-            return Taken(name, known, remarks=as_other + _left_alone(workspace, known, seen))
-        raise LabelerError(
-            f"There is already another clip {new_name!r} in the workspace (from {known.source}); "
-            "give the clips of this dataset other names with --prefix."
-        )
+    if known := already_there(workspace, new_name, digest):
+        seen = read_masks(found, places, (known.width, known.height), shared)
+        as_other = () if known.name == new_name else (f"it is in as clip {known.name!r}",)
+        return Taken(name, known, remarks=as_other + _left_alone(workspace, known, seen))
     row = dataset.rows.get(name)
-    scenario = row.scenario if row else wanted.scenario
-    if scenario is None:
+    if planned.scenario is None:
         raise AssertionError("import_dataset has checked that the scenario is known")
     with workspace.scratch() as folder:
         width, height = take_pictures(found, folder / "frames")
@@ -136,11 +135,9 @@ def _take(
             shutil.rmtree(folder / "masks" / frame_name(frame))
         clip = Clip(
             name=new_name,
-            scenario=scenario,
+            scenario=planned.scenario,
             frame_count=len(found.pictures),
-            fps=row.fps
-            if row and row.fps
-            else (wanted.rate or RATES[dataset.layout]) / planned.step,
+            fps=planned.rate,
             width=width,
             height=height,
             source=row.source if row and row.source else f"{dataset.name}/{planned.title}",
@@ -148,7 +145,7 @@ def _take(
             stride=stride,
             licence=row.licence if row else "",
             split=planned.split,
-            title="" if planned.title == new_name else planned.title,
+            title=planned.own_name,
             first_number=min(planned.places),
             number_step=planned.step,
         )
@@ -175,11 +172,6 @@ def _stride(layout: Layout, seen: Sequence[SeenMask]) -> int:
     if stride == 0 or (layout is Layout.MVPS and stride % KEY_FRAME_STRIDE == 0):
         return KEY_FRAME_STRIDE
     return stride
-
-
-def _frames(workspace: Workspace, clip: Clip) -> Iterator[Path]:
-    folder = workspace.frames(clip).folder
-    return (folder / f"{frame_name(index)}.jpg" for index in range(clip.frame_count))
 
 
 def _left_alone(workspace: Workspace, clip: Clip, seen: Sequence[SeenMask]) -> tuple[str, ...]:
