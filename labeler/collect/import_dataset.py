@@ -1,10 +1,12 @@
 """Imports a dataset: its clips come into the workspace, with masks that are ACCEPTED."""
 
 import math
+import operator
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from labeler.clip import KEY_FRAME_STRIDE, Clip, Scenario, frame_name
 from labeler.collect.import_files import (
@@ -15,11 +17,12 @@ from labeler.collect.import_files import (
     take_pictures,
 )
 from labeler.collect.import_plan import ImportPlan, PlannedClip, Wanted, plan_import
-from labeler.errors import LabelerError
+from labeler.errors import AlreadyInError, LabelerError
 from labeler.layouts.foreign import ForeignDataset, LeftOut
 from labeler.layouts.layout import Layout
 from labeler.revision import Provenance, Revision
 from labeler.text import NAME_LENGTH, valid_text
+from labeler.threads import THREADS, call_all
 from labeler.workspace.workspace import Workspace
 
 __all__ = ["Taken", "Wanted", "carry_out", "import_dataset"]
@@ -46,6 +49,8 @@ def import_dataset(
     workspace: Workspace, dataset: ForeignDataset, names: Sequence[str] | None, wanted: Wanted
 ) -> Iterator[Taken]:
     """Import clips of a dataset, each completely or not at all; yield the result of each in turn.
+
+    Several clips are imported at once, as many as there are cores (at most 8).
 
     A clip whose pictures are in the workspace already is left as it is, so a second import changes
     nothing, and an interrupted one goes on. JPEG files keep their bytes; other pictures are encoded
@@ -81,16 +86,34 @@ def carry_out(
     for each in plan.left_out:
         if each.name in dataset.clips:
             yield _not_taken(each)
-    for clip in plan.clips:
+    jobs = (partial(_take_or_fault, workspace, dataset, clip, wanted) for clip in plan.clips)
+    if len(plan.clips) < THREADS:  # then the pictures of each clip keep all cores busy
+        yield from map(operator.call, jobs)
+    else:
+        yield from call_all(jobs)
+
+
+def _take_or_fault(
+    workspace: Workspace, dataset: ForeignDataset, planned: PlannedClip, wanted: Wanted
+) -> Taken:
+    try:
         try:
-            yield _take(workspace, dataset, clip, wanted)
-        except LabelerError as error:
-            yield Taken(clip.key, fault=str(error))
-        except OSError as error:
-            raise LabelerError(
-                f"{workspace.root} could not be written ({error}); the clips before {clip.key} are "
-                "in. Make room, and run the same command again."
-            ) from error
+            return _take(workspace, dataset, planned, wanted)
+        except AlreadyInError:  # a clip with the same pictures came in just now
+            return _take(workspace, dataset, planned, wanted)
+    except LabelerError as error:
+        return Taken(planned.key, fault=str(error))
+    except OSError as error:
+        raise LabelerError(
+            f"{workspace.root} could not be written ({error}); {planned.key} is not in, and what "
+            "is named above is. Make room, and run the same command again."
+        ) from error
+    except Exception as error:  # an unforeseen error of one clip must not stop the others
+        return Taken(
+            planned.key,
+            fault=f"{planned.title} cannot be imported, for a reason that was not foreseen "
+            f"({type(error).__name__}); please report it.",
+        )
 
 
 def _not_taken(left_out: LeftOut) -> Taken:
