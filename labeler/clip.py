@@ -1,7 +1,8 @@
 """Clips: name, frames in order, frame rate, scenario and source; and how frames are read."""
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from fractions import Fraction
@@ -52,7 +53,8 @@ class Clip:
     looked for cuts. `split` is the list, "train" or "test", in which the dataset that the clip was
     imported from has it; "" if it has none.
     `title` is the name that the clip had where it comes from, in any script; ""
-    if that is its name here, too.
+    if that is its name here, too. `first_number` and `number_step` are the numbering that the
+    frames had where the clip comes from; exports name the frames by it.
     """
 
     name: str
@@ -70,6 +72,13 @@ class Clip:
     cuts: tuple[int, ...] | None = None
     split: str = ""
     title: str = ""
+    first_number: int = 0
+    number_step: int = 1
+
+    @property
+    def numbering(self) -> "Numbering":
+        """The numbering of its frames in a dataset."""
+        return Numbering(self.first_number, self.number_step)
 
     @property
     def shown(self) -> str:
@@ -124,6 +133,33 @@ def frame_name(index: int) -> str:
     '00005'
     """
     return f"{index:05d}"
+
+
+@dataclass(frozen=True)
+class Numbering:
+    """How a dataset numbers the frames of a clip: first, first + step, first + 2 * step, ..."""
+
+    first: int = 0
+    step: int = 1
+
+    @classmethod
+    def of(cls, numbers: Collection[int]) -> "Numbering":
+        """Find the numbering of a clip's pictures; a gap in it stays a gap."""
+        first = min(numbers, default=0)
+        return cls(first, math.gcd(*(number - first for number in numbers)) or 1)
+
+    def name(self, index: int) -> str:
+        """Return the stem of the file name of the frame with a 0-based index.
+
+        >>> Numbering(first=1, step=5).name(2)
+        '00011'
+        """
+        return frame_name(self.first + index * self.step)
+
+    def index(self, number: int) -> int | None:
+        """Return the 0-based index of the frame with a number; None if no frame can have it."""
+        index, rest = divmod(number - self.first, self.step)
+        return None if rest else index
 
 
 class Frames(Protocol):

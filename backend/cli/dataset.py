@@ -1,6 +1,7 @@
 """The commands for datasets: `import`, `export`, `validate`, `split` and `resize`."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from fractions import Fraction
 from functools import partial
@@ -10,9 +11,10 @@ from typing import Annotated
 import typer
 
 from backend.cli.options import Json, opened
+from backend.settings import Settings
 from labeler.clip import Scenario
 from labeler.collect.import_dataset import Taken, carry_out
-from labeler.collect.import_plan import ImportPlan, Wanted, left_out_lines, plan_import
+from labeler.collect.import_plan import ImportPlan, Wanted, compared, left_out_lines, plan_import
 from labeler.console import note, progress, say, say_json
 from labeler.layouts.foreign import ForeignDataset
 from labeler.layouts.layout import WRITTEN, Layout
@@ -270,6 +272,7 @@ def import_(
     wanted = Wanted(scenario, fps, stride, prefix)
     plan = plan_import(dataset, names, wanted)
     if plan_only:
+        plan = _compared(context, plan)
         if as_json:
             say_json(plan.to_json())
         for line in () if as_json else plan.lines():
@@ -292,6 +295,17 @@ def import_(
         note(line)
     if faults or plan.lost:
         raise typer.Exit(1)
+
+
+def _compared(context: typer.Context, plan: ImportPlan) -> ImportPlan:
+    """Compare a plan with the workspace, if there is one; a plan makes none."""
+    settings: Settings = context.obj
+    there = settings.database_url or (settings.workspace / "mvps.db").exists()
+    with (
+        opened(context) if there else nullcontext() as workspace,
+        progress("reading pictures", len(plan.clips)) as update,
+    ):
+        return compared(workspace, plan, update)
 
 
 def _take(

@@ -1,20 +1,28 @@
 """Imports a dataset: its clips come into the workspace, with masks that are ACCEPTED."""
 
 import math
+import operator
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from functools import partial
 
 from labeler.clip import KEY_FRAME_STRIDE, Clip, Scenario, frame_name
-from labeler.collect.import_files import SeenMask, pictures_digest, read_masks, take_pictures
+from labeler.collect.import_files import (
+    SeenMask,
+    already_there,
+    pictures_digest,
+    read_masks,
+    take_pictures,
+)
 from labeler.collect.import_plan import ImportPlan, PlannedClip, Wanted, plan_import
-from labeler.errors import LabelerError
+from labeler.errors import AlreadyInError, LabelerError
 from labeler.layouts.foreign import ForeignDataset, LeftOut
-from labeler.layouts.layout import RATES, Layout
+from labeler.layouts.layout import Layout
 from labeler.revision import Provenance, Revision
 from labeler.text.valid import NAME_LENGTH, valid_text
+from labeler.threads import THREADS, call_all
 from labeler.workspace.workspace import Workspace
 
 __all__ = ["Taken", "Wanted", "carry_out", "import_dataset"]
@@ -42,6 +50,8 @@ def import_dataset(
 ) -> Iterator[Taken]:
     """Import clips of a dataset, each completely or not at all; yield the result of each in turn.
 
+    Several clips are imported at once, as many as there are cores (at most 8).
+
     A clip whose pictures are in the workspace already is left as it is, so a second import changes
     nothing, and an interrupted one goes on. JPEG files keep their bytes; other pictures are encoded
     once. A damaged file costs only its own clip.
@@ -67,8 +77,8 @@ def carry_out(
     Raises:
         LabelerError: no scenario is known for a clip, or the workspace cannot be written.
     """
-    unsaid = [clip.name for clip in plan.clips if clip.key not in dataset.rows]
-    if unsaid and wanted.scenario is None:
+    unsaid = [clip.name for clip in plan.clips if clip.scenario is None]
+    if unsaid:
         raise LabelerError(
             f"{dataset.folder} does not say which scenario {unsaid[0]!r} belongs to; give "
             "--scenario, one of " + ", ".join(each.value for each in Scenario) + "."
@@ -76,16 +86,34 @@ def carry_out(
     for each in plan.left_out:
         if each.name in dataset.clips:
             yield _not_taken(each)
-    for clip in plan.clips:
+    jobs = (partial(_take_or_fault, workspace, dataset, clip, wanted) for clip in plan.clips)
+    if len(plan.clips) < THREADS:  # then the pictures of each clip keep all cores busy
+        yield from map(operator.call, jobs)
+    else:
+        yield from call_all(jobs)
+
+
+def _take_or_fault(
+    workspace: Workspace, dataset: ForeignDataset, planned: PlannedClip, wanted: Wanted
+) -> Taken:
+    try:
         try:
-            yield _take(workspace, dataset, clip, wanted)
-        except LabelerError as error:
-            yield Taken(clip.key, fault=str(error))
-        except OSError as error:
-            raise LabelerError(
-                f"{workspace.root} could not be written ({error}); the clips before {clip.key} are "
-                "in. Make room, and run the same command again."
-            ) from error
+            return _take(workspace, dataset, planned, wanted)
+        except AlreadyInError:  # a clip with the same pictures came in just now
+            return _take(workspace, dataset, planned, wanted)
+    except LabelerError as error:
+        return Taken(planned.key, fault=str(error))
+    except OSError as error:
+        raise LabelerError(
+            f"{workspace.root} could not be written ({error}); {planned.key} is not in, and what "
+            "is named above is. Make room, and run the same command again."
+        ) from error
+    except Exception as error:  # an unforeseen error of one clip must not stop the others
+        return Taken(
+            planned.key,
+            fault=f"{planned.title} cannot be imported, for a reason that was not foreseen "
+            f"({type(error).__name__}); please report it.",
+        )
 
 
 def _not_taken(left_out: LeftOut) -> Taken:
@@ -112,18 +140,12 @@ def _take(
         created=datetime.now(UTC),
     )
     digest = pictures_digest(found.pictures.values())
-    for known in workspace.known(new_name, digest):
-        if known.sha256 == digest or pictures_digest(_frames(workspace, known)) == digest:
-            seen = read_masks(found, places, (known.width, known.height), shared)
-            as_other = () if known.name == new_name else (f"it is in as clip {known.name!r}",)
-            return Taken(name, known, remarks=as_other + _left_alone(workspace, known, seen))
-        raise LabelerError(
-            f"There is already another clip {new_name!r} in the workspace (from {known.source}); "
-            "give the clips of this dataset other names with --prefix."
-        )
+    if known := already_there(workspace, new_name, digest):
+        seen = read_masks(found, places, (known.width, known.height), shared)
+        as_other = () if known.name == new_name else (f"it is in as clip {known.name!r}",)
+        return Taken(name, known, remarks=as_other + _left_alone(workspace, known, seen))
     row = dataset.rows.get(name)
-    scenario, rate = (row.scenario, row.fps) if row else (wanted.scenario, wanted.rate)
-    if scenario is None:
+    if planned.scenario is None:
         raise AssertionError("import_dataset has checked that the scenario is known")
     with workspace.scratch() as folder:
         width, height = take_pictures(found, folder / "frames")
@@ -136,9 +158,9 @@ def _take(
             shutil.rmtree(folder / "masks" / frame_name(frame))
         clip = Clip(
             name=new_name,
-            scenario=scenario,
+            scenario=planned.scenario,
             frame_count=len(found.pictures),
-            fps=(rate or RATES[dataset.layout]) / planned.step,
+            fps=planned.rate,
             width=width,
             height=height,
             source=row.source if row and row.source else f"{dataset.name}/{planned.title}",
@@ -146,6 +168,9 @@ def _take(
             stride=stride,
             licence=row.licence if row else "",
             split=planned.split,
+            title=planned.own_name,
+            first_number=min(planned.places),
+            number_step=planned.step,
         )
         workspace.add_clip(clip, folder, [each.revision for each in kept])
     remarks = (*_renumbered(planned), *_remarks(seen, stride))
@@ -158,7 +183,10 @@ def _renumbered(planned: PlannedClip) -> tuple[str, ...]:
     if numbers[0] == 0 or len(numbers) == 1:
         return ()
     last = len(numbers) - 1
-    return (f"its frames {numbers[0]} to {numbers[-1]} have the numbers 0 to {last} here",)
+    return (
+        f"its frames {numbers[0]} to {numbers[-1]} have the numbers 0 to {last} here, and their "
+        "own in exports",
+    )
 
 
 def _stride(layout: Layout, seen: Sequence[SeenMask]) -> int:
@@ -167,11 +195,6 @@ def _stride(layout: Layout, seen: Sequence[SeenMask]) -> int:
     if stride == 0 or (layout is Layout.MVPS and stride % KEY_FRAME_STRIDE == 0):
         return KEY_FRAME_STRIDE
     return stride
-
-
-def _frames(workspace: Workspace, clip: Clip) -> Iterator[Path]:
-    folder = workspace.frames(clip).folder
-    return (folder / f"{frame_name(index)}.jpg" for index in range(clip.frame_count))
 
 
 def _left_alone(workspace: Workspace, clip: Clip, seen: Sequence[SeenMask]) -> tuple[str, ...]:

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from labeler.clip import encode_jpeg, frame_name, read_image
+from labeler.clip import Clip, encode_jpeg, frame_name, read_image
 from labeler.errors import LabelerError
 from labeler.images.opening import opened
 from labeler.layouts.foreign import ForeignClip
 from labeler.mask import encode_mask, mask_digest
 from labeler.revision import Revision
 from labeler.threads import call_all
+from labeler.workspace.workspace import Workspace
 
 _ORIENTATION = 0x0112  # the EXIF tag that turns a picture where it is shown
 
@@ -47,6 +48,24 @@ def pictures_digest(pictures: Iterable[Path]) -> str:
                 f"{path} cannot be read ({error.strerror}); bring it back from a copy."
             ) from None
     return digest.hexdigest()
+
+
+def already_there(workspace: Workspace, name: str, digest: str) -> Clip | None:
+    """Find the clip of these pictures; None if there is none.
+
+    Raises:
+        LabelerError: another clip has the name.
+    """
+    for known in workspace.known(name, digest):
+        frames = workspace.frames(known).folder
+        own = (frames / f"{frame_name(index)}.jpg" for index in range(known.frame_count))
+        if known.sha256 == digest or pictures_digest(own) == digest:
+            return known
+        raise LabelerError(
+            f"There is already another clip {name!r} in the workspace (from {known.source}); "
+            "give the clips of this dataset other names with --prefix."
+        )
+    return None
 
 
 def take_pictures(found: ForeignClip, folder: Path) -> tuple[int, int]:

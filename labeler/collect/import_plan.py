@@ -1,17 +1,25 @@
 """The plan of an import: which clips come from which files, made before anything is written."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
-from labeler.clip import Scenario, frame_name
+from labeler.clip import Clip, Scenario, frame_name
+from labeler.collect.import_files import already_there, pictures_digest
 from labeler.errors import LabelerError
 from labeler.layouts.foreign import ForeignClip, ForeignDataset, LeftOut, readable
+from labeler.layouts.layout import RATES
+from labeler.layouts.mvps import picture_size
 from labeler.text.naming import check_clip_name
+from labeler.threads import call_all
+from labeler.workspace.workspace import Workspace
+
+_RATE = Fraction(30)
 
 SHOWN = 5
 """How many names a sentence lists."""
@@ -40,19 +48,33 @@ class PlannedClip:
         key: its name among the dataset's clips.
         name: its name in the workspace.
         title: its own name in the dataset, in any script.
+        scenario: its scenario; None if neither the dataset nor the user says it.
+        rate: its frames a second.
         found: its files.
         places: the 0-based index in the clip of each picture number.
         step: the distance of the picture numbers.
         split: the list that it is in, "train" or "test"; "" if the dataset does not say it.
+        sha256: the digest of its pictures, "" if they were not read yet.
+        size: width and height of its first picture, in pixels; 0 if it was not read yet.
     """
 
     key: str
     name: str
     title: str
+    scenario: Scenario | None
+    rate: Fraction
     found: ForeignClip
     places: Mapping[int, int]
     step: int
     split: str = ""
+    sha256: str = ""
+    size: tuple[int, int] = (0, 0)
+
+    @property
+    def own_name(self) -> str:
+        """The clip's `title` in the workspace: its own name without folders, "" if it kept that."""
+        own = self.title.rpartition("/")[2]
+        return "" if own == self.key else own
 
     def line(self) -> str:
         """Say in one line what the clip is made of."""
@@ -67,23 +89,38 @@ class PlannedClip:
 
     def to_json(self) -> dict[str, Any]:
         """Return the same as JSON values, with each file."""
+        pictures = list(self.found.pictures.values())
         return {
-            "name": self.name,
-            "title": self.title,
+            "path": str(pictures[0].parent),
+            "reason": "",
+            "clip": self.name,
+            "title": self.own_name,
+            "scenario": self.scenario or "",
+            "sha256": self.sha256,
+            "known_as": [],
+            "width": self.size[0],
+            "height": self.size[1],
+            "rate": str(self.rate),
+            "frames": len(pictures),
+            "remarks": [],
             "list": self.split,
-            "pictures": [str(path) for path in self.found.pictures.values()],
+            "pictures": [str(path) for path in pictures],
             "masks": [self.places[number] for number in self.found.masks],
         }
 
 
 @dataclass(frozen=True)
 class ImportPlan:
-    """Which clips come in, and what of the dataset does not, each with its own reason."""
+    """Which clips come in, and what of the dataset does not, each with its own reason.
+
+    `known` are the clips that the workspace has already, each with its clip there.
+    """
 
     folder: Path
     layout: str
     clips: tuple[PlannedClip, ...]
     left_out: tuple[LeftOut, ...]
+    known: tuple[tuple[PlannedClip, Clip], ...] = ()
 
     @property
     def lost(self) -> tuple[LeftOut, ...]:
@@ -96,19 +133,40 @@ class ImportPlan:
         masks = sum(len(clip.found.masks) for clip in self.clips)
         return [
             *(clip.line() for clip in self.clips),
+            *(_already(*each) for each in self.known),
             *left_out_lines(self.left_out),
             f"{self.folder} ({self.layout}): {_counted(len(self.clips), 'clip')} with "
-            f"{_counted(frames, 'frame')} and {_counted(masks, 'mask')}; left out: "
+            f"{_counted(frames, 'frame')} and {_counted(masks, 'mask')}; already there: "
+            f"{len(self.known)}; left out: "
             f"{len(self.left_out)}, of these {len(self.lost)} damaged or unclear",
         ]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the plan as JSON values, for scripts."""
+        """Return the plan as JSON values, for scripts, with the keys that `mvps add` has.
+
+        Each clip that comes in or is known also has its `list`, `pictures` and `masks`.
+        """
         return {
             "folder": str(self.folder),
             "layout": self.layout,
-            "clips": [clip.to_json() for clip in self.clips],
-            "left_out": [vars(each) for each in self.left_out],
+            "comes_in": [clip.to_json() for clip in self.clips],
+            "known": [
+                clip.to_json() | {"reason": _already(clip, there), "known_as": [there.name]}
+                for clip, there in self.known
+            ],
+            "left_out": [
+                {
+                    "path": str(self.folder),
+                    "reason": readable(each.reason),
+                    "clip": readable(each.name),
+                    "title": "",
+                    "scenario": "",
+                    "sha256": "",
+                    "known_as": [],
+                    "lost": each.lost,
+                }
+                for each in self.left_out
+            ],
         }
 
 
@@ -144,8 +202,54 @@ def plan_import(
             left_out.append(LeftOut(key, reason, lost=False))
             continue
         split = dataset.lists.get(key, "")
-        clips.append(PlannedClip(key, name, title, found, places, step, split))
+        row = dataset.rows.get(key)
+        scenario = row.scenario if row else wanted.scenario
+        rate = (wanted.rate or RATES.get(dataset.layout, _RATE)) / step
+        if row and row.fps:
+            rate = row.fps
+        clips.append(PlannedClip(key, name, title, scenario, rate, found, places, step, split))
     return ImportPlan(dataset.folder, dataset.layout.value, tuple(clips), tuple(left_out))
+
+
+def compared(
+    workspace: Workspace | None, plan: ImportPlan, progress: Callable[[int], None] | None = None
+) -> ImportPlan:
+    """Return a plan that also tells which clips the workspace has already; nothing is written.
+
+    Every picture is read once. A clip whose name another one has is left out.
+
+    Args:
+        workspace: where the clips shall go; None is an empty one.
+        plan: see `plan_import`.
+        progress: called with the number of clips compared.
+    """
+    clips, known, left_out = [], [], list(plan.left_out)
+    results = call_all(partial(_compare, workspace, clip) for clip in plan.clips)
+    for done, (clip, result) in enumerate(zip(plan.clips, results, strict=True), start=1):
+        if isinstance(result, PlannedClip):
+            clips.append(result)
+        elif isinstance(result, Clip):
+            known.append((clip, result))
+        else:
+            left_out.append(result)
+        if progress is not None:
+            progress(done)
+    return replace(plan, clips=tuple(clips), known=tuple(known), left_out=tuple(left_out))
+
+
+def _compare(workspace: Workspace | None, planned: PlannedClip) -> PlannedClip | Clip | LeftOut:
+    """Return the clip as it comes in, the clip that is there already, or why it is left out."""
+    pictures = list(planned.found.pictures.values())
+    try:
+        digest, size = pictures_digest(pictures), picture_size(pictures[0])
+        there = None if workspace is None else already_there(workspace, planned.name, digest)
+    except LabelerError as error:
+        return LeftOut(planned.key, str(error).removesuffix("."))
+    return there or replace(planned, sha256=digest, size=size)
+
+
+def _already(planned: PlannedClip, there: Clip) -> str:
+    return readable(f"{planned.title} is in the workspace already, as {there.shown}.")
 
 
 def left_out_lines(left_out: Sequence[LeftOut]) -> list[str]:

@@ -44,7 +44,7 @@ def masks_of(dataset: Dataset) -> list[MaskedClip]:
             MaskFile(
                 frame,
                 path,
-                pictures.get(frame, missing / f"{frame_name(frame)}.jpg"),
+                pictures.get(frame, missing / f"{dataset.frame_name(row.name, frame)}.jpg"),
                 partial(dataset.mask, row.name, frame),
             )
             for frame, path in dataset.masks(row.name).items()

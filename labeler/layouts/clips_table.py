@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from labeler.clip import Scenario
+from labeler.clip import Numbering, Scenario
 from labeler.errors import LabelerError
 from labeler.text.naming import check_clip_name
 from labeler.text.valid import from_cell, to_cell, valid_text
@@ -23,8 +23,12 @@ COLUMNS = (
     "source",
     "sha256",
     "licence",
+    "first_number",
+    "number_step",
 )
-"""The columns of clips.csv; an older table without `licence` is read, too."""
+"""The columns of clips.csv; an older table that lacks the last ones is read, too."""
+
+_READ = (COLUMNS, COLUMNS[:-2], COLUMNS[:-3])
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,8 @@ class ClipRow:
 
     `frames` and `annotated` are the numbers of pictures and masks, `width` and `height` the size of
     the clip's pictures at the largest resolution. If a dataset has no clips.csv, `scenario` and
-    `fps` are None, `source`, `sha256` and `licence` are "", and the rest is counted.
+    `fps` are None, `source`, `sha256` and `licence` are "", and the rest is counted. The files of
+    its frames are numbered `first_number`, `first_number + number_step`, and so on.
     """
 
     name: str
@@ -46,6 +51,13 @@ class ClipRow:
     source: str = ""
     sha256: str = ""
     licence: str = ""
+    first_number: int = 0
+    number_step: int = 1
+
+    @property
+    def numbering(self) -> Numbering:
+        """The numbering of its frames."""
+        return Numbering(self.first_number, self.number_step)
 
 
 def format_clips(rows: Iterable[ClipRow]) -> str:
@@ -65,7 +77,7 @@ def has_clips_table(dataset: Path) -> bool:
     try:
         with (dataset / "clips.csv").open(encoding="utf-8-sig", errors="replace") as file:
             columns = tuple(file.readline().rstrip("\r\n").split(","))
-            return columns in (COLUMNS, COLUMNS[:-1])
+            return columns in _READ
     except OSError:
         return False
 
@@ -93,7 +105,11 @@ def read_clips(path: Path) -> tuple[ClipRow, ...]:
                     source=valid_text(from_cell(line["source"])),
                     sha256=line["sha256"],
                     licence=valid_text(from_cell(line.get("licence", ""))),
+                    first_number=int(line.get("first_number", 0)),
+                    number_step=int(line.get("number_step", 1)),
                 )
+                if row.first_number < 0 or row.number_step < 1:
+                    raise ValueError(f"the frames of {row.name!r} cannot be numbered so")
                 if row.name in rows:
                     raise ValueError(f"{row.name!r} is there twice")
                 rows[row.name] = row

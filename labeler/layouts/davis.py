@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from labeler.clip import frame_name
 from labeler.errors import LabelerError
 from labeler.files import replacing
 from labeler.layouts.foreign import (
@@ -154,10 +153,10 @@ def _jobs(dataset: Dataset, folder: Path) -> Iterator[Callable[[], object]]:
                 yield from copies(pictures, davis_whole_clips(folder, resolution) / clip)
             masks = mask_tree(folder, resolution) / clip
             masks.mkdir(parents=True)
-            for number in masked:
-                path = masks / f"{frame_name(number)}.png"
-                yield partial(_write_mask, dataset, clip, number, resolution, path)
+            for index, picture in masked.items():
+                path = masks / f"{picture.stem}.png"
+                yield partial(_write_mask, dataset, clip, index, resolution, path)
 
 
-def _write_mask(dataset: Dataset, clip: str, number: int, resolution: str, path: Path) -> None:
-    path.write_bytes(encode_published_mask(dataset.mask(clip, number, resolution)))
+def _write_mask(dataset: Dataset, clip: str, index: int, resolution: str, path: Path) -> None:
+    path.write_bytes(encode_published_mask(dataset.mask(clip, index, resolution)))

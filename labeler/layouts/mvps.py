@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from labeler.clip import FrameFiles, frame_name
+from labeler.clip import FrameFiles, Numbering, frame_name
 from labeler.errors import LabelerError
 from labeler.images.opening import opened
 from labeler.layouts.clips_table import ClipRow, has_clips_table, read_clips
@@ -88,7 +88,9 @@ class Dataset:
     _opened: dict[str, ObjectMasks] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
-    _first: dict[str, int] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _numberings: dict[str, Numbering] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def clip(self, name: str) -> ClipRow:
         """Return the clip of that name.
@@ -112,14 +114,16 @@ class Dataset:
         folder = next(iter(files.values())).parent if files else self._pictures(clip, resolution)
         if not files or list(files) != list(range(len(files))):
             raise LabelerError(
-                f"The pictures in {folder} are not numbered {frame_name(0)}.jpg and on without a "
-                "gap; run `mvps validate` to see what is missing."
+                f"The pictures in {folder} are not numbered {self.frame_name(clip, 0, resolution)}"
+                ".jpg and on without a gap; run `mvps validate` to see what is missing."
             )
         key = f"{folder.resolve()}:{self.clip(clip).sha256}"
         return FrameFiles(tuple(files.values()), key)
 
     def pictures(self, clip: str, resolution: str | None = None) -> dict[int, Path]:
-        """List the files of a clip's pictures by index, which is 0 for the lowest number.
+        """List the files of a clip's pictures by index, whatever numbers they have.
+
+        The index is 0 for the lowest number, and 1 for the next, also where numbers have steps.
 
         If the clip is masked in part, all its pictures may lie in a folder of their own; see
         `davis_whole_clips`.
@@ -133,10 +137,15 @@ class Dataset:
         """List the files of a clip's masks by the index of their frames.
 
         Raises:
-            LabelerError: a file is not named like a frame, or a frame has two files.
+            LabelerError: a file is not named like a frame, a frame has two files, or a mask has a
+                number between those of the pictures.
         """
         files = frames_in(self._masks(clip, resolution), MASKS)
         return self._by_index(clip, resolution, files)
+
+    def frame_name(self, clip: str, index: int, resolution: str | None = None) -> str:
+        """Return the stem of the file names of a clip's frame."""
+        return self._numbering(clip, resolution).name(index)
 
     def annotated(self, clip: str, resolution: str | None = None) -> list[int]:
         """List the indices of the frames that have a mask, in order."""
@@ -174,7 +183,8 @@ class Dataset:
             masks = self._opened[str(folder)] = ObjectMasks(self.masks(clip, resolution))
         if index not in masks.files:
             raise LabelerError(
-                f"{folder / frame_name(index)}.png is missing; bring it back from a copy."
+                f"{folder / self.frame_name(clip, index, resolution)}.png is missing; bring it "
+                "back from a copy."
             )
         objects, void = masks.read(index)
         return np.not_equal(objects, 0), void
@@ -222,13 +232,29 @@ class Dataset:
     def _by_index(
         self, clip: str, resolution: str | None, files: dict[int, Path]
     ) -> dict[int, Path]:
-        """Number files from 0 for the clip's first picture."""
+        """Number files from 0 for the clip's first picture, in steps of 1."""
+        numbering = self._numbering(clip, resolution)
+        found = {}
+        for number, path in files.items():
+            index = numbering.index(number)
+            if index is None:
+                raise LabelerError(
+                    f"{path} belongs to no picture: those are numbered {numbering.name(0)}, "
+                    f"{numbering.name(1)} and so on; move it elsewhere."
+                )
+            found[index] = path
+        return found
+
+    def _numbering(self, clip: str, resolution: str | None) -> Numbering:
         folder = str(self._pictures(clip, resolution))
-        if folder not in self._first:
-            numbers = self._numbered_pictures(clip, resolution)
-            # A clip of MVPS begins at 0; if that picture is missing, the others keep their places.
-            self._first[folder] = 0 if has_clips_table(self.folder) else min(numbers, default=0)
-        return {number - self._first[folder]: path for number, path in files.items()}
+        if folder not in self._numberings:
+            # Where clips.csv tells it, a clip whose first picture is missing keeps its places.
+            self._numberings[folder] = (
+                self.clip(clip).numbering
+                if has_clips_table(self.folder)
+                else Numbering.of(self._numbered_pictures(clip, resolution))
+            )
+        return self._numberings[folder]
 
 
 def open_dataset(folder: Path) -> Dataset:

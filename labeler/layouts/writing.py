@@ -7,7 +7,7 @@ from pathlib import Path
 
 from labeler.errors import LabelerError
 from labeler.layouts.clips_table import has_clips_table
-from labeler.layouts.mvps import Dataset, mask_tree, numbered_files, picture_tree
+from labeler.layouts.mvps import Dataset
 from labeler.threads import call_all
 
 SPLITS = {"train": "train", "val": "test"}
@@ -41,16 +41,15 @@ def clips_by_split(dataset: Dataset) -> dict[str, tuple[str, ...]]:
 
 
 def files(dataset: Dataset, clip: str, resolution: str) -> tuple[dict[int, Path], dict[int, Path]]:
-    """List a clip's pictures, and those of them that have a mask, by number.
+    """List a clip's pictures, and those of them that have a mask, by index.
 
     Raises:
         LabelerError: a mask has no picture.
     """
-    pictures = numbered_files(picture_tree(dataset.folder, resolution) / clip, ".jpg")
-    masks = numbered_files(mask_tree(dataset.folder, resolution) / clip, ".png")
-    if lone := [path for number, path in masks.items() if number not in pictures]:
+    pictures, masks = dataset.pictures(clip, resolution), dataset.masks(clip, resolution)
+    if lone := [path for index, path in masks.items() if index not in pictures]:
         raise LabelerError(f"{lone[0]} is a mask without a picture; run `mvps validate`.")
-    return pictures, {number: pictures[number] for number in masks}
+    return pictures, {index: pictures[index] for index in masks}
 
 
 def copies(pictures: Mapping[int, Path], folder: Path) -> Iterator[Callable[[], object]]:

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from labeler.clip import frame_name
 from labeler.errors import LabelerError
 from labeler.files import replacing
 from labeler.layouts.foreign import (
@@ -230,12 +229,13 @@ def _jobs(
             masks = split / "Annotations" / clip
             masks.mkdir()
             frames = shown[name][clip] = []
-            for number in masked:
-                yield partial(_write_mask, dataset, clip, number, masks, frames)
+            for index, picture in masked.items():
+                path = masks / f"{picture.stem}.png"
+                yield partial(_write_mask, dataset, clip, index, path, frames)
 
 
-def _write_mask(dataset: Dataset, clip: str, number: int, folder: Path, frames: list[str]) -> None:
-    mask = dataset.mask(clip, number)
-    (folder / f"{frame_name(number)}.png").write_bytes(encode_published_mask(mask))
+def _write_mask(dataset: Dataset, clip: str, index: int, path: Path, frames: list[str]) -> None:
+    mask = dataset.mask(clip, index)
+    path.write_bytes(encode_published_mask(mask))
     if mask.any():
-        frames.append(frame_name(number))  # from several threads at once, so in any order
+        frames.append(path.stem)  # from several threads at once, so in any order

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image as Pillow
 
-from labeler.clip import frame_name
+from labeler.clip import Numbering
 from labeler.errors import LabelerError
 from labeler.layouts.clips_table import ClipRow
 from labeler.layouts.layout import davis_whole_clips
@@ -73,10 +73,11 @@ class ClipFolders:
         self.masks = mask_tree(folder, FULL) / name
         self.small_pictures = _whole(folder, SMALL, name)
         self.small_masks = mask_tree(folder, SMALL) / name
-        self.frames = numbered_files(self.pictures, ".jpg")
-        self.annotated = numbered_files(self.masks, ".png")
-        self.small_frames = numbered_files(self.small_pictures, ".jpg")
-        self.small_annotated = numbered_files(self.small_masks, ".png")
+        self.numbering = Numbering() if row is None else row.numbering
+        self.frames = self._by_index(self.pictures, ".jpg")
+        self.annotated = self._by_index(self.masks, ".png")
+        self.small_frames = self._by_index(self.small_pictures, ".jpg")
+        self.small_annotated = self._by_index(self.small_masks, ".png")
 
     def faults(self) -> Iterator[Fault]:
         """Yield every fault of the clip, except those that only follow from another fault."""
@@ -105,12 +106,25 @@ class ClipFolders:
         )
         yield from _mask_faults(self.small_annotated, small, FaultKind.SIZE_480P)
 
+    def _by_index(self, folder: Path, suffix: str) -> dict[int, Path]:
+        """List files by the index of their frames; one with another number is a stray file."""
+        found = {
+            self.numbering.index(number): path
+            for number, path in numbered_files(folder, suffix).items()
+        }
+        return {index: path for index, path in found.items() if index is not None and index >= 0}
+
+    def _list(self, indices: Collection[int]) -> str:
+        """Format the first few of some frames: "00003, 00007 and 12 more"."""
+        first = ", ".join(self.numbering.name(n) for n in list(indices)[:5])
+        return first if len(indices) <= 5 else f"{first} and {len(indices) - 5} more"
+
     def _stray(self) -> Iterator[Fault]:
         for folder, files, name in (
-            (self.pictures, self.frames, "00000.jpg"),
-            (self.masks, self.annotated, "00000.png"),
-            (self.small_pictures, self.small_frames, "00000.jpg"),
-            (self.small_masks, self.small_annotated, "00000.png"),
+            (self.pictures, self.frames, f"{self.numbering.name(0)}.jpg"),
+            (self.masks, self.annotated, f"{self.numbering.name(0)}.png"),
+            (self.small_pictures, self.small_frames, f"{self.numbering.name(0)}.jpg"),
+            (self.small_masks, self.small_annotated, f"{self.numbering.name(0)}.png"),
         ):
             known = set(files.values())
             for path in sorted(folder.iterdir()) if folder.is_dir() else ():
@@ -124,27 +138,35 @@ class ClipFolders:
         counted = max(frames, default=-1) + 1
         said = row.frames if row is not None and self.pictures.is_dir() else counted
         if absent := [n for n in range(said) if n not in frames]:
-            message = f"{name} should have {said} pictures; missing: {_list(absent)}."
+            message = f"{name} should have {said} pictures; missing: {self._list(absent)}."
             yield Fault(
-                FaultKind.MISSING_FRAME, self.pictures / f"{frame_name(absent[0])}.jpg", message
+                FaultKind.MISSING_FRAME,
+                self.pictures / f"{self.numbering.name(absent[0])}.jpg",
+                message,
             )
         if extra := [n for n in frames if n >= said]:
-            message = f"clips.csv says that {name} has {said} pictures; also there: {_list(extra)}."
+            message = (
+                f"clips.csv says that {name} has {said} pictures; also there: {self._list(extra)}."
+            )
             yield Fault(FaultKind.EXTRA_FRAME, frames[extra[0]], message)
         if lone := [n for n in masks if n not in frames]:
-            message = f"{name} has masks of frames without a picture: {_list(lone)}."
+            message = f"{name} has masks of frames without a picture: {self._list(lone)}."
             yield Fault(FaultKind.MASK_WITHOUT_PICTURE, masks[lone[0]], message)
         if off := [n for n in masks if n % self.stride]:
-            message = f"{name} has masks between key frames (every {self.stride}th): {_list(off)}."
+            message = (
+                f"{name} has masks between key frames (every {self.stride}th): {self._list(off)}."
+            )
             yield Fault(FaultKind.STRIDE, masks[off[0]], message)
         bare = [n for n in range(0, counted, self.stride) if n not in masks]
         promised = len(masks) + len(bare) if row is None else row.annotated
         if bare and len(masks) < promised:
             message = (
                 f"{name} should have {promised} masks and has {len(masks)}; "
-                f"frames without one: {_list(bare)}."
+                f"frames without one: {self._list(bare)}."
             )
-            yield Fault(FaultKind.MISSING_MASK, self.masks / f"{frame_name(bare[0])}.png", message)
+            yield Fault(
+                FaultKind.MISSING_MASK, self.masks / f"{self.numbering.name(bare[0])}.png", message
+            )
         elif len(masks) != promised and frames:
             message = f"clips.csv says that {name} has {promised} masks; {len(masks)} are there."
             yield Fault(FaultKind.CLIPS_TABLE, self.masks, message)
@@ -159,7 +181,9 @@ class ClipFolders:
             for here, there, folder in ((full, small, at_small), (small, full, at_full)):
                 if only := [n for n in here if n not in there]:
                     path = folder / here[only[0]].name
-                    message = f"{folder} lacks frames that the other resolution has: {_list(only)}."
+                    message = (
+                        f"{folder} lacks frames that the other resolution has: {self._list(only)}."
+                    )
                     yield Fault(FaultKind.RESOLUTIONS_DIFFER, path, message)
 
 
@@ -223,9 +247,3 @@ def _mask_fault(path: Path, size: Size, rule: FaultKind) -> Fault | None:
 
 def _x(size: Size) -> str:
     return f"{size[0]}x{size[1]}"
-
-
-def _list(indices: Collection[int]) -> str:
-    """Format the first few of some frames: "00003, 00007 and 12 more"."""
-    first = ", ".join(frame_name(n) for n in list(indices)[:5])
-    return first if len(indices) <= 5 else f"{first} and {len(indices) - 5} more"

@@ -279,4 +279,6 @@ def _row(part: Part) -> ClipRow:
         source=clip.source,
         sha256=clip.sha256,
         licence=clip.licence,
+        first_number=clip.first_number,
+        number_step=clip.number_step,
     )

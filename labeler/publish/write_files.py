@@ -88,14 +88,15 @@ def _jobs(workspace: Workspace, parts: Sequence[Part], folder: Path) -> Iterator
             (folder / below).mkdir(parents=True)
         source = workspace.frames(clip).folder
         for index in range(clip.frame_count):
-            name = f"{frame_name(index)}.jpg"
+            name = f"{clip.numbering.name(index)}.jpg"
+            path = source / f"{frame_name(index)}.jpg"
             yield _Job(
                 (str(pictures[0] / name), str(pictures[1] / name)),
-                partial(_stamp, clip, source / name),
-                partial(_picture, source / name),
+                partial(_stamp, clip, path),
+                partial(_picture, path),
             )
         for revision in part.revisions:
-            name = f"{frame_name(revision.frame)}.png"
+            name = f"{clip.numbering.name(revision.frame)}.png"
             yield _Job(
                 (str(masks[0] / name), str(masks[1] / name)),
                 partial("davis-palette {}".format, revision.digest),

@@ -99,6 +99,8 @@ clips = sa.Table(
     sa.Column("cuts", _Integers),
     sa.Column("split", sa.String(5), nullable=False, server_default=""),
     sa.Column("title", sa.String, nullable=False, server_default=""),
+    sa.Column("first_number", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("number_step", sa.BigInteger, nullable=False, server_default="1"),
 )
 
 revisions = sa.Table(

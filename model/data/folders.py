@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from labeler.clip import frame_name
 from labeler.errors import LabelerError
 from labeler.layouts.clips_table import ClipRow
 from labeler.layouts.mvps import (
@@ -196,8 +195,8 @@ def _take(dataset: Dataset, row: ClipRow, resolution: str) -> Take:
     missing = picture_tree(dataset.folder, resolution) / row.name
     stills = tuple(
         Still(
-            f"{row.name}/{frame_name(frame)}",
-            pictures.get(frame, missing / f"{frame_name(frame)}.jpg"),
+            f"{row.name}/{(name := dataset.frame_name(row.name, frame, resolution))}",
+            pictures.get(frame, missing / f"{name}.jpg"),
             DatasetMask(dataset, row.name, frame, resolution),
         )
         for frame in masks

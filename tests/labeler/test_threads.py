@@ -1,5 +1,6 @@
 """Many small jobs on a few threads: in order, a batch at a time, up to the first error."""
 
+import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -36,3 +37,11 @@ def test_the_first_error_ends_it() -> None:
     with pytest.raises(ValueError, match="three"):
         list(call_all(partial(job, n) for n in range(100_000)))
     assert len(done) < 1000
+
+
+def test_a_job_that_has_jobs_itself_does_them_in_its_own_thread() -> None:
+    def job() -> set[int]:
+        own = threading.get_ident()
+        return {own, *call_all([threading.get_ident] * 5)}
+
+    assert [len(threads) for threads in call_all([job] * 8)] == [1] * 8

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from labeler.clip import frame_name
 from labeler.files import replacing
 from labeler.layouts.clips_table import ClipRow
 from labeler.layouts.coco.regions import encode
@@ -108,9 +107,13 @@ def _instances(
         for frame, region in sorted(regions[row.name].items()):
             image = {
                 "id": len(images) + first.image,
-                "file_name": f"{row.name}/{frame_name(frame)}.jpg",
+                "file_name": f"{row.name}/{row.numbering.name(frame)}.jpg",
             }
-            place = {"license": LICENCE["id"], "video_id": video, "frame_id": frame}
+            place = {
+                "license": LICENCE["id"],
+                "video_id": video,
+                "frame_id": int(row.numbering.name(frame)),
+            }
             images.append(image | size | place)
             if region["area"]:
                 about = {"id": len(annotations) + first.annotation, "image_id": image["id"]}

@@ -1,10 +1,18 @@
 """`mvps import` and `mvps export --format` as a person types them."""
 
 import json
+import shutil
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
+from backend.cli.collect import _as_json
+from labeler.clip import Scenario
+from labeler.collect.candidates import Candidate
+from labeler.collect.video import VideoInfo
+from labeler.collect.video_plan import Fate, PlannedVideo
 from labeler.workspace.integrity import faults
 from tests.backend.cli.test_cli import Terminal
 from tests.labeler.made_foreign import box, made_coco, made_davis, objects
@@ -63,15 +71,48 @@ def test_a_plan_is_printed_and_nothing_is_written(
 ) -> None:
     out, _ = mvps.run("import", davis, "--plan")
     assert "a: 6 frames, 2 masks, from " in out
-    assert "3 clips with 18 frames and 6 masks; left out: 0" in out
+    assert "3 clips with 18 frames and 6 masks; already there: 0; left out: 0" in out
     assert not (mvps.root / "mvps.db").exists()
     (davis / "JPEGImages" / "480p" / "b" / "00002.jpg").unlink()
     out, _ = mvps.run("import", davis, "--plan", "--json", expect=1)
     plan = json.loads(out)
-    assert [clip["name"] for clip in plan["clips"]] == ["a", "c"]
-    assert [(each["name"], each["lost"]) for each in plan["left_out"]] == [("b", True)]
+    assert [clip["clip"] for clip in plan["comes_in"]] == ["a", "c"]
+    assert [(each["clip"], each["lost"]) for each in plan["left_out"]] == [("b", True)]
+    assert not (mvps.root / "mvps.db").exists()
     _, err = mvps.run("import", davis, "--scenario", "news", "--json", expect=2)
     assert "--json goes with --plan" in err
+
+
+def test_a_plan_has_the_keys_of_the_plan_of_videos(
+    mvps: Terminal, davis: Path, tmp_path: Path
+) -> None:
+    """The keys are those that `_as_json` of `mvps add` always has."""
+    (davis / "JPEGImages/480p/a").rename(davis / "JPEGImages/480p/张三")
+    (davis / "Annotations/480p/a").rename(davis / "Annotations/480p/张三")
+    mvps.run("import", davis, "--scenario", "news", "--clip", "张三", "--clip", "b")
+    assert mvps.workspace().clip("ZhangSan").title == "张三"
+    other = tmp_path / "other"
+    shutil.copytree(davis, other)
+    shutil.copytree(other / "JPEGImages/480p/c", other / "JPEGImages/480p/b", dirs_exist_ok=True)
+    (davis / "JPEGImages" / "480p" / "c" / "00002.jpg").unlink()
+    plan = json.loads(mvps.run("import", davis, "--plan", "--json", expect=1)[0])
+    assert {each["clip"]: each["known_as"] for each in plan["known"]} == {
+        "ZhangSan": ["ZhangSan"],
+        "b": ["b"],
+    }
+    assert "张三 is in the workspace already, as ZhangSan (张三)." in str(plan["known"])
+    assert [each["clip"] for each in plan["left_out"]] == ["c"]
+    video = PlannedVideo(Candidate.of(Path("x.mp4"), Scenario.NEWS), Fate.LEFT_OUT)
+    keys = _as_json(video).keys()
+    plan_of_other = json.loads(mvps.run("import", other, "--plan", "--json", expect=1)[0])
+    assert "another clip 'b'" in plan_of_other["left_out"][0]["reason"]
+    (new,) = plan_of_other["comes_in"]
+    assert (new["clip"], new["frames"], new["rate"]) == ("c", 6, "24")
+    assert len(new["sha256"]) == 64
+    assert (new["width"], new["height"]) == (40, 24)
+    info = VideoInfo(40, 24, Fraction(24), 6)
+    assert _as_json(replace(video, info=info)).keys() <= new.keys()
+    assert all(keys <= each.keys() for each in [*plan["known"], *plan["left_out"], new])
 
 
 def test_what_is_lost_is_named_and_told_by_the_exit_code(mvps: Terminal, tmp_path: Path) -> None:

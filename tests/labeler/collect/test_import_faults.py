@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,12 @@ from PIL import Image as Pillow
 
 from labeler.clip import Scenario
 from labeler.collect.import_dataset import Wanted, import_dataset
+from labeler.collect.import_files import take_pictures
 from labeler.errors import LabelerError
+from labeler.layouts.foreign import ForeignClip
 from labeler.layouts.reading import find_dataset
 from labeler.revision import Draft
+from labeler.threads import THREADS
 from labeler.workspace.integrity import faults, open_workspace
 from labeler.workspace.workspace import Workspace
 from tests.labeler.importing import NEWS, ONE, columns, masks, take
@@ -218,7 +222,42 @@ def test_a_full_disk_ends_the_import_and_says_what_is_in(
         return copy(source, target)
 
     monkeypatch.setattr(shutil, "copyfile", full)
-    with pytest.raises(LabelerError, match=r"No space left.*the clips before b are in"):
+    with pytest.raises(LabelerError, match=r"No space left.*b is not in, and what is named"):
         take(workspace, folder)
     assert [clip.name for clip in workspace.clips()] == ["a"]
     assert json.loads((workspace.clip_folder("a") / "clip.json").read_text())["name"] == "a"
+
+
+def test_many_clips_come_in_at_once_and_a_bad_one_costs_only_itself(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where two clips have the same pictures, and for an error that nobody has foreseen."""
+    names = [f"clip-{place:02d}" for place in range(24)]
+    folder = made_davis(tmp_path / "set", {name: {0: ONE, 5: ONE} for name in names})
+    pictures = folder / "JPEGImages" / "480p"
+    for twin in ("clip-04", "clip-05", "clip-06"):
+        shutil.copytree(pictures / "clip-03", pictures / twin, dirs_exist_ok=True)
+    torn = pictures / "clip-10" / "00002.jpg"
+    torn.write_bytes(torn.read_bytes()[:200])
+    at_once: set[int] = set()
+
+    def watched(found: ForeignClip, target: Path) -> tuple[int, int]:
+        at_once.add(threading.get_ident())
+        if "clip-11" in str(found.pictures[0]):
+            raise ZeroDivisionError
+        return take_pictures(found, target)
+
+    monkeypatch.setattr("labeler.collect.import_dataset.take_pictures", watched)
+    taken = take(workspace, folder)
+    assert list(taken) == names
+    assert {name for name in names if taken[name].fault} == {"clip-10", "clip-11"}
+    assert "not foreseen (ZeroDivisionError)" in taken["clip-11"].fault
+    twins = [taken[name] for name in ("clip-03", "clip-04", "clip-05", "clip-06")]
+    assert sum(each.new for each in twins) == 1
+    assert len({each.clip for each in twins}) == 1
+    assert len(workspace.clips()) == 24 - 2 - 3
+    assert faults(workspace, deep=True) == []
+    assert len(at_once) > 1 or THREADS == 1
+    monkeypatch.undo()
+    again = take(workspace, folder)
+    assert [name for name in names if again[name].new] == ["clip-11"]

@@ -251,7 +251,9 @@ def test_numbers_of_any_width_and_start_are_read_in_order(
         path.rename(path.with_stem(f"frame_{int(path.stem)}"))
     taken = take(workspace, folder)["a"]
     assert (taken.fault, taken.masks) == ("", 3)
-    assert taken.remarks == ("its frames 8 to 11 have the numbers 0 to 3 here",)
+    assert taken.remarks == (
+        "its frames 8 to 11 have the numbers 0 to 3 here, and their own in exports",
+    )
     assert list(masks(workspace, "a")) == [0, 1, 2]
 
 
@@ -286,11 +288,13 @@ def test_a_plan_names_all_that_comes_in_and_all_that_does_not(tmp_path: Path) ->
     assert lines[0].startswith("a (images/a): 1 frame, 1 mask, list train, from ")
     assert "left out: images/b: it shows no person (see --category)" in lines
     assert any(line.startswith("left out: c: ") and "c.jpg is missing" in line for line in lines)
-    assert "1 clip with 1 frame and 1 mask; left out: 2, of these 1 damaged" in total
+    assert (
+        "1 clip with 1 frame and 1 mask; already there: 0; left out: 2, of these 1 damaged" in total
+    )
     told = json.loads(json.dumps(found.to_json()))
-    assert [clip["name"] for clip in told["clips"]] == ["a"]
-    assert told["clips"][0]["pictures"] == [str(folder / "images" / "a.jpg")]
-    assert {each["name"]: each["lost"] for each in told["left_out"]} == {
+    assert [clip["clip"] for clip in told["comes_in"]] == ["a"]
+    assert told["comes_in"][0]["pictures"] == [str(folder / "images" / "a.jpg")]
+    assert {each["clip"]: each["lost"] for each in told["left_out"]} == {
         "images/b": False,
         "c": True,
     }

@@ -62,9 +62,7 @@ def test_a_card_says_how_to_calibrate(tmp_path):
 
     plain = doubt()
     card = json.loads((folder / CARD_FILE).read_text())
-    (folder / CARD_FILE).write_text(
-        json.dumps(card | {"doubt": {"slope": 1.0, "intercept": 2.0}})
-    )
+    (folder / CARD_FILE).write_text(json.dumps(card | {"doubt": {"slope": 1.0, "intercept": 2.0}}))
     assert doubt() == pytest.approx(Calibration(1.0, 2.0).of(plain))
     assert doubt(calibrated=False) == plain
     assert doubt(alone=True) != doubt()
