@@ -179,6 +179,11 @@ def export_dataset(
         f"{folder}: {len(report.clips)} clips, {report.frames} frames, {report.masks} masks; "
         f"{report.written} of {2 * (report.frames + report.masks)} files were new"
     )
+    if report.damaged:
+        note(
+            f"{len(report.damaged)} clips are damaged and left out; `mvps doctor` names all faults"
+        )
+        raise typer.Exit(1)
 
 
 def _rate(text: str) -> Fraction:
