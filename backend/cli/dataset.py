@@ -180,9 +180,7 @@ def export_dataset(
         f"{report.written} of {2 * (report.frames + report.masks)} files were new"
     )
     if report.damaged:
-        note(
-            f"{len(report.damaged)} clips are damaged and left out; `mvps doctor` names all faults"
-        )
+        note(f"clips left out for damage: {len(report.damaged)}; `mvps doctor` names all faults")
         raise typer.Exit(1)
 
 

@@ -285,8 +285,8 @@ def test_the_audits_draw_is_a_share_and_never_changes(workspace):
 
 def test_a_damaged_mask_costs_only_its_own_agreement(workspace, clip):
     other = make_clip(workspace, "other")
-    for each in (clip, other):
-        correct(workspace, each, square(5), annotation=f"a-{each.name}")
+    for each, first in ((clip, 5), (other, 6)):  # the agreement of the same pixels is kept
+        correct(workspace, each, square(first), annotation=f"a-{each.name}")
         check(workspace, each, square(20), annotation=f"b-{each.name}")
     damaged = workspace.mask_path(workspace.revisions(clip, 5)[0])
     damaged.write_bytes(damaged.read_bytes()[:20])
