@@ -179,6 +179,9 @@ def export_dataset(
         f"{folder}: {len(report.clips)} clips, {report.frames} frames, {report.masks} masks; "
         f"{report.written} of {2 * (report.frames + report.masks)} files were new"
     )
+    if report.damaged:
+        note(f"clips left out for damage: {len(report.damaged)}; `mvps doctor` names all faults")
+        raise typer.Exit(1)
 
 
 def _rate(text: str) -> Fraction:

@@ -9,7 +9,7 @@ import typer
 
 from backend.cli.options import ClipName, Json, opened, tell_worker
 from backend.settings import Settings
-from labeler.console import out, say, say_json, table
+from labeler.console import note, out, say, say_json, table
 from labeler.errors import LabelerError
 from labeler.mask import read_mask
 from labeler.review.crosscheck import Preferred, record_check
@@ -86,6 +86,7 @@ def list_command(
     frames.sort(key=lambda each: each.stage is not Stage.CONFLICT)
     if as_json:
         say_json([asdict(each) for each in frames])
+        _tell_faults(found)
         return
     shown = table("clip", "frame", "stage", "masked by", "checked by", "J", "F", "reason")
     for each in frames:
@@ -97,6 +98,7 @@ def list_command(
     out.print(shown)
     if not frames:
         say("Nothing waits.")
+    _tell_faults(found)
 
 
 @review.command()
@@ -139,10 +141,20 @@ def report(context: typer.Context, as_json: Json = False) -> None:
                     for (first, second), each in found.by_pair.items()
                 ],
                 "audit": found.audit and asdict(found.audit) | {"bias": found.audit.bias},
+                "faults": found.faults,
             }
         )
-        return
-    _say_report(found)
+    else:
+        _say_report(found)
+    _tell_faults(found)
+
+
+def _tell_faults(found: ReviewReport) -> None:
+    """Name the masks that cannot be read; the exit code says that there are some."""
+    for fault in found.faults:
+        note(fault)
+    if found.faults:
+        raise typer.Exit(1)
 
 
 def _say_report(found: ReviewReport) -> None:

@@ -35,6 +35,7 @@ def review_of(service: Service) -> dict[str, Any]:
         "by_clip": report.by_clip,
         "by_pair": report.by_pair,
         "audit": report.audit,
+        "faults": report.faults,
         "conflicts_by_clip": {
             name: sum(each.clip == name for each in conflicts)
             for name in {each.clip for each in conflicts}

@@ -12,6 +12,7 @@ from labeler.clip import Clip
 from labeler.errors import LabelerError
 from labeler.files import replacing, sha256_of
 from labeler.layouts.clips_table import ClipRow, format_clips, has_clips_table
+from labeler.layouts.mvps import FULL, SMALL, mask_tree, picture_tree
 from labeler.publish.ledger import Ledger, Made, write_ledger
 from labeler.publish.manifest import MANIFEST, files, write_manifest
 from labeler.publish.split import (
@@ -23,7 +24,7 @@ from labeler.publish.split import (
     split_clips,
     write_split,
 )
-from labeler.publish.write_files import Part, write_files
+from labeler.publish.write_files import Damaged, Part, write_files
 from labeler.revision import Provenance
 from labeler.workspace.workspace import Workspace
 
@@ -42,6 +43,7 @@ class ExportReport:
     made again because they had been changed or removed since that export. `parted` are the groups
     of clips of one source video that are in both lists, because earlier lists had them so. `moved`
     are the clips that are in another list than in the dataset from which they were imported.
+    `damaged` are the clips that are left out because a file of theirs is missing or damaged.
     """
 
     clips: tuple[str, ...]
@@ -52,6 +54,7 @@ class ExportReport:
     mended: tuple[str, ...] = ()
     parted: tuple[tuple[str, ...], ...] = ()
     moved: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -98,11 +101,12 @@ def export_mvps(
         progress: called with (pictures and masks written, pictures and masks to write).
 
     Returns:
-        What was written and what was left out: a clip without an exportable mask.
+        What was written and what was left out: a clip without an exportable mask, or with a file
+        that is missing or damaged.
 
     Raises:
-        LabelerError: there is nothing to export, `target` holds something else, a file of the
-            workspace is missing or damaged, or nothing can be written. `target` is unchanged.
+        LabelerError: there is nothing to export, `target` holds something else, each clip has a
+            file that is missing or damaged, or nothing can be written. `target` is unchanged.
     """
     refuse_foreign(target)
     chosen = (
@@ -115,26 +119,33 @@ def export_mvps(
         raise LabelerError(_why_nothing(workspace, left_out))
     memory = _memory(workspace, target.resolve())
     earlier = Ledger.read(memory / "files.tsv") if target.exists() else Ledger()
-    rows = [_row(part) for part in parts]
     plan = lists or ListPlan()
     published = published_lists(workspace.clips())
     kept = Split() if plan.anew else _kept_lists(target, memory, plan, published)
-    split = split_clips(rows, plan.test_share, plan.seed, stratified=plan.stratified, keep=kept)
-    frames = sum(part.clip.frame_count for part in parts)
-    masks = sum(len(part.revisions) for part in parts)
+    frames, masks = _counts(parts)
+    damaged: dict[str, str] = {}
     made: dict[str, Made] = {}
     written, mended = 0, []
     with replacing(target) as folder:
         for done, pair in enumerate(
             write_files(workspace, parts, folder, target.resolve(), earlier), start=1
         ):
-            for file in pair:
+            if isinstance(pair, Damaged):
+                damaged.setdefault(pair.clip, pair.why)
+            for file in () if isinstance(pair, Damaged) else pair:
                 made[file.name] = file.made
                 written += not file.kept
                 if file.mended:
                     mended.append(file.name)
             if progress is not None:
                 progress(done, frames + masks)
+        parts = [part for part in parts if part.clip.name not in damaged]
+        if not parts:
+            raise LabelerError(next(iter(damaged.values())))
+        _take_out(folder, damaged, made)
+        frames, masks = _counts(parts)
+        rows = [_row(part) for part in parts]
+        split = split_clips(rows, plan.test_share, plan.seed, stratified=plan.stratified, keep=kept)
         write_split(folder, split)
         (folder / "clips.csv").write_text(format_clips(rows), encoding="utf-8", newline="")
         digests = {name: each.sha256 for name, each in made.items()}
@@ -150,12 +161,28 @@ def export_mvps(
         clips=tuple(row.name for row in rows),
         frames=frames,
         masks=masks,
-        left_out=left_out,
+        left_out=(*left_out, *((name, why.rstrip(".")) for name, why in damaged.items())),
         written=written,
         mended=tuple(mended),
         parted=tuple(parted_sources(rows, split)),
         moved=_moved(published, split),
+        damaged=tuple(damaged),
     )
+
+
+def _counts(parts: Sequence[Part]) -> tuple[int, int]:
+    """Count the frames and the masks of some clips."""
+    return sum(part.clip.frame_count for part in parts), sum(len(p.revisions) for p in parts)
+
+
+def _take_out(folder: Path, clips: Collection[str], made: dict[str, Made]) -> None:
+    """Remove what was written of clips before a file of theirs turned out to be damaged."""
+    for tree in (picture_tree, mask_tree):
+        for resolution in (FULL, SMALL):
+            for clip in clips:
+                shutil.rmtree(tree(folder, resolution) / clip)
+    for name in [name for name in made if Path(name).parent.name in clips]:
+        del made[name]
 
 
 def _memory(workspace: Workspace, target: Path) -> Path:

@@ -41,9 +41,17 @@ class Written:
     mended: bool
 
 
+@dataclass(frozen=True)
+class Damaged:
+    """A picture or mask that could not be written: its clip, and a sentence that says why."""
+
+    clip: str
+    why: str
+
+
 def write_files(
     workspace: Workspace, parts: Sequence[Part], folder: Path, before: Path, earlier: Ledger
-) -> Iterator[tuple[Written, ...]]:
+) -> Iterator[tuple[Written, ...] | Damaged]:
     """Fill a new dataset with pictures and masks at both resolutions.
 
     Pictures at full resolution are the workspace's, byte for byte; the rest is made from those and
@@ -58,10 +66,8 @@ def write_files(
         earlier: the ledger of that export.
 
     Yields:
-        The two files, full resolution and 480p, of each picture and each mask.
-
-    Raises:
-        LabelerError: a file of the workspace is missing or damaged.
+        The two files, full resolution and 480p, of each picture and each mask; or, if its file in
+        the workspace is missing or damaged, what is wrong with it.
     """
     return call_all(
         partial(_write, job, folder, before, earlier) for job in _jobs(workspace, parts, folder)
@@ -72,6 +78,7 @@ def write_files(
 class _Job:
     """One picture or mask: its paths in the dataset, what it is made from, and how."""
 
+    clip: str
     names: tuple[str, str]
     source: Callable[[], str]
     make: Callable[[], tuple[bytes, bytes]]
@@ -91,6 +98,7 @@ def _jobs(workspace: Workspace, parts: Sequence[Part], folder: Path) -> Iterator
             name = f"{clip.numbering.name(index)}.jpg"
             path = source / f"{frame_name(index)}.jpg"
             yield _Job(
+                clip.name,
                 (str(pictures[0] / name), str(pictures[1] / name)),
                 partial(_stamp, clip, path),
                 partial(_picture, path),
@@ -98,16 +106,20 @@ def _jobs(workspace: Workspace, parts: Sequence[Part], folder: Path) -> Iterator
         for revision in part.revisions:
             name = f"{clip.numbering.name(revision.frame)}.png"
             yield _Job(
+                clip.name,
                 (str(masks[0] / name), str(masks[1] / name)),
                 partial("davis-palette {}".format, revision.digest),
                 partial(_mask, workspace, revision),
             )
 
 
-def _write(job: _Job, folder: Path, before: Path, earlier: Ledger) -> tuple[Written, ...]:
-    source = job.source()
-    kept = [earlier.still(before, name, source) for name in job.names]
-    data = (b"", b"") if all(kept) else job.make()
+def _write(job: _Job, folder: Path, before: Path, earlier: Ledger) -> tuple[Written, ...] | Damaged:
+    try:
+        source = job.source()
+        kept = [earlier.still(before, name, source) for name in job.names]
+        data = (b"", b"") if all(kept) else job.make()
+    except LabelerError as error:
+        return Damaged(job.clip, str(error))
     written = []
     for name, sha256, new in zip(job.names, kept, data, strict=True):
         if sha256 is not None:

@@ -2,14 +2,16 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from labeler.clip import Clip
+from labeler.errors import LabelerError
 from labeler.review.crosscheck import agreement_of
 from labeler.review.standing import Agreement, Stage, standing
 from labeler.revision import Provenance, Revision, Shown, counting, last_prediction, standing_of
+from labeler.workspace.tables import DatabaseAwayError
 from labeler.workspace.workspace import Workspace
 
 
@@ -67,12 +69,17 @@ class Audit:
 
 @dataclass(frozen=True)
 class ReviewReport:
-    """The state of a workspace's cross-check, with a tally per clip and per pair of people."""
+    """The state of a workspace's cross-check, with a tally per clip and per pair of people.
+
+    `faults` are sentences on masks that could not be compared, because a file is damaged. Their
+    frames have no agreement and count in no tally.
+    """
 
     frames: tuple[ReviewedFrame, ...]
     by_clip: dict[str, Tally]
     by_pair: dict[tuple[str, str], Tally]
     audit: Audit | None
+    faults: tuple[str, ...] = ()
 
     def at(self, *stages: Stage) -> list[ReviewedFrame]:
         """List the frames that are at one of these stages."""
@@ -82,16 +89,23 @@ class ReviewReport:
 def review_report(workspace: Workspace) -> ReviewReport:
     """Report the state of a workspace's cross-check; nothing is changed.
 
-    Raises:
-        LabelerError: the file of a mask is missing or damaged.
+    A mask whose file is missing or damaged costs only its own frame's agreement.
     """
     frames, audits = [], []
+    faults: dict[str, None] = {}  # each once, in order
     for clip in workspace.clips():
         for revisions in workspace.revisions_by_frame(clip).values():
-            found = _reviewed(workspace, clip, revisions)
+            found, pair = _reviewed(clip, revisions)
+            try:
+                if found is not None and pair is not None:
+                    found = replace(found, agreement=agreement_of(workspace, *pair))
+                audits += list(_audited(workspace, revisions))
+            except DatabaseAwayError:
+                raise
+            except LabelerError as error:
+                faults[str(error)] = None
             if found is not None:
                 frames.append(found)
-            audits += list(_audited(workspace, revisions))
     checked = [each for each in frames if each.agreement is not None]
     by_clip, by_pair = defaultdict(list), defaultdict(list)
     for each in checked:
@@ -102,16 +116,18 @@ def review_report(workspace: Workspace) -> ReviewReport:
         {name: _tally(group) for name, group in sorted(by_clip.items())},
         {pair: _tally(group) for pair, group in sorted(by_pair.items())},
         Audit(len(audits), *np.mean(audits, axis=0).tolist()) if audits else None,
+        tuple(faults),
     )
 
 
 def _reviewed(
-    workspace: Workspace, clip: Clip, revisions: Sequence[Revision]
-) -> ReviewedFrame | None:
+    clip: Clip, revisions: Sequence[Revision]
+) -> tuple[ReviewedFrame | None, tuple[Revision, Revision] | None]:
+    """Return a frame's state, without its agreement, and the two masks to compare, if any."""
     now = standing(revisions)
     first, second = now.first, now.second
     if first is None or not first.provenance.human:
-        return None
+        return None, None
     reason = "" if second is None else second.reason
     agreed = now.stage is Stage.ACCEPTED and first.look is not Shown.DECIDE
     if now.stage is Stage.ACCEPTED and len(first.judges) == 2:
@@ -119,18 +135,18 @@ def _reviewed(
         reason = first.reason
         first, second = (by_number[number] for number in first.judges)
     if second is None:
-        return ReviewedFrame(clip.name, first.frame, now.stage, first.author)
-    return ReviewedFrame(
+        return ReviewedFrame(clip.name, first.frame, now.stage, first.author), None
+    reviewed = ReviewedFrame(
         clip.name,
         first.frame,
         now.stage,
         first.author,
         second.author,
         second.look,
-        agreement_of(workspace, first, second),
-        agreed,
-        reason,
+        agreed=agreed,
+        reason=reason,
     )
+    return reviewed, (first, second)
 
 
 def _audited(

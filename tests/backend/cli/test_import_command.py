@@ -13,6 +13,7 @@ from labeler.clip import Scenario
 from labeler.collect.candidates import Candidate
 from labeler.collect.video import VideoInfo
 from labeler.collect.video_plan import Fate, PlannedVideo
+from labeler.layouts.clips_table import read_clips
 from labeler.workspace.integrity import faults
 from tests.backend.cli.test_cli import Terminal
 from tests.labeler.made_foreign import box, made_coco, made_davis, objects
@@ -133,3 +134,23 @@ def test_what_is_lost_is_named_and_told_by_the_exit_code(mvps: Terminal, tmp_pat
 def test_a_layout_that_is_only_read_is_not_written(mvps: Terminal, tmp_path: Path) -> None:
     _, err = mvps.run("export", tmp_path / "out", "--format", "supervisely", expect=2)
     assert "is only read" in err
+
+
+def test_an_export_with_a_damaged_mask_leaves_out_its_clip_and_says_so(
+    mvps: Terminal, davis: Path, tmp_path: Path
+) -> None:
+    mvps.run("import", davis, "--scenario", "news")
+    workspace = mvps.workspace()
+    path = workspace.mask_path(workspace.current(workspace.clip("b"))[0])
+    path.write_bytes(path.read_bytes()[:40])
+    for layout in ("mvps", "davis", "youtube-vos", "coco"):
+        out, err = mvps.run("export", tmp_path / layout, "--format", layout, expect=1)
+        assert "2 clips, 12 frames, 4 masks" in out
+        assert f"b was left out: {path}" in err.replace("\n", "")
+        assert "clips left out for damage: 1" in err
+        assert sorted(open_rows(tmp_path / layout)) == ["a", "c"]
+    assert "Nothing waits." in mvps.run("review", "list")[0]
+
+
+def open_rows(folder: Path) -> list[str]:
+    return [row.name for row in read_clips(folder / "clips.csv")]

@@ -13,6 +13,7 @@ from labeler.inspect.preview import BOTH, FIRST, SECOND, WIDTH, conflict_picture
 from labeler.review.crosscheck import record_check
 from labeler.review.standing import Stage, standing
 from labeler.revision import Draft, Provenance, Shown
+from labeler.workspace.tables import agreements
 from tests.backend.callers import basic
 from tests.backend.webhooks import deletion, region, submission, update
 from tests.workspaces import SIZE, make_clip, square
@@ -217,3 +218,17 @@ def test_an_empty_check_asks_whether_nobody_is_there(workspace, clip, tell, now,
     tell(submission(square(5), annotation=9, completed_by=3, frame=10))  # takes up what waits, too
     assert now().stage is Stage.CONFLICT
     assert workspace.current(clip)[5].area  # no mask is lost
+
+
+def test_a_damaged_mask_is_named_and_the_page_goes_on(client, workspace, clip):
+    first = workspace.record(clip, 5, square(5), Draft("ann", annotation="1"))
+    record_check(workspace, clip, 5, square(20), Draft("bob", annotation="2", look=Shown.CONFIRM))
+    make_clip(workspace, "other")
+    with workspace.database.writing() as connection:
+        connection.execute(sa.delete(agreements))  # a cache, which may be lost
+    workspace.mask_path(first).unlink()
+    page = client.get("/", headers=basic())
+    assert page.status_code == 200
+    assert "Masks that cannot be read" in page.text
+    assert str(workspace.mask_path(first)) in page.text
+    assert "other" in page.text

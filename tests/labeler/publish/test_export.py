@@ -276,17 +276,29 @@ def test_nothing_to_export_says_what_to_do(workspace: Workspace, tmp_path: Path)
     assert not (tmp_path / "set").exists()
 
 
-def test_a_missing_picture_and_a_changed_mask_are_refused(
+def test_a_missing_picture_and_a_changed_mask_cost_only_their_clip(
     workspace: Workspace, tmp_path: Path
 ) -> None:
     clip = workspace.clip("in-part")
     path = workspace.mask_path(workspace.current(clip)[5])
     kept = path.read_bytes()
     path.write_bytes(workspace.mask_path(workspace.current(clip)[0]).read_bytes())
+    whole = [each for each in workspace.clips() if each.name != clip.name]
+    others = export_mvps(workspace, tmp_path / "others", clips=[each.name for each in whole])
+    report = export_mvps(workspace, tmp_path / "set")
+    assert report.damaged == ("in-part",)
+    assert "was changed after it was recorded" in dict(report.left_out)["in-part"]
+    assert (report.clips, report.frames, report.masks) == (
+        others.clips,
+        others.frames,
+        others.masks,
+    )
+    assert file_bytes(tmp_path / "set") == file_bytes(tmp_path / "others")
+    assert validate(tmp_path / "set") == []
     with pytest.raises(LabelerError, match="was changed after it was recorded"):
-        export_mvps(workspace, tmp_path / "set")
+        export_mvps(workspace, tmp_path / "alone", clips=["in-part"])
     path.write_bytes(kept)
     (workspace.frames(clip).folder / "00007.jpg").unlink()
     with pytest.raises(LabelerError, match=r"00007\.jpg is missing; run `mvps doctor`"):
-        export_mvps(workspace, tmp_path / "set")
-    assert not (tmp_path / "set").exists()
+        export_mvps(workspace, tmp_path / "alone", clips=["in-part"])
+    assert not (tmp_path / "alone").exists()

@@ -5,6 +5,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
 from labeler.errors import LabelerError
 from labeler.mask import mask_digest
@@ -15,8 +16,10 @@ from labeler.review.crosscheck import (
     decide,
     record_check,
 )
+from labeler.review.report import review_report
 from labeler.review.standing import Agreement, Stage, Thresholds, is_audited, standing
 from labeler.revision import Draft, Provenance, Shown
+from labeler.workspace import tables
 from labeler.workspace.integrity import open_workspace
 from labeler.workspace.workspace import Workspace
 from tests.workspaces import SIZE, make_bare_clip, make_clip, square
@@ -278,3 +281,21 @@ def test_the_audits_draw_is_a_share_and_never_changes(workspace):
     other = make_bare_clip(workspace, "other", key_frames=3000)
     assert drawn != {frame for frame in other.key_frames if is_audited(other, frame)}
     assert (clip.height, clip.width) == SIZE
+
+
+def test_a_damaged_mask_costs_only_its_own_agreement(workspace, clip):
+    other = make_clip(workspace, "other")
+    for each, first in ((clip, 5), (other, 6)):  # the agreement of the same pixels is kept
+        correct(workspace, each, square(first), annotation=f"a-{each.name}")
+        check(workspace, each, square(20), annotation=f"b-{each.name}")
+    damaged = workspace.mask_path(workspace.revisions(clip, 5)[0])
+    damaged.write_bytes(damaged.read_bytes()[:20])
+    with workspace.database.writing() as connection:
+        connection.execute(sa.delete(tables.agreements))  # a cache, which may be lost
+    report = review_report(workspace)
+    assert [str(damaged) in fault for fault in report.faults] == [True]
+    assert {each.clip: each.agreement is None for each in report.frames} == {
+        clip.name: True,
+        "other": False,
+    }
+    assert list(report.by_clip) == ["other"]
