@@ -27,7 +27,7 @@ def test_a_lost_and_a_changed_mask_are_seen(tmp_path: Path) -> None:
     campaign = torture.Campaign(tmp_path, seed=0)
     workspace = Workspace(campaign.root)
     clip, mask = workspace.clip("walk"), campaign.mask(1)
-    kept = workspace.record(clip, 5, mask, Draft.corrected("ann"))
+    kept = workspace.record(clip, 5, mask, Draft("ann"))
     campaign.acknowledge({("walk", 5, mask_digest(mask))})
     assert campaign.lost() == []
 
