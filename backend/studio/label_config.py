@@ -50,7 +50,7 @@ def _config(quiet: str, more: str = "") -> str:
     <Header value="$clip, frame $frame" size="5"/>
     {WATCH}
     <BrushLabels name="{FROM_NAME}" toName="{TO_NAME}">
-      <Label value="{LABEL}" background="#ff2d95" hotkey="1"/>
+      <Label value="{LABEL}" background="#ff2d95" hotkey="1" selected="true"/>
     </BrushLabels>
     <Choices name="{PRESENCE}" toName="{TO_NAME}" choice="multiple" showInline="true">
       <Choice value="{NOBODY}"/>
@@ -97,9 +97,13 @@ def _key_line() -> str:
 
 _KEYS = _key_line()
 
-LABEL_CONFIG = _config(f"Select the mask. {_KEYS}")
-"""Label Studio paints masks at an opacity of 0.6, which hides the edges below, and has no setting
-for it; so this config overrides the style."""
+_ERASING = "Paint at once. Before you erase, press Alt+. : it selects the mask."
+
+LABEL_CONFIG = _config(f"{_ERASING} {_KEYS}")
+"""The label is selected from the start, so a stroke with no mask selected is a region of its own
+and counts; without that it would do nothing. The eraser needs a selected mask. Label
+Studio paints masks at an opacity of 0.6, which hides the edges below, and has no setting for it; so
+this config overrides the style."""
 
 CHECK_CONFIG = _config(
     f"Is $masked_by right? Submit it as it is, or repair it; or reject it and say why. {_KEYS}",

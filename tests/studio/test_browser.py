@@ -144,6 +144,22 @@ def test_erase_a_piece_paint_another_and_submit(page: Page, masked: Annotator) -
     )
 
 
+def test_painting_counts_though_nothing_is_selected(page: Page, masked: Annotator) -> None:
+    masked.wait_until_quiet()
+    shown = masked.shown(CLIP, 90)
+    editor = Editor(page, masked, 90)
+    editor.stroke("e", (62, 25), (62, 85))  # erases nothing: nothing is selected
+    editor.stroke("b", (150, 130), (200, 130))
+    editor.submit()
+    [clip] = [c for c in masked.workspace.clips() if c.name == CLIP]
+    masked.until(lambda: masked.workspace.current(clip)[90].provenance.human, "recorded")
+    revision = masked.workspace.current(clip)[90]
+    mask = masked.workspace.read(revision)
+    assert revision.provenance is Provenance.CORRECTED
+    assert mask[130, 155:195].all(), "what was painted"
+    assert mask[shown].all(), "the mask that was shown"
+
+
 def test_change_nothing_and_submit(page: Page, masked: Annotator) -> None:
     masked.wait_until_quiet()
     shown = masked.shown(CLIP, 70)
