@@ -135,6 +135,7 @@ def _project(
         "enable_empty_annotation": True,
         "show_skip_button": True,
         "expert_instruction": plan.instruction,
+        "show_instruction": True,  # else the page has no button for it
         "sampling": "Sequential sampling",
         "description": f"MVPS workspace {valid_text(name, 100)} ({identity_of(workspace.root)})",
     }
@@ -147,7 +148,7 @@ def _project(
         if owner(full.description) == identity_of(workspace.root):
             del wanted["description"]  # somebody may have added to it
         if full.expert_instruction:
-            del wanted["expert_instruction"]  # it may be somebody's own
+            del wanted["expert_instruction"], wanted["show_instruction"]  # they may be people's
         stale = {k: v for k, v in wanted.items() if getattr(full, k) != v}
         if stale:
             studio.call(projects.update, number, **stale)
