@@ -23,10 +23,12 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from backend.page_links import page_key, page_token
 from backend.service.clip_pictures import mask_picture, reduced_frame, reduction
+from backend.service.neighbours import neighbours, neighbours_picture
 from backend.service.plugin import Service
 from backend.studio.projects import task_links
 from labeler.clip import Clip, frame_name
 from labeler.review.standing import Stage, Standing, standing
+from labeler.revision import counting
 from labeler.workspace.workspace import Workspace
 
 COOKIE = "mvps-clip"
@@ -97,6 +99,8 @@ def clip_routes(service: Service) -> Blueprint:
     @routes.get("")
     def page(clip_name: str) -> AnyResponse:
         clip = workspace.clip(clip_name)
+        if "beside" in request.args:
+            return _beside(workspace, clip, request.args["beside"])
         if "key" in request.args:
             return _with_cookie(clip.name)
         frames = key_frames(workspace, clip, task_links(workspace))
@@ -224,6 +228,27 @@ def _with_cookie(clip_name: str) -> AnyResponse:
         samesite="Lax",
     )
     return response
+
+
+def _beside(workspace: Workspace, clip: Clip, said: str) -> AnyResponse:
+    """Return the neighbours of a key frame, as its task shows them; never an outdated picture.
+
+    A task holds the secret link and can add only more of the query to it, so this has no path of
+    its own. Label Studio's page, another site, has no cookie of ours.
+    """
+    if not said.isdecimal() or len(said) > 9:
+        abort(HTTPStatus.NOT_FOUND, f"{clip.name} has no such frame.")
+    frame, revisions = int(said), workspace.revisions_by_frame(clip)
+    counts = [counting(revisions.get(index, [])) for _, index in neighbours(clip, frame)]
+    shown = [None if each is None else each.digest for each in counts]
+    version = hashlib.sha256(json.dumps([frame, shown]).encode()).hexdigest()[:32]
+    response = Response(content_type="image/jpeg", headers={"Cache-Control": "private, no-cache"})
+    if "key" in request.args:
+        response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    response.set_etag(version)
+    if version not in request.if_none_match:
+        response.set_data(neighbours_picture(clip, frame, revisions, workspace))
+    return response.make_conditional(request)
 
 
 def _picture(data: bytes, kind: str) -> Response:

@@ -134,6 +134,8 @@ def _project(
         "evaluate_predictions_automatically": False,
         "enable_empty_annotation": True,
         "show_skip_button": True,
+        "expert_instruction": plan.instruction,
+        "show_instruction": True,  # else the page has no button for it
         "sampling": "Sequential sampling",
         "description": f"MVPS workspace {valid_text(name, 100)} ({identity_of(workspace.root)})",
     }
@@ -145,6 +147,8 @@ def _project(
         full = studio.call(projects.get, number)
         if owner(full.description) == identity_of(workspace.root):
             del wanted["description"]  # somebody may have added to it
+        if full.expert_instruction:
+            del wanted["expert_instruction"], wanted["show_instruction"]  # they may be people's
         stale = {k: v for k, v in wanted.items() if getattr(full, k) != v}
         if stale:
             studio.call(projects.update, number, **stale)

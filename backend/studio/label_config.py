@@ -15,58 +15,61 @@ from backend.studio.annotation import (
 )
 from labeler.review.standing import Stage
 
-_QUIET = "font-size: 13px; font-weight: 400; margin: 0"
-
-_BESIDE = (
-    f'<Header style="{_QUIET}" value="{{1}}"/>'
-    '<Image name="{0}" value="${0}" zoom="false" zoomControl="false" brightnessControl="false" '
-    'contrastControl="false" rotateControl="false" selectionControl="false" width="100%"/>'
-)
-
+_QUIET = "font-size: 13px; font-weight: 400; line-height: 18px; margin: 0; padding-right: 52px"
 
 WATCH = "<!-- the link to the clip's page -->"
 """Where a label config has the link, as soon as `with_watch_link` puts it there."""
 
 
+BESIDE = "<!-- the key frames before and after, with their masks -->"
+"""Where it has their picture, as soon as `with_watch_link` puts it there."""
+
+
 def with_watch_link(config: str, address: str) -> str:
-    """Put the link to the page of the task's clip into a label config.
+    """Put the link to the page of the task's clip into a label config, and the neighbours' picture.
 
     Args:
         config: the label config.
         address: the address at which people reach the service.
     """
-    target = escape(f"{address}$watch#$frame", {"'": "%27"})
-    link = f"<a href='{target}' target='_blank' rel='noreferrer'>Watch the clip</a>"
-    return config.replace(WATCH, f'<Markdown value={quoteattr(link)} style="white-space: nowrap"/>')
+    base = escape(address, {"'": "%27"})
+    to_page = f"<a href='{base}$watch#$frame' target='_blank' rel='noreferrer'>"
+    picture = f"<img alt='' src='{base}$watch&amp;beside=$frame'/>"
+    link = _markdown(f"{to_page}Watch the clip</a>", 'style="white-space: nowrap"')
+    return config.replace(WATCH, link).replace(
+        BESIDE, _markdown(f"{to_page}{picture}</a>", 'className="beside"')
+    )
 
 
-def _config(quiet: str, more: str = "") -> str:
+def _markdown(text: str, more: str) -> str:
+    return f"<Markdown value={quoteattr(text)} {more}/>"
+
+
+def _config(quiet: str, more: str = "", beside: str = BESIDE) -> str:
     return f"""\
 <View>
   <Style>
     canvas[style*="opacity: 0.6"] {{ opacity: 0.4 !important; }}
+    .lsf-toolbar {{ margin-bottom: -100px !important; }}
+    .beside p {{ display: flex; gap: 12px; margin: 4px 0 0; }}
+    .beside img {{ height: 18vh; width: auto; max-width: 100%; object-fit: contain; }}
+    .beside img[src=""], .beside img:not([src]) {{ display: none; }}
   </Style>
-  <View style="display: flex; gap: 16px; align-items: center">
+  <View style="display: flex; flex-wrap: wrap; column-gap: 16px; align-items: center">
     <Header value="$clip, frame $frame" size="5"/>
     {WATCH}
     <BrushLabels name="{FROM_NAME}" toName="{TO_NAME}">
-      <Label value="{LABEL}" background="#ff2d95" hotkey="1"/>
+      <Label value="{LABEL}" background="#ff2d95" hotkey="1" selected="true"/>
     </BrushLabels>
     <Choices name="{PRESENCE}" toName="{TO_NAME}" choice="multiple" showInline="true">
       <Choice value="{NOBODY}"/>
     </Choices>{more}
   </View>
   <Image name="{TO_NAME}" value="$image" zoom="true" zoomControl="true"
+         maxWidth="calc(100% - 80px)" maxHeight="calc(82vh - 302px)"
          brightnessControl="true" contrastControl="true" rotateControl="false"/>
   <Header style="{_QUIET}" value="{quiet}"/>
-  <View style="display: flex; gap: 16px; margin-top: 8px">
-    <View style="flex: 0 0 300px">
-      {_BESIDE.format("previous", "key frame before")}
-    </View>
-    <View style="flex: 0 0 300px">
-      {_BESIDE.format("next", "key frame after")}
-    </View>
-  </View>
+  {beside}
 </View>"""
 
 
@@ -97,9 +100,13 @@ def _key_line() -> str:
 
 _KEYS = _key_line()
 
-LABEL_CONFIG = _config(f"Select the mask. {_KEYS}")
-"""Label Studio paints masks at an opacity of 0.6, which hides the edges below, and has no setting
-for it; so this config overrides the style."""
+_ERASING = "Paint at once; before you erase, select the mask."
+
+LABEL_CONFIG = _config(f"{_ERASING} {_KEYS}")
+"""The label is selected from the start, so a stroke with no mask selected is a region of its own
+and counts; without that it would do nothing. The eraser needs a selected mask. Label
+Studio paints masks at an opacity of 0.6, which hides the edges below, and has no setting for it; so
+this config overrides the style."""
 
 CHECK_CONFIG = _config(
     f"Is $masked_by right? Submit it as it is, or repair it; or reject it and say why. {_KEYS}",
@@ -112,7 +119,51 @@ CHECK_CONFIG = _config(
               maxSubmissions="1" editable="true"/>""",
 )
 
-BLIND_CONFIG = _config(f"Paint the portrait; no mask is shown on purpose. {_KEYS}")
+BLIND_CONFIG = _config(
+    f"Paint the portrait; no mask is shown on purpose. {_KEYS}",
+    beside=_markdown(
+        "<img alt='' src='$previous'/><img alt='' src='$next'/>", 'className="beside"'
+    ),
+)
+
+
+_WHAT_BELONGS = """\
+<b>What belongs to the mask</b><ul>
+<li>The whole person: hair, also loose strands that are seen as hair; clothes; everything worn, such
+as glasses, hats, headphones and bags on the body.</li>
+<li>What a person holds only if the rules of your project say so.</li>
+<li>All people of the portrait, in one mask; not passers-by far behind, pictures of people, mirrors
+or shadows.</li>
+<li>No background: not what is seen between arm and body, or through hair.</li></ul>
+<b>The seven scenarios</b> and where to look twice<ul>
+<li>entertainment: stage light, costumes and instruments</li>
+<li>indoor-handwork: fingers and tools</li>
+<li>interview: several people, microphones before the body</li>
+<li>lecture: screens and boards with people on them, lecterns</li>
+<li>news: hair before a keyed background, desks</li>
+<li>online-shopping: goods that are held, clothes that are tried on</li>
+<li>outdoor-activity: fast limbs, bags and sports gear</li></ul>
+<b>Keys</b>: """
+
+
+def instruction(todo: str) -> str:
+    """What Label Studio shows as a project's instruction: what to do, the rules, and the keys."""
+    return f"<p>{todo}</p>\n{_WHAT_BELONGS}{_KEYS}"
+
+
+LABEL_INSTRUCTION = instruction(
+    "Correct the mask and submit; if it is right, submit it as it is. Nobody is there: tick "
+    "<b>Nobody is in this frame</b> and submit."
+)
+
+CHECK_INSTRUCTION = instruction(
+    "This is somebody else's mask. Submit it as it is, or repair it and submit; or choose "
+    "<b>Reject</b>, say why, and submit."
+)
+
+BLIND_INSTRUCTION = instruction(
+    "Paint the whole portrait yourself and submit. No mask is shown, on purpose."
+)
 
 
 _NOT_SHOWN = (

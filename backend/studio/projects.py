@@ -10,8 +10,11 @@ from backend.settings import Settings
 from backend.store import tables
 from backend.studio.label_config import (
     BLIND_CONFIG,
+    BLIND_INSTRUCTION,
     CHECK_CONFIG,
+    CHECK_INSTRUCTION,
     LABEL_CONFIG,
+    LABEL_INSTRUCTION,
     blind_tabs,
     check_tabs,
     with_watch_link,
@@ -37,7 +40,7 @@ class ProjectPlan:
     """How a project is to be set up.
 
     With `pre_labels`, people see masks in it. With `masks`, Label Studio asks our backend for a
-    mask where there is none.
+    mask where there is none. `instruction` is HTML; one that people have written is kept.
     """
 
     role: Role
@@ -46,6 +49,7 @@ class ProjectPlan:
     tabs: list[dict[str, Any]]
     pre_labels: bool = True
     masks: bool = False
+    instruction: str = ""
 
 
 def plans(settings: Settings) -> list[ProjectPlan]:
@@ -56,16 +60,27 @@ def plans(settings: Settings) -> list[ProjectPlan]:
     title = settings.project
     pages = (settings.pages_url or settings.backend_url).rstrip("/")
     config = with_watch_link(LABEL_CONFIG, pages)
-    found = [ProjectPlan(Role.LABELING, title, config, labeling_tabs(), masks=True)]
+    labeling = ProjectPlan(
+        Role.LABELING, title, config, labeling_tabs(), masks=True, instruction=LABEL_INSTRUCTION
+    )
+    found = [labeling]
     if settings.check == "confirm":
         config = with_watch_link(CHECK_CONFIG, pages)
-        found.append(ProjectPlan(Role.CHECK, f"{title}: check", config, check_tabs()))
-    if settings.check == "blind" or settings.audit_share > 0:
+        name = f"{title}: check"
         found.append(
-            ProjectPlan(
-                Role.BLIND, f"{title}: unseen", BLIND_CONFIG, blind_tabs(), pre_labels=False
-            )
+            ProjectPlan(Role.CHECK, name, config, check_tabs(), instruction=CHECK_INSTRUCTION)
         )
+    if settings.check == "blind" or settings.audit_share > 0:
+        name, tabs = f"{title}: unseen", blind_tabs()
+        blind = ProjectPlan(
+            Role.BLIND,
+            name,
+            BLIND_CONFIG,
+            tabs,
+            pre_labels=False,
+            instruction=BLIND_INSTRUCTION,
+        )
+        found.append(blind)
     return found
 
 

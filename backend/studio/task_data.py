@@ -42,8 +42,8 @@ def task_data(clip: Clip, frame: int, prefix: str) -> dict[str, Any]:
 
     return {
         "image": picture(frame),
-        "previous": picture(max(frame - clip.stride, 0)),
-        "next": picture(min(frame + clip.stride, last)),
+        "previous": picture(frame - clip.stride) if frame else "",
+        "next": picture(frame + clip.stride) if frame < last else "",
         "clip": clip.name,
         "frame": frame,
         "seconds": round(float(frame / clip.fps), 3),

@@ -144,6 +144,22 @@ def test_erase_a_piece_paint_another_and_submit(page: Page, masked: Annotator) -
     )
 
 
+def test_painting_counts_though_nothing_is_selected(page: Page, masked: Annotator) -> None:
+    masked.wait_until_quiet()
+    shown = masked.shown(CLIP, 90)
+    editor = Editor(page, masked, 90)
+    editor.stroke("e", (62, 25), (62, 85))  # erases nothing: nothing is selected
+    editor.stroke("b", (150, 130), (200, 130))
+    editor.submit()
+    [clip] = [c for c in masked.workspace.clips() if c.name == CLIP]
+    masked.until(lambda: masked.workspace.current(clip)[90].provenance.human, "recorded")
+    revision = masked.workspace.current(clip)[90]
+    mask = masked.workspace.read(revision)
+    assert revision.provenance is Provenance.CORRECTED
+    assert mask[130, 155:195].all(), "what was painted"
+    assert mask[shown].all(), "the mask that was shown"
+
+
 def test_change_nothing_and_submit(page: Page, masked: Annotator) -> None:
     masked.wait_until_quiet()
     shown = masked.shown(CLIP, 70)
@@ -155,6 +171,28 @@ def test_change_nothing_and_submit(page: Page, masked: Annotator) -> None:
     assert revision.lead_time is not None
     assert 1 < revision.lead_time < 600, "as long as the task was open"
     np.testing.assert_array_equal(masked.workspace.read(revision), shown)
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 720), (1400, 900)])
+def test_picture_and_neighbours_are_seen_whole(
+    page: Page, masked: Annotator, width: int, height: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": height})
+    editor = Editor(page, masked, 75)
+    beside = page.locator(".beside img")
+    expect(beside).to_be_visible()
+    assert beside.evaluate("each => each.complete && each.naturalWidth") > 300
+    brush = page.locator(".lsf-tool__controls").bounding_box()
+    picture, below = editor.image.bounding_box(), beside.bounding_box()
+    bar = page.get_by_role("button", name="Submit current annotation").bounding_box()
+    assert brush is not None
+    assert picture is not None
+    assert below is not None
+    assert bar is not None
+    assert brush["x"] >= picture["x"] + picture["width"], "the brush's size is beside the picture"
+    assert picture["y"] + picture["height"] <= below["y"]
+    assert below["y"] + below["height"] <= bar["y"], "nothing is cut off"
+    assert below["height"] > 120
 
 
 def test_a_task_leads_to_its_clips_page_and_back(page: Page, masked: Annotator) -> None:

@@ -60,6 +60,33 @@ def test_without_login_or_link_nothing_of_a_clip_is_shown(client, half_done):
     assert client.get("/clips/unknown").status_code == 401  # not even which clips there are
 
 
+def test_a_task_shows_its_neighbours_with_their_masks(client, workspace, link):
+    clip = make_clip(workspace)
+
+    def picture(frame):
+        answer = client.get(f"{link(clip)}&beside={frame}")
+        assert (answer.status_code, answer.mimetype) == (200, "image/jpeg")
+        assert answer.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+        pixels = cv2.imdecode(np.frombuffer(answer.data, np.uint8), cv2.IMREAD_COLOR)
+        return pixels.astype(int), answer.headers["ETag"]
+
+    bare, before = picture(5)
+    ends = [picture(frame)[0].shape[1] for frame in (0, clip.key_frames[-1])]
+    assert max(ends) < 0.6 * bare.shape[1], "at an end of the clip there is one"
+    workspace.append(clip, 10, square(10, SIZE), Draft("anna"))
+    masked, after = picture(5)
+    assert after != before
+    half = bare.shape[1] // 2
+    changed = np.abs(masked - bare).max(axis=2) > 40
+    assert changed[:, half:].sum() > 2000, "the mask of the frame after is on the right"
+    assert not changed[:, : half - 6].any()
+    same = client.get(f"{link(clip)}&beside=5", headers={"If-None-Match": after})
+    assert same.status_code == 304
+    for odd in ("x", "-1", "9" * 40):
+        assert client.get(f"{link(clip)}&beside={odd}").status_code == 404
+    assert client.get("/clips/walk?key=wrong&beside=5").status_code == 401
+
+
 def test_a_link_opens_one_clip_and_nothing_else(client, workspace, half_done, link):
     other = make_clip(workspace, "other")
     opened = client.get(link(half_done))

@@ -17,7 +17,9 @@ def links(settings):
     found = {}
     for plan in plans(settings):
         shown = ElementTree.fromstring(plan.label_config).iter("Markdown")
-        texts = [html.unescape(re.findall("href='(.*?)'", each.get("value"))[0]) for each in shown]
+        texts = [
+            html.unescape(at) for e in shown for at in re.findall("href='(.*?)'", e.get("value"))
+        ]
         found[plan.role] = texts[0] if texts else None
     return found
 
