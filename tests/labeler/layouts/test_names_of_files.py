@@ -23,7 +23,7 @@ def test_suffixes_in_any_case_and_numbers_from_1(tmp_path: Path) -> None:
     np.testing.assert_array_equal(dataset.mask("a", 2), objects(1, 2) > 0)
     picture = folder / "JPEGImages" / "480p" / "a" / "00003.JPG"
     np.testing.assert_array_equal(dataset.frames("a")[2], read_image(picture))
-    with pytest.raises(LabelerError, match=r"00001\.png is missing"):
+    with pytest.raises(LabelerError, match=r"00002\.png is missing"):
         dataset.mask("a", 1)
     measured = measure_dataset(dataset, every=1)
     assert measured.clips[0].frames == 4
