@@ -1,17 +1,14 @@
 """The names and secrets by which Label Studio and the backend know each other."""
 
 import json
-import os
 import secrets
-import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from backend.settings import Settings
 from labeler.errors import LabelerError
-from labeler.files import sync_folder
+from labeler.files import write_once
 
 FILE = "credentials.json"
 
@@ -56,10 +53,4 @@ def credentials(settings: Settings) -> Credentials:
 
 def keep_secret(path: Path, fields: Mapping[str, str]) -> None:
     """Write a JSON file that only its owner can ever read; an existing file stays as it is."""
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.") as file:
-        file.write(json.dumps(fields, indent=2) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-        with suppress(FileExistsError):
-            path.hardlink_to(file.name)
-    sync_folder(path.parent)
+    write_once(path, json.dumps(fields, indent=2) + "\n")

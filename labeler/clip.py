@@ -51,10 +51,9 @@ class Clip:
     `source_frames` is the number of the video's sampled frames; None means that the clip is the
     whole video. `cuts` are the frames at which a new shot begins; None means that nobody has
     looked for cuts. `split` is the list, "train" or "test", in which the dataset that the clip was
-    imported from has it; "" if it has none.
-    `title` is the name that the clip had where it comes from, in any script; ""
-    if that is its name here, too. `first_number` and `number_step` are the numbering that the
-    frames had where the clip comes from; exports name the frames by it.
+    imported from has it; "" if it has none. `title` is the name that the clip had where it comes
+    from, in any script; "" if that is its name here, too. `first_number` and `number_step` are the
+    numbering that the frames had where the clip comes from; exports name the frames by it.
     """
 
     name: str

@@ -31,6 +31,17 @@ def write_atomically(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
+def write_once(path: Path, text: str) -> None:
+    """Write a file that only its owner can ever read, whole; an existing file stays as it is."""
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+        with suppress(FileExistsError):  # another process was first
+            path.hardlink_to(file.name)
+    sync_folder(path.parent)
+
+
 def is_full(error: BaseException | None) -> bool:
     """Tell whether an error, or one that it comes from, says that a disk or a quota is full."""
     while error is not None:

@@ -46,8 +46,8 @@ HEADERS = {
     "img-src 'self' blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
 }
+"""What its answers say in place of `our_page.HEADERS`, which add the rest: it has a script."""
 
 LEGEND = {
     Stage.MISSING: "no mask yet",

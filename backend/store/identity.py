@@ -4,14 +4,13 @@ import os
 import secrets
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 from backend.store.facts import ALIVE, WORKER_ALIVE, Facts
 from labeler.errors import LabelerError
-from labeler.files import lock_if_dead
+from labeler.files import lock_if_dead, write_once
 
 FILE = "identity"
 """A file of the workspace: it moves with the workspace, and no other has the same."""
@@ -24,12 +23,7 @@ def identity_of(root: Path) -> str:
     path = root / FILE
     if not path.exists():
         root.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile("w", dir=root, prefix=f".{FILE}.") as file:
-            file.write(secrets.token_hex(8) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-            with suppress(FileExistsError):  # another process was first
-                path.hardlink_to(file.name)
+        write_once(path, secrets.token_hex(8) + "\n")
     found = path.read_text(errors="replace").strip()
     if len(found) != 16 or not found.isalnum():
         raise LabelerError(f"{path} is damaged; remove it, and run `mvps studio connect`.")

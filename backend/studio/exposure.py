@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 
 from backend.credentials import FILE
-from backend.studio.local import is_private
+from backend.studio.local import FOLDER, is_private
 
 SECONDS = 5.0
 
@@ -22,7 +22,7 @@ def exposed_files(workspace: Path, document_root: Path | None) -> Iterator[tuple
         workspace: the workspace's folder.
         document_root: the folder that Label Studio serves files from, if it is on this machine.
     """
-    own = workspace / "label-studio"
+    own = workspace / FOLDER
     if own.is_dir():
         for path in (own, *sorted(own.glob("*.sqlite3")), *sorted(own.glob("*.json"))):
             if not is_private(path):

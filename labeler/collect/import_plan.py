@@ -20,6 +20,7 @@ from labeler.threads import call_all
 from labeler.workspace.workspace import Workspace
 
 _RATE = Fraction(30)
+"""Frames a second, where neither the dataset nor its layout says it."""
 
 SHOWN = 5
 """How many names a sentence lists."""

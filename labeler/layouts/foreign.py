@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from labeler.errors import LabelerError
 from labeler.layouts.clips_table import ClipRow, has_clips_table, read_clips
 from labeler.layouts.layout import Layout
 from labeler.mask import Mask
-from labeler.text.naming import check_clip_name, distinct_names
+from labeler.text.naming import distinct_names, is_clip_name
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ def names_of(titles: Sequence[str]) -> list[str]:
     """
     last = [title.rpartition("/")[2] for title in titles]
     times = Counter(last)
-    kept = {name for name, count in times.items() if count == 1 and _can_name_a_clip(name)}
+    kept = {name for name, count in times.items() if count == 1 and is_clip_name(name)}
     others = [title for title, name in zip(titles, last, strict=True) if name not in kept]
     made = iter(distinct_names(others, kept))
     return [name if name in kept else next(made) for name in last]
@@ -128,9 +127,3 @@ def rows_of(folder: Path) -> dict[str, ClipRow]:
     if not has_clips_table(folder):
         return {}
     return {row.name: row for row in read_clips(folder / "clips.csv")}
-
-
-def _can_name_a_clip(name: str) -> bool:
-    with suppress(LabelerError):
-        return bool(check_clip_name(name))
-    return False

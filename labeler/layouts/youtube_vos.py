@@ -85,8 +85,8 @@ def find_youtube_vos(folder: Path, categories: Collection[str]) -> ForeignDatase
 
 def _shortest(titles: Sequence[str]) -> list[str]:
     """Leave out the split before a clip's name where no other split has a clip of that name."""
-    times = Counter(title.rpartition("/")[2] for title in titles)
     short = [title.rpartition("/")[2] for title in titles]
+    times = Counter(short)
     return [a if times[a] == 1 else title for a, title in zip(short, titles, strict=True)]
 
 
@@ -131,7 +131,6 @@ def _read_meta(path: Path, categories: Collection[str]) -> _Meta | None:
             f"{path} is no meta.json of YouTube-VOS, with videos and their objects; bring it back "
             "from a copy, or move it away to take every object for a person."
         ) from None
-    wanted = {name.strip().casefold() for name in categories}
     objects: dict[str, Objects] = {}
     damaged, there = set(), set()
     for name, video in entries:
@@ -139,7 +138,7 @@ def _read_meta(path: Path, categories: Collection[str]) -> _Meta | None:
             objects[name] = {
                 int(number): frozenset(map(int, each.get("frames", ())))
                 for number, each in video["objects"].items()
-                if str(each.get("category", "")).strip().casefold() in wanted
+                if has_category([str(each.get("category", ""))], categories)
             }
             there |= {str(o["category"]) for o in video["objects"].values() if "category" in o}
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError):

@@ -9,6 +9,7 @@ from statistics import mean, median
 
 from labeler.review.report import ReviewedFrame, review_report
 from labeler.revision import Provenance, Revision, standing_of
+from labeler.text.valid import to_cell
 from labeler.workspace.workspace import Workspace
 
 
@@ -67,7 +68,7 @@ def to_csv(statistics: Iterable[AnnotatorStatistics]) -> str:
     writer.writeheader()
     for each in statistics:
         row = {name: _rounded(value) for name, value in asdict(each).items()}
-        writer.writerow(row | {"annotator": _no_formula(each.annotator)})
+        writer.writerow(row | {"annotator": to_cell(each.annotator)})
     return text.getvalue()
 
 
@@ -109,8 +110,3 @@ def _median(revisions: Sequence[Revision]) -> float | None:
 
 def _rounded(value: object) -> object:
     return round(value, 4) if isinstance(value, float) else value
-
-
-def _no_formula(text: str) -> str:
-    """Put an apostrophe before a text that a spreadsheet would compute."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

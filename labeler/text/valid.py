@@ -12,13 +12,13 @@ REMARK_LENGTH = 2000
 # Marks that turn the direction of writing, and marks of no width that make two names look alike.
 # The joiners U+200C and U+200D stay: Persian, Indian scripts and emoji need them.
 _INVISIBLE = re.compile("[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
-_FORMULA = re.compile(r"'*[=+\-@]")
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 
 def valid_text(text: str, longest: int = REMARK_LENGTH) -> str:
     r"""Return text from outside as one line that every file, database and page can hold.
 
-    Bytes of a file name that are no UTF-8 are read as Latin-1, as in `title_of`. Other surrogates
+    Bytes of a file name that are no UTF-8 are read as Latin-1. Other surrogates
     become U+FFFD, control characters become spaces, and marks that are invisible or turn the
     direction of writing are dropped. Composed and decomposed letters become the same. The result
     is a fixed point: a second call changes nothing.

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 
 from labeler.errors import LabelerError
-from labeler.text.valid import REMARK_LENGTH, valid_text
+from labeler.text.valid import valid_text
 from labeler.workspace.tables import Database, DatabaseAwayError, troubles
 
 logger = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ class Troubles:
     def tell(self, work: str, item: str, reason: str, cure: str = "") -> None:
         """Keep a trouble; `since` stays that of the first time."""
         values = {"reason": valid_text(reason), "cure": valid_text(cure)}
-        key = {"work": work, "item": valid_text(item, REMARK_LENGTH)}
+        key = {"work": work, "item": valid_text(item)}
         with self._database.writing() as connection:
             known = connection.execute(sa.update(troubles).filter_by(**key).values(**values))
             if not known.rowcount:
@@ -76,22 +76,21 @@ class Troubles:
 
     def solved(self, work: str, item: str) -> None:
         """Forget the trouble of an item, if it has one."""
-        item = valid_text(item, REMARK_LENGTH)
-        self._forget([each for each in self.listed(work) if each.item == item])
+        self.settle(work, [item], {})
 
     def settle(self, work: str, done: Collection[str], failed: Mapping[str, str]) -> None:
         """Keep the reasons why some items failed, and forget the troubles of those that are done.
 
         It reads once, however many items there are.
         """
-        valid = {valid_text(each, REMARK_LENGTH) for each in done}
+        valid = {valid_text(each) for each in done}
         self._forget([each for each in self.listed(work) if each.item in valid])
         for item, reason in failed.items():
             self.tell(work, item, reason)
 
     def keep_only(self, work: str, items: Collection[str]) -> None:
         """Forget the troubles of items that are not there any more."""
-        valid = {valid_text(each, REMARK_LENGTH) for each in items}
+        valid = {valid_text(each) for each in items}
         self._forget([each for each in self.listed(work) if each.item not in valid])
 
     def listed(self, work: str | None = None) -> list[Trouble]:

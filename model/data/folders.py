@@ -13,6 +13,7 @@ import numpy as np
 
 from labeler.errors import LabelerError
 from labeler.layouts.clips_table import ClipRow
+from labeler.layouts.frame_files import PICTURES, natural_order
 from labeler.layouts.mvps import (
     SMALL,
     Dataset,
@@ -23,8 +24,6 @@ from labeler.layouts.mvps import (
 from labeler.layouts.objects import ObjectMasks
 from labeler.layouts.others.pairs import PAIRED_FOLDERS
 from model.data.sources import People, Still, Take, faults_of, picture_fault, refuse_faults
-
-PICTURES = frozenset({".jpg", ".jpeg", ".png"})
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ def unlabelled_from(folder: Path) -> tuple[Take, ...]:
     """List clips without masks: the folders in `folder` that hold pictures, one for each clip.
 
     In the MVPS and DAVIS layouts these are in `JPEGImages/480p`. The frames are in the order of
-    their names; masks that may be there are not read.
+    the numbers in their names; masks that may be there are not read.
 
     Raises:
         LabelerError: there is no such folder, or a picture is unreadable.
@@ -112,7 +111,7 @@ def unlabelled_from(folder: Path) -> tuple[Take, ...]:
     trees = [folder / "JPEGImages" / SMALL, folder / "JPEGImages", folder]
     tree = next(each for each in trees if each.is_dir() or each == folder)
     clips = sorted(path for path in tree.iterdir() if path.is_dir()) if tree.is_dir() else []
-    found = [(clip.name, pictures) for clip in clips if (pictures := _pictures(clip))]
+    found = [(clip.name, pictures) for clip in clips if (pictures := _in_order(clip))]
     if not found:
         raise LabelerError(f"{tree} holds no folders with pictures; give one with one for a clip.")
     refuse_faults(folder, faults_of(partial(picture_fault, p) for _, each in found for p in each))
@@ -181,6 +180,10 @@ def backgrounds_from(folder: Path) -> tuple[Still, ...]:
     if not found:
         raise LabelerError(f"{folder} holds no pictures (JPEG or PNG); give a folder that does.")
     return found
+
+
+def _in_order(folder: Path) -> list[Path]:
+    return sorted(_pictures(folder), key=lambda path: natural_order(path.stem))
 
 
 def _pictures(folder: Path) -> list[Path]:

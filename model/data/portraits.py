@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from labeler.errors import LabelerError
+from labeler.layouts.frame_files import PICTURES
 from labeler.layouts.others.supervisely import (
     annotation_of,
     draw_objects,
@@ -12,7 +13,7 @@ from labeler.layouts.others.supervisely import (
     size_of,
 )
 from labeler.threads import call_all
-from model.data.folders import PICTURES, stills_from
+from model.data.folders import stills_from
 from model.data.sources import People, Still, picture_fault, refuse_faults
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from labeler.errors import LabelerError
 from labeler.layouts.coco.regions import RegionError, Size, region
-from labeler.layouts.foreign import LeftOut
+from labeler.layouts.foreign import LeftOut, has_category
 
 LONGEST_SIDE = 65_535
 """The longest side of a JPEG file, in pixels."""
@@ -82,7 +82,7 @@ def read_instances(path: Path, categories: Collection[str], split: str = "") -> 
         LabelerError: it is no such file.
     """
     content = _content(path)
-    reader = _Reader(path, content, {name.strip().casefold() for name in categories}, split)
+    reader = _Reader(path, content, categories, split)
     pictures = tuple(reader.pictures())
     reader.look_for_lost_people()
     return Instances(path, pictures, tuple(reader.left_out), tuple(reader.names.values()))
@@ -169,7 +169,7 @@ class _Reader:
                 )
 
     def _read_annotations(self) -> None:
-        wanted = {key for key, name in self.names.items() if name.strip().casefold() in self.wanted}
+        wanted = {key for key, name in self.names.items() if has_category([name], self.wanted)}
         for each in self.content["annotations"]:
             if not isinstance(each, Mapping):
                 self._leave_out(self.path.name, "it has annotations that are no JSON objects")

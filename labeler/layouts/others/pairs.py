@@ -133,8 +133,7 @@ def _colours(path: Path, categories: Collection[str]) -> tuple[Colour, ...]:
         known[name] = (red, green, blue)
     if not has_category(known, categories):
         raise no_category(path, categories, known)
-    wanted = {name.strip().casefold() for name in categories}
-    return tuple(colour for name, colour in known.items() if name.strip().casefold() in wanted)
+    return tuple(colour for name, colour in known.items() if has_category([name], categories))
 
 
 def _lists(folder: Path) -> Mapping[str, str]:

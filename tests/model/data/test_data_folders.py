@@ -155,6 +155,10 @@ def test_clips_without_masks_are_folders_of_pictures(tmp_path):
         tennis, walk = unlabelled_from(folder)
         assert (tennis.name, walk.frames, walk.length) == ("tennis", (0, 1, 2, 3, 4), 5)
         assert not walk.stills[0].read()[1].any()
+    for number in (2, 10):
+        write_sharp_jpeg(tmp_path / "plain" / "a" / f"{number}.jpg", squares((16, 16), {})[0])
+    [take] = unlabelled_from(tmp_path / "plain")
+    assert [still.name for still in take.stills] == ["a/2", "a/10"]
     with pytest.raises(LabelerError, match="Annotations/480p/walk holds no folders with pictures"):
         unlabelled_from(made / "Annotations" / "480p" / "walk")
     (made / "JPEGImages" / "480p" / "walk" / "00005.jpg").write_bytes(b"no picture")
