@@ -5,8 +5,8 @@
 DATA holds `portraits/`, `video/`, `images/` and `objects/`. Which of the teacher's masks are good
 was decided by eye, clip by clip, on contact sheets; `portraits_kept.csv` beside this script says
 so. At least one whole source of each scenario is kept out of training. OUT gets `teacher`,
-`cutouts`, `video`, `images`, `negatives` to train on, and `judge_clips`, `judge_video` and
-`judge_images` to judge by. A judged clip begins with its first good mask, so that it can be given,
+`cutouts`, `video`, `images`, `negatives` and `unlabelled` (every third frame of the clips that are
+not kept out) to train on, and `judge_clips`, `judge_video` and `judge_images` to judge by. A judged clip begins with its first good mask, so that it can be given,
 and has four copies of each frame after it, since the teacher's frames are key frames.
 """
 
@@ -14,6 +14,8 @@ import argparse
 import csv
 import os
 from pathlib import Path
+
+import av
 
 NEGATIVES = (
     *("bear", "blackswan", "camel", "cows", "dog", "elephant", "flamingo", "goat", "libby"),
@@ -44,6 +46,9 @@ def main() -> None:
             judged(teacher, out / "judge_clips", row["clip"], kept, int(row["frames"]))
     for root in (data / "portraits" / "true", out / "teacher"):
         cut_outs(root, out / "cutouts")
+    for row in rows:
+        if row["use"] == "train":
+            decode(data / "portraits" / "clips" / f"{row['clip']}.mp4", out / "unlabelled")
     for clip in sorted(path.name for path in (data / "video" / PICTURES).iterdir()):
         folder = out / ("judge_video" if clip in HELD_OUT else "video")
         for tree in (PICTURES, MASKS):
@@ -77,6 +82,18 @@ def cut_outs(root: Path, folder: Path) -> None:
             picture = root / PICTURES / masks.name / f"{stem}.jpg"
             link(picture, folder / "images" / f"{masks.name}-{stem}.jpg")
             link(masks / f"{stem}.png", folder / "masks" / f"{masks.name}-{stem}.png")
+
+
+def decode(clip: Path, folder: Path) -> None:
+    """Write every third frame of a clip as a picture; a clip that is there already stays."""
+    target = folder / clip.stem
+    if target.is_dir():
+        return
+    target.mkdir(parents=True)
+    with av.open(str(clip)) as container:
+        for number, frame in enumerate(container.decode(video=0)):
+            if number % 3 == 0:
+                frame.to_image().save(target / f"{number:05d}.jpg", quality=95)
 
 
 def stills(images: Path, out: Path) -> None:
