@@ -6,8 +6,9 @@ DATA holds `portraits/`, `video/`, `images/` and `objects/`. Which of the teache
 was decided by eye, clip by clip, on contact sheets; `portraits_kept.csv` beside this script says
 so. At least one whole source of each scenario is kept out of training. OUT gets `teacher`,
 `cutouts`, `video`, `images`, `negatives` and `unlabelled` (every third frame of the clips that are
-not kept out) to train on, and `judge_clips`, `judge_video` and `judge_images` to judge by. A judged clip begins with its first good mask, so that it can be given,
-and has four copies of each frame after it, since the teacher's frames are key frames.
+not kept out) to train on, and `judge_clips`, `judge_video` and `judge_images` to judge by. A
+judged clip begins with its first good mask, so that it can be given, and has four copies of each
+frame after it, since the teacher's frames are key frames.
 """
 
 import argparse

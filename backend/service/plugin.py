@@ -14,8 +14,9 @@ from typing import Any
 from backend.settings import Settings
 from backend.store.facts import MODEL_VERSION, Facts
 from backend.store.inbox import DELETED, SUBMITTED, Inbox
-from backend.store.jobs import Job, JobKind, JobQueue, QueueAwayError
+from backend.store.jobs import Job, JobKind, JobLog, JobQueue, QueueAwayError
 from backend.studio.task_data import prediction, shown_revision
+from backend.studio.tasks import show_again
 from labeler.clip import Clip
 from labeler.errors import LabelerError
 from labeler.revision import Revision
@@ -28,6 +29,9 @@ except ImportError:
 
 PATIENCE = 85.0
 """Seconds to wait for the masks of frames that have none; Label Studio itself waits 100."""
+
+FRESH_PATIENCE = 10.0
+"""Seconds to wait for the new mask of a frame that has one."""
 
 POLL, SLOWEST_POLL = 0.05, 0.5
 """Seconds between two looks for a mask: the first ones, and after a while."""
@@ -49,6 +53,7 @@ class Service:
     workspace: Workspace
     inbox: Inbox
     queue: JobQueue
+    log: JobLog
     facts: Facts
 
     @staticmethod
@@ -59,6 +64,7 @@ class Service:
             workspace,
             Inbox(workspace.database),
             JobQueue(workspace.root, settings.queue_url),
+            JobLog(workspace.database),
             Facts(workspace.database),
         )
 
@@ -88,23 +94,40 @@ class PortraitLabeler(LabelStudioMLBase):  # type: ignore[misc]
         told = self._service.facts.get(MODEL_VERSION)
         return NO_MODEL if told is None else told[0]
 
+    @property
+    def live_version(self) -> str:
+        """The model version to name when asked for it: that of no prediction.
+
+        Label Studio's label stream asks for a prediction of a task that has none of this version.
+        So it asks for each task that it opens, and no task opens with a mask that is out of date.
+        """
+        return f"{self.weights} (live)"
+
     def predict(
         self, tasks: Sequence[Mapping[str, Any]], context: object = None, **kwargs: Any
     ) -> list[dict[str, Any]]:
         """Return a prediction for each task, in order; an empty one if the task is not ours.
 
         For frames without a mask, the worker is asked for one, which comes before other masks;
-        the call waits for it while a worker is alive, up to `PATIENCE`.
+        the call waits for it while a worker is alive, up to `PATIENCE`. If a single task is asked
+        for, somebody opens it: if a correction may change its mask, the call waits for the new one,
+        up to `FRESH_PATIENCE`.
         """
         clips = {clip.name: clip for clip in self._service.workspace.clips()}
         wanted = [_frame_of(task, clips) for task in tasks]
         shown = self._shown({each[0] for each in wanted if each}, clips)
         missing = {each for each in wanted if each is not None and each not in shown}
-        if missing and self._places.acquire(blocking=False):
+        opened = wanted[0] if len(wanted) == 1 else None
+        if (missing or opened) and self._places.acquire(blocking=False):
             try:
-                shown |= self._waited_for(missing, clips)
+                if missing:
+                    shown |= self._waited_for(missing, clips)
+                elif opened and self._is_about_to_change(opened[0]):
+                    shown |= self._renewed(opened, clips)
             finally:
                 self._places.release()
+        if opened and isinstance(tasks[0].get("id"), int) and not context:
+            show_again(self._service.workspace, tasks[0]["id"])
         return [self._answer(shown.get(each) if each else None) for each in wanted]
 
     def fit(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -173,6 +196,29 @@ class PortraitLabeler(LabelStudioMLBase):  # type: ignore[misc]
             poll = min(1.2 * poll, SLOWEST_POLL)
             found |= self._shown({clip for clip, _ in missing - found.keys()}, clips)
         return found
+
+    def _is_about_to_change(self, clip: str) -> bool:
+        """Whether masks of a clip may change soon: there is a submission, or work on the clip."""
+        if next(self._service.inbox.pending(), None) is not None:
+            return True
+        now = [(row.kind, row.clip) for row in self._service.log.running()]
+        with suppress(QueueAwayError):
+            now += [(each.kind, each.clip) for each in self._service.queue.waiting()]
+        masking = [(kind, clip) for kind in (JobKind.MASK, JobKind.REFRESH)]
+        return any(kind == JobKind.TAKE or (kind, name) in masking for kind, name in now)
+
+    def _renewed(
+        self, opened: tuple[str, int], clips: Mapping[str, Clip]
+    ) -> dict[tuple[str, int], Revision]:
+        """Wait until the worker has brought a frame's mask up to date."""
+        deadline = time.monotonic() + FRESH_PATIENCE
+        with suppress(QueueAwayError):  # it keeps the mask that it has
+            asked = self._service.queue.ask(Job(JobKind.MASK, *opened))
+            while time.monotonic() < deadline and self._service.facts.worker_alive:
+                if self._service.log.has_ended(asked):
+                    break
+                time.sleep(POLL)
+        return self._shown({opened[0]}, clips)
 
 
 def _frame_of(task: object, clips: Mapping[str, Clip]) -> tuple[str, int] | None:

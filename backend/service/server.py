@@ -106,7 +106,7 @@ def create_app(service: Service, credentials: Credentials) -> Flask:
 
     @app.post("/setup")
     def setup() -> dict[str, str]:
-        return {"model_version": labeler.weights}
+        return {"model_version": labeler.live_version}
 
     @app.post("/predict")
     def predict() -> dict[str, Any]:

@@ -90,19 +90,27 @@ class JobQueue:
         # Earlier versions put a task of this name into the queue; it can still be read.
         self._huey.task(name="clock", __module__=FILED_UNDER)(lambda: None)
 
-    def ask(self, job: Job, delay: float = 0.0) -> None:
-        """Ask for a job to be done after `delay` seconds.
+    def ask(self, job: Job, delay: float = 0.0) -> str:
+        """Ask for a job to be done after `delay` seconds; return its id in the `JobLog`.
 
         Raises:
             QueueAwayError: the queue does not answer.
         """
         arguments = (job.kind.value, job.clip, job.frame, job.attempt)
-        priority = PRIORITIES[job.kind]
+        task = self._run.s(*arguments, priority=PRIORITIES[job.kind], delay=delay or None)
         with self._answering():
-            if delay:
-                self._run.schedule(arguments, delay=delay, priority=priority)
-            else:
-                self._huey.enqueue(self._run.s(*arguments, priority=priority))
+            self._huey.enqueue(task)
+        return str(task.id)
+
+    def presses(self, than: JobKind) -> bool:
+        """Whether a job waits that is more urgent than one of this kind.
+
+        Raises:
+            QueueAwayError: the queue does not answer.
+        """
+        with self._answering():
+            first = self._huey.pending(1)
+        return any(task.name == "job" and task.priority > PRIORITIES[than] for task in first)
 
     def waiting(self) -> list[Job]:
         """Return the waiting jobs, most urgent first, and after them those with a delay.
@@ -208,6 +216,19 @@ class JobLog:
         with self._database.reading() as connection:
             query = sa.select(table).order_by(table.c.started.desc()).limit(count)
             return list(connection.execute(query).all())
+
+    def running(self) -> list[sa.Row[Any]]:
+        """Return the job that runs now, if any."""
+        table = tables.jobs
+        with self._database.reading() as connection:
+            return list(connection.execute(sa.select(table).filter_by(state="running")).all())
+
+    def has_ended(self, identity: str) -> bool:
+        """Whether a job has come to its end, done or failed."""
+        table = tables.jobs
+        query = sa.select(table.c.state).filter_by(id=identity)
+        with self._database.reading() as connection:
+            return connection.execute(query).scalar() not in (None, "running")
 
     def failures(self) -> int:
         """Count the failed jobs among those that are kept."""

@@ -10,7 +10,7 @@ from backend.credentials import SECRET_HEADER, Credentials
 from backend.store.identity import identity_of
 from backend.store.inbox import DELETED, SUBMITTED
 from backend.studio.client import Studio
-from backend.studio.projects import ProjectPlan, connected_projects, keep_project
+from backend.studio.projects import BACKEND_TITLE, ProjectPlan, connected_projects, keep_project
 from labeler.errors import LabelerError
 from labeler.text.valid import valid_text
 from labeler.workspace.workspace import Workspace
@@ -136,7 +136,7 @@ def _project(
         "show_skip_button": True,
         "expert_instruction": plan.instruction,
         "show_instruction": True,  # else the page has no button for it
-        "sampling": "Sequential sampling",
+        "sampling": plan.sampling,
         "description": f"MVPS workspace {valid_text(name, 100)} ({identity_of(workspace.root)})",
     }
     if found is None:
@@ -174,7 +174,7 @@ def _backend(studio: Studio, project: int, url: str, credentials: Credentials) -
     backends = studio.call(studio.client.ml.list, project=project)
     wanted: dict[str, Any] = {
         "url": url,
-        "title": "MVPS labeler",
+        "title": BACKEND_TITLE,
         "auth_method": "BASIC_AUTH",
         "basic_auth_user": credentials.user,
         "basic_auth_pass": credentials.password,

@@ -22,6 +22,9 @@ from backend.studio.label_config import (
 from backend.studio.label_config import tabs as labeling_tabs
 from labeler.workspace.workspace import Workspace
 
+BACKEND_TITLE = "MVPS labeler"
+"""The title of our backend in Label Studio, and so the model version that the project shows."""
+
 
 class Role(StrEnum):
     """What a project is for.
@@ -41,6 +44,8 @@ class ProjectPlan:
 
     With `pre_labels`, people see masks in it. With `masks`, Label Studio asks our backend for a
     mask where there is none. `instruction` is HTML; one that people have written is kept.
+    `sampling` is the order of `Label All Tasks`; "Uncertainty sampling" draws among the tasks with
+    a prediction of the project's model version.
     """
 
     role: Role
@@ -50,6 +55,7 @@ class ProjectPlan:
     pre_labels: bool = True
     masks: bool = False
     instruction: str = ""
+    sampling: str = "Sequential sampling"
 
 
 def plans(settings: Settings) -> list[ProjectPlan]:
@@ -61,7 +67,13 @@ def plans(settings: Settings) -> list[ProjectPlan]:
     pages = (settings.pages_url or settings.backend_url).rstrip("/")
     config = with_watch_link(LABEL_CONFIG, pages)
     labeling = ProjectPlan(
-        Role.LABELING, title, config, labeling_tabs(), masks=True, instruction=LABEL_INSTRUCTION
+        Role.LABELING,
+        title,
+        config,
+        labeling_tabs(),
+        masks=True,
+        instruction=LABEL_INSTRUCTION,
+        sampling="Uncertainty sampling",
     )
     found = [labeling]
     if settings.check == "confirm":

@@ -1,15 +1,17 @@
 """Keeps the workspace and the projects in Label Studio alike, beside the webhook."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Protocol
 
 from backend.store.inbox import Inbox
 from backend.studio.client import Studio, StudioDownError
-from backend.studio.task_data import changing_fields, shown_revision, task_data
+from backend.studio.projects import BACKEND_TITLE
+from backend.studio.task_data import DONE, NEXT, changing_fields, shown_revision, task_data
 from backend.studio.tasks import ProjectTasks
 from labeler.clip import Clip
-from labeler.review.priority import key_frame_thumbnails
+from labeler.review.priority import PriorityOrder
 from labeler.revision import Revision
 from labeler.workspace.troubles import Troubles
 from labeler.workspace.workspace import Workspace
@@ -108,6 +110,7 @@ class LabelingSync(ProjectTasks):
             known = self._rows(clip.name)
             if len(known) == len(clip.key_frames):
                 continue
+            self._order.read(clip)
             changing = self._changing(clip)
             data = [
                 task_data(clip, frame, self._prefix) | changing[frame]
@@ -120,14 +123,55 @@ class LabelingSync(ProjectTasks):
 
     def show(self, clip: Clip) -> int:
         """Send a clip's newest predictions to Label Studio; return how many were replaced."""
+        turns = {frame: str(row.fields.get("turn")) for frame, row in self._rows(clip.name).items()}
+        return self._show(clip, turns)
+
+    def publish(self, clip: Clip) -> int:
+        """Send a clip's newest predictions, then the changed fields of its tasks, to Label Studio.
+
+        The tasks of other clips are updated, too, if other frames of theirs come next now.
+
+        Returns:
+            How many predictions were replaced.
+        """
+        count = 0
+        changed = self._order.read(clip)
+        for each in self._workspace.clips():
+            if each.name in changed:
+                fields, rows = self._changing(each), self._rows(each.name)
+                count += self._show(each, {frame: str(fields[frame]["turn"]) for frame in rows})
+                self._set_fields(each.name, rows, fields)
+        return count
+
+    def fetch(self, *, full: bool = True) -> int:
+        """Add the tasks that are missing; do as `ProjectTasks.fetch`; set what the stream shows."""
+        self.add_missing_tasks()
+        found = super().fetch(full=full)
+        self._studio.show_version(self.project, BACKEND_TITLE)
+        return found
+
+    @cached_property
+    def _order(self) -> PriorityOrder:
+        return PriorityOrder(self._workspace)
+
+    def _show(self, clip: Clip, turns: Mapping[int, str]) -> int:
+        """Replace the predictions whose masks, or whose turns, have changed; return how many.
+
+        The label stream draws among the tasks with a prediction named as the project's model
+        version, which is the backend's title. So those to be corrected next, and only those, get
+        predictions of that name.
+        """
         rows = self._rows(clip.name)
         by_frame = self._workspace.revisions_by_frame(clip)
         news: dict[str, list[Revision]] = defaultdict(list)
         count = 0
         for frame, row in rows.items():
             shown = shown_revision(by_frame.get(frame, []))
-            if shown is not None and shown.number != row.shown:
-                news[shown.model_version or self._model_version].append(shown)
+            renamed = turns[frame] not in (DONE, row.fields.get("turn"))
+            if shown is not None and (renamed or shown.number != row.shown):
+                following = turns[frame] == NEXT
+                weights = shown.model_version or self._model_version
+                news[BACKEND_TITLE if following else weights].append(shown)
         for model, changed in news.items():
             predictions = self._predictions(clip, changed, rows)
             self._studio.replace_predictions(self.project, list(predictions.values()), model)
@@ -136,24 +180,10 @@ class LabelingSync(ProjectTasks):
             count += len(predictions)
         return count
 
-    def publish(self, clip: Clip) -> int:
-        """Send a clip's newest predictions, then the changed fields of its tasks, to Label Studio.
-
-        Returns:
-            How many predictions were replaced.
-        """
-        shown = self.show(clip)
-        self._set_fields(clip.name, self._rows(clip.name), self._changing(clip))
-        return shown
-
-    def fetch(self, *, full: bool = True) -> int:
-        """Add the tasks that are missing, then do as `ProjectTasks.fetch`."""
-        self.add_missing_tasks()
-        return super().fetch(full=full)
-
     def _changing(self, clip: Clip) -> dict[int, dict[str, str | float]]:
-        looks = key_frame_thumbnails(self._workspace, clip)
-        fields = changing_fields(clip, self._workspace.current(clip), looks)
+        following = {each.frame for each in self._order.next if each.clip == clip.name}
+        current = self._workspace.current(clip)
+        fields = changing_fields(clip, current, self._order.of(clip), following)
         watch = self._watch(clip)
         return {frame: told | {"watch": watch} for frame, told in fields.items()}
 

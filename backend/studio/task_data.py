@@ -1,17 +1,22 @@
 """The data of a key frame's task in Label Studio, and the mask that the task shows."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from backend.studio.annotation import to_result
 from labeler.clip import Clip, frame_name
-from labeler.likeness import Thumbnails
-from labeler.review.priority import clip_priorities
 from labeler.revision import Revision, counting, last_prediction
 from labeler.workspace.workspace import Workspace
 
 LEVELS = 10
 """Uncertainty and priority are rounded to this many steps, so that few calls update them."""
+
+SMALLEST = 0.01
+"""The priority of a frame that nobody has masked is never shown as 0."""
+
+NEXT, LATER, DONE = "next", "later", "done"
+"""Values of the field `turn`: corrected next, some time, or masked by a person already."""
 
 
 def prediction(workspace: Workspace, revision: Revision) -> dict[str, Any]:
@@ -52,26 +57,39 @@ def task_data(clip: Clip, frame: int, prefix: str) -> dict[str, Any]:
 
 
 def changing_fields(
-    clip: Clip, current: Mapping[int, Revision], looks: Thumbnails | None
+    clip: Clip, current: Mapping[int, Revision], helps: Mapping[int, float], following: Set[int]
 ) -> dict[int, dict[str, str | float]]:
     """Return the fields of a clip's tasks that change as masks come in, by key frame.
 
-    They are the `provenance` of the mask that counts; its `uncertainty`, 0 to 1; and the
-    `priority`, 0 to 1: how much a correction of this frame would help (see
-    `labeler.review.priority`), 0 once a person has masked it. Both numbers are in tenths.
+    They are the `provenance` of the mask that counts; its `uncertainty`, 0 to 1, in tenths; the
+    `priority`, 0 to 1: how much a correction of this frame would help, 0 once a person has masked
+    it; and its `turn`. The priorities of the frames that come next are exact, the others are
+    rounded down to tenths, so that few calls update them and no frame passes one that comes before.
+
+    Args:
+        clip: the clip.
+        current: the masks that count.
+        helps: the priorities (see `labeler.review.priority.PriorityOrder`).
+        following: the frames of this clip that are among those to be corrected next.
     """
-    helps = clip_priorities(clip, current, looks)
     found: dict[int, dict[str, str | float]] = {}
     for frame in clip.key_frames:
-        uncertainty, provenance = 1.0, "none"
+        uncertainty, provenance, turn = 1.0, "none", LATER
         if (revision := current.get(frame)) is not None:
             provenance = revision.provenance.name.lower()
             uncertainty = 0.0 if revision.provenance.human else revision.uncertainty or 0.0
         priority = helps[frame]
+        if frame in following:
+            turn, told = NEXT, max(round(priority, 4), 2 * SMALLEST)
+        elif priority:
+            told = max(math.floor(priority * LEVELS) / LEVELS, SMALLEST)
+        else:
+            turn, told = DONE, 0.0
         found[frame] = {
             "provenance": provenance,
             "uncertainty": round(uncertainty * LEVELS) / LEVELS,
-            "priority": max(round(priority * LEVELS), 1) / LEVELS if priority else 0.0,
+            "priority": told,
+            "turn": turn,
         }
     return found
 

@@ -43,8 +43,9 @@ def refresh(
     segmenter: Segmenter,
     *,
     keep_other_weights: bool = False,
-    near: int | None = None,
+    only: int | None = None,
     limit: int | None = None,
+    stop: Callable[[], bool] = lambda: False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Refresh:
     """Bring a clip's predictions up to date with its references and the engine's weights.
@@ -63,15 +64,16 @@ def refresh(
         segmenter: the engine, with its weights.
         keep_other_weights: leave predictions of other weights alone unless their references
             changed; a correction then costs no more than its own effect.
-        near: the key frame to begin at and to go on from in both directions; None means the one
-            that was corrected last.
+        only: mask no other key frame than this one; `left` then counts the others, too.
         limit: mask at most this many frames; `left` then counts the rest.
+        stop: asked after each frame; if true, the rest is left.
         progress: called with (frames done, frames to do).
     """
     started = time.perf_counter()
     segmented: list[int] = []
     restored: list[int] = []
     emptied: list[int] = []
+    stopped = False
     while True:
         revisions = workspace.revisions_by_frame(clip)
         before = {f: latest for f, each in revisions.items() if (latest := counting(each))}
@@ -82,11 +84,13 @@ def refresh(
             if _is_stale(before.get(frame), frame, book, segmenter, keep_other_weights)
         ]
         room = len(stale) if limit is None else limit - len(segmented) - len(restored)
-        if not stale or room <= 0:
-            break
-        centre = _last_corrected(before) if near is None else near
         urgent = [f for f in stale if f not in before or _is_outdated(before[f], book)]
-        first = urgent if urgent and near is None else stale
+        first = urgent or stale
+        if only is not None:
+            first = [frame for frame in stale if frame == only]
+        if not first or room <= 0 or stopped:
+            break
+        centre = _last_corrected(before)
         chosen = sorted(sorted(first, key=lambda frame: abs(frame - centre))[:room])
         wanted = {frame: book.digest_for(frame) for frame in chosen}
         again = {
@@ -114,6 +118,8 @@ def refresh(
                     emptied.append(frame)
             if progress is not None:
                 progress(len(segmented), len(stale))
+            if stopped := stop():
+                break
     done = {*segmented, *restored}
     return Refresh(
         clip=clip.name,

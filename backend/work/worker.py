@@ -60,7 +60,7 @@ class Champion:
 logger = logging.getLogger(__name__)
 
 SLICE = 8
-"""Key frames masked in one job: a submission, or a person who waits, never waits for more."""
+"""Key frames masked in one job; it ends sooner when a more urgent job waits."""
 
 SLOW = 2.0
 """Seconds; after a slice that took longer, its masks are shown at once, not only at the end."""
@@ -164,16 +164,11 @@ class Worker:
             self._queue.ask(Job(JobKind.TAKE), AGAIN)
 
     def _mask(self, job: Job) -> None:
-        """Mask a frame that somebody waits for, and its neighbours, which they will see next."""
+        """Mask a frame that somebody waits for; another job masks the frames around it."""
         clip = self._workspace.clip(job.clip)
-        refresh(
-            self._workspace,
-            clip,
-            self._segmenter,
-            near=job.frame,
-            limit=SLICE,
-        )
-        self._queue.ask(Job(JobKind.PUBLISH, job.clip))
+        refresh(self._workspace, clip, self._segmenter, only=job.frame)
+        if (wish := Job(JobKind.REFRESH, clip.name)) not in self._queue.waiting():
+            self._queue.ask(wish)
 
     def _refresh(self, job: Job) -> None:
         """Mask some of the frames that a correction can help; another job masks the rest."""
@@ -186,6 +181,7 @@ class Worker:
             self._workspace.clip(job.clip),
             self._segmenter,
             limit=SLICE,
+            stop=lambda: self._queue.presses(JobKind.REFRESH),
             progress=self._log.progress,
         )
         if done.left and time.monotonic() - began > SLOW:

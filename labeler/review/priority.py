@@ -6,7 +6,7 @@ how different it looks from all frames that a person masked, since the network l
 it has not seen.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 
 from labeler.clip import Clip, frame_name
 from labeler.likeness import Thumbnails, read_thumbnails, thumbnails_of, write_thumbnails
-from labeler.revision import Revision
 
 if TYPE_CHECKING:
     from labeler.workspace.workspace import Workspace
 
 FAR = 20
 """From this many key frames on, the distance to the nearest masked one counts in full."""
+
+AHEAD = 5
+"""How many frames are chosen to be corrected next."""
 
 
 @dataclass(frozen=True)
@@ -76,42 +78,98 @@ def key_frame_thumbnails(
     looks = thumbnails_of(frames / f"{frame_name(index)}.jpg" for index in clip.key_frames)
     path.parent.mkdir(exist_ok=True)
     write_thumbnails(path, looks)
-    return looks
+    return read_thumbnails(path)  # rounded: every process is to find the same order
 
 
-def clip_priorities(
-    clip: Clip, current: Mapping[int, Revision], looks: Thumbnails | None = None
-) -> dict[int, float]:
-    """Compute the priority of each key frame of a clip from the revisions that count now."""
-    doubts, done = _standing(clip, current)
-    return dict(zip(clip.key_frames, priorities(doubts, done, looks).tolist(), strict=True))
-
-
-def next_frames(workspace: "Workspace", count: int = 5) -> list[NextFrame]:
+def next_frames(workspace: "Workspace") -> list[NextFrame]:
     """List the frames to correct next; each one assumes that those before it are corrected."""
-    states = []
-    for clip in workspace.clips():
-        doubts, done = _standing(clip, workspace.current(clip))
-        if not all(done):
-            states.append((clip, doubts, done, key_frame_thumbnails(workspace, clip, make=False)))
-    found: list[NextFrame] = []
-    best = [priorities(doubts, done, looks) for _, doubts, done, looks in states]
-    while len(found) < count and best and max(each.max() for each in best) > 0:
-        which = int(np.argmax([each.max() for each in best]))
-        clip, doubts, done, looks = states[which]
-        position = int(best[which].argmax())
-        found.append(NextFrame(clip.name, clip.key_frames[position], float(best[which][position])))
-        done[position] = True
-        best[which] = priorities(doubts, done, looks)
-    return found
+    return PriorityOrder(workspace, make=False).next
 
 
-def _standing(clip: Clip, current: Mapping[int, Revision]) -> tuple[list[float], list[bool]]:
-    """Return how unsure the network is of each key frame, and which ones a person has masked."""
-    revisions = [current.get(frame) for frame in clip.key_frames]
-    done = [each is not None and each.provenance.human for each in revisions]
-    doubts = [1.0 if each is None else each.uncertainty or 0.0 for each in revisions]
-    return doubts, done
+class PriorityOrder:
+    """The order in which the key frames of a workspace are best corrected.
+
+    The first `AHEAD` frames are chosen one after another, each as if those before it were corrected
+    already. So two people who work at once do not correct neighbours. The priorities of all other
+    frames assume that these are corrected; so no other frame has a higher one.
+
+    Args:
+        workspace: the clips and masks.
+        make: compute missing thumbnails of a clip that is read again (see `key_frame_thumbnails`).
+    """
+
+    def __init__(self, workspace: "Workspace", *, make: bool = True) -> None:
+        self._workspace, self._make = workspace, make
+        self._states = {clip.name: self._state(clip, make=False) for clip in workspace.clips()}
+        self._choose()
+
+    @property
+    def next(self) -> list[NextFrame]:
+        """The frames to correct next, best first; fewer than `AHEAD` if no more are left."""
+        return list(self._next)
+
+    def read(self, clip: Clip) -> set[str]:
+        """Read a clip's masks again; return the clips whose priorities may have changed."""
+        before = self._chosen()
+        self._states[clip.name] = self._state(clip, make=self._make)
+        self._choose()
+        after = self._chosen()
+        return {clip.name} | {
+            name for name in before.keys() | after.keys() if before.get(name) != after.get(name)
+        }
+
+    def of(self, clip: Clip) -> dict[int, float]:
+        """Return the priority of each key frame of a clip, 0 to 1; 0 if a person has masked it."""
+        state = self._states[clip.name]
+        found = dict(zip(clip.key_frames, self._priorities[clip.name].tolist(), strict=True))
+        found |= {each.frame: each.priority for each in self._next if each.clip == state.clip.name}
+        return found
+
+    def _state(self, clip: Clip, *, make: bool) -> "_ClipState":
+        current = self._workspace.current(clip)
+        revisions = [current.get(frame) for frame in clip.key_frames]
+        done = [each is not None and each.provenance.human for each in revisions]
+        doubts = [1.0 if each is None else each.uncertainty or 0.0 for each in revisions]
+        return _ClipState(
+            clip, doubts, done, key_frame_thumbnails(self._workspace, clip, make=make)
+        )
+
+    def _choose(self) -> None:
+        """Choose the next frames, and compute all priorities as if they were corrected."""
+        done = {name: list(state.done) for name, state in self._states.items()}
+        best = {name: state.priorities(state.done) for name, state in self._states.items()}
+        self._next: list[NextFrame] = []
+        while len(self._next) < AHEAD:
+            name = max(best, key=lambda each: float(best[each].max()), default=None)
+            if name is None or not best[name].any():
+                break
+            state, position = self._states[name], int(best[name].argmax())
+            priority = float(best[name][position])
+            self._next.append(NextFrame(name, state.clip.key_frames[position], priority))
+            done[name][position] = True
+            best[name] = state.priorities(done[name])
+        self._priorities = best
+
+    def _chosen(self) -> dict[str, set[int]]:
+        """The next frames of each clip that has some."""
+        found: dict[str, set[int]] = {}
+        for each in self._next:
+            found.setdefault(each.clip, set()).add(each.frame)
+        return found
+
+
+@dataclass(frozen=True)
+class _ClipState:
+    """What the priorities of a clip depend on: per key frame the doubt, and whether it is done."""
+
+    clip: Clip
+    doubts: list[float]
+    done: list[bool]
+    looks: Thumbnails | None
+
+    def priorities(self, done: Sequence[bool]) -> NDArray[np.float64]:
+        """The priorities if these key frames were done."""
+        return priorities(self.doubts, done, self.looks)
 
 
 def _distances(done: NDArray[np.bool_]) -> NDArray[np.float64]:

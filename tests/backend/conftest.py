@@ -24,7 +24,9 @@ from tests.workspaces import make_clip, square
 @pytest.fixture
 def service(workspace: Workspace) -> Service:
     database = workspace.database
-    return Service(workspace, Inbox(database), JobQueue(workspace.root), Facts(database))
+    return Service(
+        workspace, Inbox(database), JobQueue(workspace.root), JobLog(database), Facts(database)
+    )
 
 
 @pytest.fixture

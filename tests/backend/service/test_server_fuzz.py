@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from backend.service.plugin import Service
 from backend.store.facts import Facts
 from backend.store.inbox import EventState, Inbox
-from backend.store.jobs import JobQueue
+from backend.store.jobs import JobLog, JobQueue
 from backend.work.submissions import Submissions
 from labeler.workspace.workspace import Workspace
 from tests.backend.callers import HOOK, basic, made_app, predict
@@ -23,7 +23,9 @@ def fuzzed(tmp_path_factory):
     for frame in clip.key_frames:
         predict(workspace, clip, frame)
     database = workspace.database
-    service = Service(workspace, Inbox(database), JobQueue(workspace.root), Facts(database))
+    service = Service(
+        workspace, Inbox(database), JobQueue(workspace.root), JobLog(database), Facts(database)
+    )
     yield service, made_app(service).test_client()
     workspace.close()
 
