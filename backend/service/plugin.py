@@ -15,8 +15,7 @@ from backend.settings import Settings
 from backend.store.facts import MODEL_VERSION, Facts
 from backend.store.inbox import DELETED, SUBMITTED, Inbox
 from backend.store.jobs import Job, JobKind, JobLog, JobQueue, QueueAwayError
-from backend.studio.task_data import prediction, shown_revision
-from backend.studio.tasks import show_again
+from backend.studio.task_data import prediction, show_again, shown_revision
 from labeler.clip import Clip
 from labeler.errors import LabelerError
 from labeler.revision import Revision
@@ -212,12 +211,13 @@ class PortraitLabeler(LabelStudioMLBase):  # type: ignore[misc]
     ) -> dict[tuple[str, int], Revision]:
         """Wait until the worker has brought a frame's mask up to date."""
         deadline = time.monotonic() + FRESH_PATIENCE
-        with suppress(QueueAwayError):  # it keeps the mask that it has
-            asked = self._service.queue.ask(Job(JobKind.MASK, *opened))
-            while time.monotonic() < deadline and self._service.facts.worker_alive:
-                if self._service.log.has_ended(asked):
-                    break
-                time.sleep(POLL)
+        if self._service.facts.worker_alive:
+            with suppress(QueueAwayError):  # it keeps the mask that it has
+                asked = self._service.queue.ask(Job(JobKind.MASK, *opened))
+                while time.monotonic() < deadline and self._service.facts.worker_alive:
+                    if self._service.log.has_ended(asked):
+                        break
+                    time.sleep(POLL)
         return self._shown({opened[0]}, clips)
 
 

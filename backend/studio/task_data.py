@@ -4,6 +4,9 @@ import math
 from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
+import sqlalchemy as sa
+
+from backend.store import tables
 from backend.studio.annotation import to_result
 from labeler.clip import Clip, frame_name
 from labeler.revision import Revision, counting, last_prediction
@@ -105,3 +108,13 @@ def shown_revision(revisions: Sequence[Revision]) -> Revision | None:
     if latest is not None and latest.provenance.human and latest.digest not in annotated:
         return latest
     return last_prediction(revisions)
+
+
+def show_again(workspace: Workspace, task: int) -> None:
+    """Let a task's predictions be replaced when its clip is published next.
+
+    Label Studio keeps each prediction that it asks for, beside the one that it was sent.
+    """
+    table = tables.tasks
+    with workspace.database.writing() as connection:
+        connection.execute(sa.update(table).where(table.c.task == task).values(shown=0))

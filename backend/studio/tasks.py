@@ -20,17 +20,6 @@ from labeler.text.valid import valid_text
 from labeler.workspace.troubles import Troubles
 from labeler.workspace.workspace import Workspace
 
-
-def show_again(workspace: Workspace, task: int) -> None:
-    """Let a task's predictions be replaced when its clip is published next.
-
-    Label Studio keeps each prediction that it asks for, beside the one that it was sent.
-    """
-    table = tables.tasks
-    with workspace.database.writing() as connection:
-        connection.execute(sa.update(table).where(table.c.task == task).values(shown=0))
-
-
 OVERLAP = timedelta(minutes=1)
 """Each look goes back this far before the last change seen: a save may be listed late."""
 

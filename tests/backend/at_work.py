@@ -1,13 +1,13 @@
 """A worker's jobs done here and now, in the order of the queue."""
 
-from backend.store.jobs import Job, JobKind, JobQueue
+from backend.store.jobs import Job, JobKind, JobLog, JobQueue
 from backend.work.worker import Worker
 
 
-def work_off(worker: Worker, queue: JobQueue) -> list[Job]:
+def work_off(worker: Worker, queue: JobQueue, log: JobLog | None = None) -> list[Job]:
     """Do what waits, and what comes of it, as the consumer would; say what that was.
 
-    What is delayed is put aside, as the consumer does.
+    What is delayed is put aside, as the consumer does; the log, if there is one, hears of each job.
     """
     done = []
     while (task := queue._huey.dequeue()) is not None:
@@ -18,5 +18,9 @@ def work_off(worker: Worker, queue: JobQueue) -> list[Job]:
             continue
         kind, *rest = task.args
         done.append(Job(JobKind(kind), *rest))
+        if log is not None:
+            log.began(task.id, done[-1])
         worker.perform(done[-1])
+        if log is not None:
+            log.ended(task.id)
     return done

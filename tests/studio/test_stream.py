@@ -2,15 +2,20 @@
 
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
 from unittest import mock
 
 import httpx
+import numpy as np
 import pytest
 
 from backend.cli.stack import running
 from backend.settings import Settings
 from backend.store.facts import STUDIO, Facts
+from backend.studio.annotation import from_result
 from backend.studio.projects import Role
+from labeler.review.priority import next_frames
 from labeler.workspace.workspace import Workspace
 from tests.studio.annotator import Annotator
 from tests.studio.conftest import SIZE
@@ -32,6 +37,41 @@ def person(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Annotator]:
     workspace.close()
 
 
+def next_task(person: Annotator) -> dict[str, Any]:
+    """What `Label All Tasks` asks for, and the page after each submission."""
+    answer = httpx.post(
+        f"{person.stack.studio.url}/api/dm/actions",
+        params={"id": "next_task", "project": person.project},
+        json={"project": str(person.project)},
+        headers={"Authorization": f"Token {person.stack.studio.login.token}"},
+        timeout=60,
+    )
+    return dict(answer.raise_for_status().json())
+
+
+def test_the_stream_opens_what_comes_next_with_its_newest_mask(person: Annotator) -> None:
+    """The page asks for the next task as soon as Label Studio has stored a submission."""
+    clip = person.workspace.clip("walk")
+    for frame in (0, 30):  # each is the nearest to some frames: the copies are made anew
+        person.submit("walk", frame, square(frame + 7, SIZE))
+        opened = next_task(person)
+        told = opened["data"]
+        assert told["frame"] not in (0, frame)
+        [shown] = opened["predictions"]
+        person.wait_until_quiet()
+        newest = person.workspace.current(clip)[told["frame"]]
+        mask = from_result(shown["result"], *person.sizes["walk"]).mask
+        assert np.array_equal(mask, person.workspace.read(newest))
+        assert newest.created < datetime.now(UTC)
+    following = [each.frame for each in next_frames(person.workspace)]
+    listed = {task.data["frame"]: task.data for task in person.studio.tasks(person.project)}
+    assert {frame for frame, data in listed.items() if data["turn"] == "next"} == set(following)
+    assert following == sorted(following, key=lambda frame: -listed[frame]["priority"])
+    waiting = [data for data in listed.values() if data["turn"] == "later"]
+    assert all(data["priority"] < listed[following[-1]]["priority"] for data in waiting)
+    person.until(lambda: len(person.all_shown("walk")) == 7, "one prediction for each task")
+
+
 def test_submissions_without_a_webhook_are_fetched_again_and_again(person: Annotator) -> None:
     clip = person.workspace.clip("walk")
     for webhook in person.api.webhooks.list(project=str(person.project)):
@@ -49,18 +89,10 @@ def test_the_check_projects_stream_shows_the_mask(person: Annotator) -> None:
     checker.until(lambda: checker.look_again() or len(checker.tasks) == 2, "tasks to check", 60)
     checker.until(lambda: checker.predictions("walk", 30), "a mask", 60)
 
-    def next_task() -> list[object]:
-        """What `Label All Tasks` asks for."""
-        answer = httpx.post(
-            f"{person.stack.studio.url}/api/dm/actions",
-            params={"id": "next_task", "project": checker.project},
-            json={"project": str(checker.project)},
-            headers={"Authorization": f"Token {person.stack.studio.login.token}"},
-            timeout=60,
-        )
-        return list(answer.raise_for_status().json()["predictions"])
+    def masks() -> list[object]:
+        return list(next_task(checker)["predictions"])
 
-    assert len(checker.until(next_task, "the stream shows the mask", 30)) == 1
+    assert len(checker.until(masks, "the stream shows the mask", 30)) == 1
     checker.api.projects.update(checker.project, model_version="")  # somebody changes the setting
-    checker.until(next_task, "the worker sets it again", 60)
+    checker.until(masks, "the worker sets it again", 60)
     checker.studio.close()

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -16,13 +17,17 @@ import numpy as np
 import pytest
 
 from backend.service.plugin import PortraitLabeler
-from backend.store.facts import MODEL_VERSION, Facts
+from backend.store.facts import MODEL_VERSION, WORKER_ALIVE, Facts
 from backend.store.inbox import Inbox
 from backend.store.jobs import Job, JobKind, JobQueue
 from backend.studio.annotation import from_result
 from backend.studio.label_config import LABEL_CONFIG
 from labeler.errors import LabelerError
+from labeler.revision import Provenance
+from tests.backend.at_work import work_off
+from tests.backend.callers import predict
 from tests.backend.webhooks import deletion, submission, task, update
+from tests.backend.work.test_refresh import Scripted
 from tests.signals import hear_signals
 from tests.workspaces import SIZE, make_clip, square
 
@@ -42,6 +47,62 @@ def clip(workspace):
 @pytest.fixture
 def labeler(service):
     return PortraitLabeler(service=service)
+
+
+@pytest.fixture
+def at_work(service, submissions, make_worker):
+    """A worker in a thread, whose network takes .3 s for a frame."""
+    engine = Scripted(before=lambda frame: time.sleep(0.3))
+    worker = make_worker(engine)
+    ended = threading.Event()
+
+    def run():
+        while not ended.is_set():
+            work_off(worker, service.queue, service.log)
+            time.sleep(0.01)
+
+    service.facts.tell(WORKER_ALIVE, "")
+    thread = threading.Thread(target=run)
+    thread.start()
+    yield engine
+    ended.set()
+    thread.join()
+
+
+def test_whoever_opens_a_frame_sees_what_a_submission_just_before_did_to_it(
+    labeler, service, clip, at_work, workspace
+):
+    """The next frame opens at once after a submission: its mask is out of date by then."""
+    labeler.fit(submission(square(7), annotation=9, frame=0))
+    [found] = labeler.predict([task(frame=15)])
+    now = workspace.current(clip)
+    assert now[0].provenance is Provenance.CORRECTED
+    assert now[15].references == workspace.references(clip).digest_for(15)
+    assert np.array_equal(from_result(found["result"], *SIZE).mask, workspace.read(now[15]))
+    assert at_work.asked.count(15) == 1
+    assert len(at_work.asked) < len(clip.key_frames)  # it waited for no other frame
+
+
+@pytest.mark.usefixtures("at_work")
+def test_a_frame_that_nothing_changes_opens_at_once(labeler, service, clip):
+    other = make_clip(service.workspace, "other")
+    for frame in other.key_frames:
+        predict(service.workspace, other, frame)
+    service.queue.ask(Job(JobKind.REFRESH, other.name))
+    while not service.log.running():
+        time.sleep(0.01)
+    began = time.monotonic()
+    assert labeler.predict([task(frame=15)])[0]["score"] == 0.75
+    assert time.monotonic() - began < 0.25
+    assert service.log.running()  # the worker is busy with the other clip
+
+
+def test_with_no_worker_a_frame_opens_with_the_mask_that_it_has(labeler, service, clip):
+    labeler.fit(submission(square(7), annotation=9, frame=0))
+    began = time.monotonic()
+    assert labeler.predict([task(frame=15)])[0]["score"] == 0.75
+    assert time.monotonic() - began < 1
+    assert service.queue.waiting() == [Job(JobKind.TAKE)]
 
 
 def without_action(payload):

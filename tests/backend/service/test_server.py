@@ -219,9 +219,9 @@ def test_health_and_setup(ask, client, service):
         "model_class": "PortraitLabeler",
     }
     said = {"project": "1.1700000000", "schema": "<View/>", "access_token": "theirs"}
-    assert ask("/setup", said) == {"model_version": "none"}
+    assert ask("/setup", said) == {"model_version": "none (live)"}
     service.facts.tell(MODEL_VERSION, "net-1.0.0+1")
-    assert ask("/setup", said) == {"model_version": "net-1.0.0+1"}
+    assert ask("/setup", said) == {"model_version": "net-1.0.0+1 (live)"}  # no prediction has it
 
 
 def test_predictions_come_in_the_order_of_the_tasks(ask, half_done, service):
