@@ -10,6 +10,7 @@ from backend.credentials import SECRET_HEADER, Credentials
 from backend.store.identity import identity_of
 from backend.store.inbox import DELETED, SUBMITTED
 from backend.studio.client import Studio
+from backend.studio.label_config import FORMER_TITLES
 from backend.studio.projects import BACKEND_TITLE, ProjectPlan, connected_projects, keep_project
 from labeler.errors import LabelerError
 from labeler.text.valid import valid_text
@@ -217,9 +218,20 @@ def _webhook(studio: Studio, project: int, url: str, secret: str) -> list[str]:
 
 
 def _tabs(studio: Studio, project: int, wanted: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Add the tabs that are missing; a tab that has an earlier version's title gets the new one."""
     views = studio.client.views
-    present = {(view.data or {}).get("title") for view in studio.call(views.list, project=project)}
+    present = {
+        str((view.data or {}).get("title")): view
+        for view in studio.call(views.list, project=project)
+    }
+    titles = {tab["title"] for tab in wanted}
     changes = []
+    for former, title in FORMER_TITLES.items():
+        if former in present and title in titles and title not in present:
+            view = present[title] = present.pop(former)
+            data = dict(view.data or {}) | {"title": title}
+            studio.call(views.update, str(view.id), project=project, data=data)
+            changes.append(f"renamed the tab {former!r} to {title!r}.")
     for tab in wanted:
         if tab["title"] not in present:
             studio.call(views.create, project=project, data=dict(tab))

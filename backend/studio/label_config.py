@@ -194,9 +194,9 @@ def tabs() -> list[dict[str, Any]]:
     corrected = _filter("provenance", "regex", "^(corrected|confirmed)$")
     untouched = _filter("provenance", "regex", "^(predicted|none)$")
     return [
-        _tab("By clip and frame", ["tasks:id"]),
-        _tab("By priority", ["-tasks:data.priority"], untouched),
-        _tab("To check", ["tasks:id"], corrected),
+        _tab("Correct next", ["-tasks:data.priority"], untouched),
+        _tab("All frames", ["tasks:id"]),
+        _tab("Corrected", ["tasks:id"], corrected),
     ]
 
 
@@ -212,6 +212,13 @@ def blind_tabs() -> list[dict[str, Any]]:
     """The tabs of the project in which people mask frames without seeing any mask."""
     return [_tab("To mask unseen", ["tasks:id"], _filter("stage", "equal", WANTED))]
 
+
+FORMER_TITLES = {
+    "By priority": "Correct next",
+    "By clip and frame": "All frames",
+    "To check": "Corrected",
+}
+"""What tabs were called in earlier versions, and their titles now."""
 
 WANTED, DONE, OUTDATED = "wanted", "done", "outdated"
 """Values of the field `stage` of a cross-check's task, beside the stages of its frame."""
