@@ -201,8 +201,9 @@ def already_recorded(news: Revision, earlier: Sequence[Revision]) -> Revision | 
     """Return the revision that makes it unnecessary to record `news`, or None if there is none.
 
     For a prediction, that is a person's mask. For a person's mask that came from an annotation, it
-    is the same state of the same annotation. For one without an annotation, it is the mask that
-    counts now (for a CHECKED mask, the last one with the same look), if both say the same.
+    is the same state of the same annotation. For one without an annotation, and for an ACCEPTED
+    one, which has the time of the mask that it is about, it is the mask that counts now (for a
+    CHECKED mask, the last one with the same look), if both say the same.
 
     Args:
         news: the mask, not yet numbered.
@@ -211,7 +212,7 @@ def already_recorded(news: Revision, earlier: Sequence[Revision]) -> Revision | 
     latest = counting(earlier)
     if not news.provenance.human:
         return latest if latest is not None and latest.provenance.human else None
-    if news.annotation:
+    if news.annotation and news.provenance is not Provenance.ACCEPTED:
         state = (news.annotation, news.created)
         return next((r for r in earlier if (r.annotation, r.created) == state), None)
     if news.provenance is Provenance.CHECKED:  # it never counts by itself

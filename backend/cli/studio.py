@@ -177,7 +177,7 @@ def _sync(
 ) -> "StudioSync | None":
     from backend.store.inbox import Inbox
     from backend.studio.projects import Role, connected_projects, plans
-    from backend.studio.review_sync import BlindSync, CheckSync
+    from backend.studio.review_sync import BlindSync, CheckSync, DecideSync
     from backend.studio.sync import LabelingSync, ProjectSync, StudioSync
     from labeler.workspace.troubles import Troubles
 
@@ -193,6 +193,8 @@ def _sync(
     if Role.BLIND in wanted:
         share = None if settings.check == "blind" else settings.audit_share
         others.append(BlindSync(*common, projects[Role.BLIND], prefix, share))
+    if Role.DECIDE in wanted:
+        others.append(DecideSync(*common, projects[Role.DECIDE], prefix))
     labeling = LabelingSync(*common, projects[Role.LABELING], prefix, model_version)
     return StudioSync(Troubles(workspace.database), labeling, others)
 

@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -23,12 +23,11 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from backend.page_links import page_key, page_token
 from backend.service.clip_pictures import mask_picture, reduced_frame, reduction
-from backend.service.neighbours import neighbours, neighbours_picture
 from backend.service.plugin import Service
+from backend.service.task_pictures import TaskPicture, both_masks_picture, neighbours_picture
 from backend.studio.projects import task_links
 from labeler.clip import Clip, frame_name
 from labeler.review.standing import Stage, Standing, standing
-from labeler.revision import counting
 from labeler.workspace.workspace import Workspace
 
 COOKIE = "mvps-clip"
@@ -99,8 +98,9 @@ def clip_routes(service: Service) -> Blueprint:
     @routes.get("")
     def page(clip_name: str) -> AnyResponse:
         clip = workspace.clip(clip_name)
-        if "beside" in request.args:
-            return _beside(workspace, clip, request.args["beside"])
+        for name, make in TASK_PICTURES.items():
+            if name in request.args:
+                return _task_picture(workspace, clip, request.args[name], make)
         if "key" in request.args:
             return _with_cookie(clip.name)
         frames = key_frames(workspace, clip, task_links(workspace))
@@ -230,25 +230,29 @@ def _with_cookie(clip_name: str) -> AnyResponse:
     return response
 
 
-def _beside(workspace: Workspace, clip: Clip, said: str) -> AnyResponse:
-    """Return the neighbours of a key frame, as its task shows them; never an outdated picture.
+def _task_picture(
+    workspace: Workspace, clip: Clip, said: str, make: Callable[..., TaskPicture]
+) -> AnyResponse:
+    """Return a picture of a key frame, as its task shows it; never an outdated one.
 
     A task holds the secret link and can add only more of the query to it, so this has no path of
     its own. Label Studio's page, another site, has no cookie of ours.
     """
     if not said.isdecimal() or len(said) > 9:
         abort(HTTPStatus.NOT_FOUND, f"{clip.name} has no such frame.")
-    frame, revisions = int(said), workspace.revisions_by_frame(clip)
-    counts = [counting(revisions.get(index, [])) for _, index in neighbours(clip, frame)]
-    shown = [None if each is None else each.digest for each in counts]
-    version = hashlib.sha256(json.dumps([frame, shown]).encode()).hexdigest()[:32]
+    picture = make(clip, int(said), workspace.revisions_by_frame(clip), workspace)
+    version = hashlib.sha256(json.dumps([said, picture.shows]).encode()).hexdigest()[:32]
     response = Response(content_type="image/jpeg", headers={"Cache-Control": "private, no-cache"})
     if "key" in request.args:
         response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     response.set_etag(version)
     if version not in request.if_none_match:
-        response.set_data(neighbours_picture(clip, frame, revisions, workspace))
+        response.set_data(picture.draw())
     return response.make_conditional(request)
+
+
+TASK_PICTURES = {"beside": neighbours_picture, "conflict": both_masks_picture}
+"""The pictures that a task can show, by the words that its address adds to the secret link."""
 
 
 def _picture(data: bytes, kind: str) -> Response:

@@ -9,6 +9,7 @@ import numpy as np
 from labeler.errors import LabelerError
 from labeler.layouts.brush import decode_brush, encode_brush
 from labeler.mask import Mask
+from labeler.review.crosscheck import Preferred
 
 FROM_NAME, TO_NAME, LABEL = "mask", "image", "Portrait"
 """The names of the brush, the picture and the label in our label config."""
@@ -18,6 +19,12 @@ VERDICT, REASON, REJECTED = "verdict", "reason", "Reject"
 
 PRESENCE, NOBODY = "presence", "Nobody is in this frame"
 """The name of the choice that says that a frame shows no portrait, and what it says."""
+
+FIRST_MASK, SECOND_MASK = "First mask", "Second mask"
+"""The labels of the two masks that a third person is shown."""
+
+DECISION, FIRST_IS_RIGHT, SECOND_IS_RIGHT = "decision", "The first is right", "The second is right"
+"""The name of a third person's choice, and the choices."""
 
 UNSAID = "rejected without a reason"
 
@@ -38,12 +45,13 @@ class AnnotatedMask:
     ignored: int
 
 
-def to_result(mask: Mask, region: str) -> list[dict[str, Any]]:
+def to_result(mask: Mask, region: str, label: str = LABEL) -> list[dict[str, Any]]:
     """Convert a mask to the result of a prediction: one region, or none for an empty mask.
 
     Args:
         mask: H x W bool.
         region: a name for the region.
+        label: what the region is.
     """
     if not mask.any():
         return []
@@ -57,7 +65,7 @@ def to_result(mask: Mask, region: str) -> list[dict[str, Any]]:
             "original_width": width,
             "original_height": height,
             "image_rotation": 0,
-            "value": {"format": "rle", "rle": encode_brush(mask), "brushlabels": [LABEL]},
+            "value": {"format": "rle", "rle": encode_brush(mask), "brushlabels": [label]},
         }
     ]
 
@@ -140,6 +148,27 @@ def opinion_of(result: object, height: int, width: int) -> Opinion:
     reason = "; ".join(reasons) or UNSAID
     found = from_result(regions, height, width)
     return Opinion(found, reason if REJECTED in chosen else "", NOBODY in chosen)
+
+
+def decision_of(result: object) -> tuple[Preferred, str]:
+    """Read which of two masks a third person finds right, and why ("" if they do not say).
+
+    Raises:
+        LabelerError: they have not chosen one of the two.
+    """
+    said = result if isinstance(result, Sequence) and not isinstance(result, str) else []
+    named = {name: [each for each in said if _name(each) == name] for name in (DECISION, REASON)}
+    chosen = {word for each in named[DECISION] for word in _words(each, "choices")}
+    if len(chosen) != 1 or not chosen <= PREFERRED.keys():
+        raise LabelerError(
+            f'The annotation does not say which mask is right; choose "{FIRST_IS_RIGHT}" or '
+            f'"{SECOND_IS_RIGHT}" and submit again.'
+        )
+    reason = "; ".join(word for each in named[REASON] for word in _words(each, "text"))
+    return PREFERRED[chosen.pop()], reason
+
+
+PREFERRED = {FIRST_IS_RIGHT: Preferred.FIRST, SECOND_IS_RIGHT: Preferred.SECOND}
 
 
 def lead_time(annotation: Mapping[str, Any]) -> float | None:

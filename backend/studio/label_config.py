@@ -4,15 +4,21 @@ from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 from backend.studio.annotation import (
+    DECISION,
+    FIRST_IS_RIGHT,
+    FIRST_MASK,
     FROM_NAME,
     LABEL,
     NOBODY,
     PRESENCE,
     REASON,
     REJECTED,
+    SECOND_IS_RIGHT,
+    SECOND_MASK,
     TO_NAME,
     VERDICT,
 )
+from labeler.inspect.preview import FIRST, SECOND
 from labeler.review.standing import Stage
 
 _QUIET = "font-size: 13px; font-weight: 400; line-height: 18px; margin: 0; padding-right: 52px"
@@ -25,8 +31,12 @@ BESIDE = "<!-- the key frames before and after, with their masks -->"
 """Where it has their picture, as soon as `with_watch_link` puts it there."""
 
 
+CONFLICT = "<!-- both masks, and where they differ -->"
+"""Where it has the picture of two masks in conflict, likewise."""
+
+
 def with_watch_link(config: str, address: str) -> str:
-    """Put the link to the page of the task's clip into a label config, and the neighbours' picture.
+    """Put the link to the page of the task's clip into a label config, and pictures from there.
 
     Args:
         config: the label config.
@@ -34,11 +44,13 @@ def with_watch_link(config: str, address: str) -> str:
     """
     base = escape(address, {"'": "%27"})
     to_page = f"<a href='{base}$watch#$frame' target='_blank' rel='noreferrer'>"
-    picture = f"<img alt='' src='{base}$watch&amp;beside=$frame'/>"
     link = _markdown(f"{to_page}Watch the clip</a>", 'style="white-space: nowrap"')
-    return config.replace(WATCH, link).replace(
-        BESIDE, _markdown(f"{to_page}{picture}</a>", 'className="beside"')
-    )
+    config = config.replace(WATCH, link)
+    for place, name in ((BESIDE, "beside"), (CONFLICT, "conflict")):
+        picture = f"<img alt='' src='{base}$watch&amp;{name}=$frame'/>"
+        shown = _markdown(f"{to_page}{picture}</a>", f'className="{name}"')
+        config = config.replace(place, shown)
+    return config
 
 
 def _markdown(text: str, more: str) -> str:
@@ -71,6 +83,45 @@ def _config(quiet: str, more: str = "", beside: str = BESIDE) -> str:
   <Header style="{_QUIET}" value="{quiet}"/>
   {beside}
 </View>"""
+
+
+def _colour(blue_green_red: tuple[int, int, int]) -> str:
+    blue, green, red = blue_green_red
+    return f"#{red:02x}{green:02x}{blue:02x}"
+
+
+_FIRST, _SECOND = _colour(FIRST), _colour(SECOND)
+
+DECIDE_CONFIG = f"""\
+<View>
+  <Style>
+    canvas[style*="opacity: 0.6"] {{ opacity: 0.4 !important; }}
+    .lsf-toolbar {{ margin-bottom: -100px !important; }}
+    .conflict img {{ max-width: 100%; max-height: 30vh; object-fit: contain; }}
+  </Style>
+  <View style="display: flex; flex-wrap: wrap; column-gap: 16px; align-items: center">
+    <Header value="$clip, frame $frame: which mask is right?" size="5"/>
+    {WATCH}
+    <Choices name="{DECISION}" toName="{TO_NAME}" choice="single-radio" showInline="true"
+             required="true" requiredMessage="Choose which mask is right.">
+      <Choice value="{FIRST_IS_RIGHT}" hotkey="1"/>
+      <Choice value="{SECOND_IS_RIGHT}" hotkey="2"/>
+    </Choices>
+    <TextArea name="{REASON}" toName="{TO_NAME}" placeholder="why (if you like)" rows="1"
+              maxSubmissions="1" editable="true"/>
+    <BrushLabels name="{FROM_NAME}" toName="{TO_NAME}">
+      <Label value="{FIRST_MASK}" background="{_FIRST}"/>
+      <Label value="{SECOND_MASK}" background="{_SECOND}"/>
+    </BrushLabels>
+  </View>
+  {CONFLICT}
+  <Image name="{TO_NAME}" value="$image" zoom="true" zoomControl="true"
+         maxWidth="calc(100% - 80px)" maxHeight="calc(82vh - 30vh - 150px)"
+         brightnessControl="true" contrastControl="true" rotateControl="false"/>
+  <Header style="{_QUIET}" value="$question"/>
+</View>"""
+"""Both masks are regions, which can be hidden one by one (the eye in the list of regions). What is
+painted does not count, only the choice."""
 
 
 KEYS = {
@@ -161,6 +212,12 @@ CHECK_INSTRUCTION = instruction(
     "<b>Reject</b>, say why, and submit."
 )
 
+DECIDE_INSTRUCTION = instruction(
+    "Two people do not agree on the mask of this frame. Choose the one that is right, and submit. "
+    "If you are one of the two, skip the task: a third person decides. If neither mask is right, "
+    "skip it, too, and correct the frame in the project in which masks are corrected."
+)
+
 BLIND_INSTRUCTION = instruction(
     "Paint the whole portrait yourself and submit. No mask is shown, on purpose."
 )
@@ -206,6 +263,11 @@ def check_tabs() -> list[dict[str, Any]]:
         _tab("To check", ["tasks:id"], _filter("stage", "equal", Stage.UNCHECKED.value)),
         _tab("In conflict", ["tasks:id"], _filter("stage", "equal", Stage.CONFLICT.value)),
     ]
+
+
+def decide_tabs() -> list[dict[str, Any]]:
+    """The tabs of the project in which a third person decides between two masks."""
+    return [_tab("To decide", ["tasks:id"], _filter("stage", "equal", Stage.CONFLICT.value))]
 
 
 def blind_tabs() -> list[dict[str, Any]]:

@@ -13,10 +13,13 @@ from backend.studio.label_config import (
     BLIND_INSTRUCTION,
     CHECK_CONFIG,
     CHECK_INSTRUCTION,
+    DECIDE_CONFIG,
+    DECIDE_INSTRUCTION,
     LABEL_CONFIG,
     LABEL_INSTRUCTION,
     blind_tabs,
     check_tabs,
+    decide_tabs,
     with_watch_link,
 )
 from backend.studio.label_config import tabs as labeling_tabs
@@ -30,12 +33,14 @@ class Role(StrEnum):
     """What a project is for.
 
     In LABELING people correct masks. In CHECK a second person sees the first person's mask; in
-    BLIND a second person sees none. Label Studio Community has no review of its own.
+    BLIND a second person sees none. In DECIDE a third person sees two masks in conflict. Label
+    Studio Community has no review of its own.
     """
 
     LABELING = "labeling"
     CHECK = "check"
     BLIND = "blind"
+    DECIDE = "decide"
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,16 @@ def plans(settings: Settings) -> list[ProjectPlan]:
             instruction=BLIND_INSTRUCTION,
         )
         found.append(blind)
+    if settings.check != "none":
+        found.append(
+            ProjectPlan(
+                Role.DECIDE,
+                f"{title}: third look",
+                with_watch_link(DECIDE_CONFIG, pages),
+                decide_tabs(),
+                instruction=DECIDE_INSTRUCTION,
+            )
+        )
     return found
 
 

@@ -2,13 +2,20 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Protocol
 
 from backend.store.inbox import Inbox
 from backend.studio.client import Studio, StudioDownError
 from backend.studio.projects import BACKEND_TITLE
-from backend.studio.task_data import DONE, NEXT, changing_fields, shown_revision, task_data
+from backend.studio.task_data import (
+    DONE,
+    NEXT,
+    changing_fields,
+    prediction,
+    shown_revision,
+    task_data,
+)
 from backend.studio.tasks import ProjectTasks
 from labeler.clip import Clip
 from labeler.review.priority import PriorityOrder
@@ -173,7 +180,8 @@ class LabelingSync(ProjectTasks):
                 weights = shown.model_version or self._model_version
                 news[BACKEND_TITLE if following else weights].append(shown)
         for model, changed in news.items():
-            predictions = self._predictions(clip, changed, rows)
+            shown_now = {each.frame: partial(prediction, self._workspace, each) for each in changed}
+            predictions = self._predictions(clip, shown_now, rows)
             self._studio.replace_predictions(self.project, list(predictions.values()), model)
             sent = {each.frame: {"shown": each.number} for each in changed}
             self._note(clip.name, {frame: sent[frame] for frame in predictions})

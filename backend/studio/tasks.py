@@ -1,7 +1,7 @@
 """The tasks of one project in Label Studio: their key frames, fields and new annotations."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any
@@ -12,10 +12,8 @@ from backend.page_links import page_key, page_path
 from backend.store import tables
 from backend.store.inbox import FETCHED, Inbox
 from backend.studio.client import Studio, StudioDownError, StudioTask
-from backend.studio.task_data import prediction
 from labeler.clip import Clip
 from labeler.errors import LabelerError
-from labeler.revision import Revision
 from labeler.text.valid import valid_text
 from labeler.workspace.troubles import Troubles
 from labeler.workspace.workspace import Workspace
@@ -119,17 +117,19 @@ class ProjectTasks:
         return found
 
     def _predictions(
-        self, clip: Clip, masks: Sequence[Revision], rows: Mapping[int, sa.Row[Any]]
+        self,
+        clip: Clip,
+        shown: Mapping[int, Callable[[], dict[str, Any]]],
+        rows: Mapping[int, sa.Row[Any]],
     ) -> dict[int, dict[str, Any]]:
-        """The predictions that show masks of a clip, by frame; a damaged mask holds up no other."""
+        """Make the predictions of a clip's frames; a damaged mask holds up no other."""
         found: dict[int, dict[str, Any]] = {}
         failed: dict[str, str] = {}
-        for each in masks:
+        for frame, make in shown.items():
             try:
-                shown = prediction(self._workspace, each)
-                found[each.frame] = shown | {"task": rows[each.frame].task}
+                found[frame] = make() | {"task": rows[frame].task}
             except LabelerError as error:
-                failed[f"{clip.name} frame {each.frame}"] = str(error)
+                failed[f"{clip.name} frame {frame}"] = str(error)
         self._troubles.settle("show", [f"{clip.name} frame {frame}" for frame in found], failed)
         return found
 

@@ -10,7 +10,14 @@ import sqlalchemy as sa
 
 from backend.store import tables
 from backend.store.inbox import DELETED, Event, EventState, Inbox
-from backend.studio.annotation import NOBODY, AnnotatedMask, Opinion, lead_time, opinion_of
+from backend.studio.annotation import (
+    NOBODY,
+    AnnotatedMask,
+    Opinion,
+    decision_of,
+    lead_time,
+    opinion_of,
+)
 from backend.studio.client import StudioAwayError, StudioDownError
 from backend.studio.projects import Role, roles
 from backend.work.verified import Annotations, NotYetError, time_of, verified
@@ -19,8 +26,14 @@ from labeler.errors import LabelerError
 from labeler.mask import Mask, mask_digest
 from labeler.metrics import region_similarity
 from labeler.review.correction import EmptyMaskError, record_correction
-from labeler.review.crosscheck import accept_all_agreed, accept_if_agreed, record_check
-from labeler.review.standing import STRICT, Thresholds
+from labeler.review.crosscheck import (
+    Preferred,
+    accept_all_agreed,
+    accept_if_agreed,
+    decide,
+    record_check,
+)
+from labeler.review.standing import STRICT, Stage, Thresholds, standing
 from labeler.revision import Draft, Revision, Shown, last_prediction
 from labeler.workspace.tables import DatabaseAwayError
 from labeler.workspace.troubles import Troubles
@@ -129,7 +142,10 @@ class Submissions:
         clip = self._workspace.clip(event.clip)
         name = _name(annotation)
         submitted = time_of(event)
-        if roles(self._workspace).get(event.project, Role.LABELING) is not Role.LABELING:
+        role = roles(self._workspace).get(event.project, Role.LABELING)
+        if role is Role.DECIDE:
+            return self._record_decision(event, annotation, clip, name, submitted)
+        if role is not Role.LABELING:
             return self._record_opinion(event, annotation, clip, name, submitted)
         opinion = opinion_of(annotation.get("result"), clip.height, clip.width)
         mask = self._mask_of(opinion, clip, event.frame)
@@ -185,6 +201,42 @@ class Submissions:
             self._workspace.withdraw(clip, event.frame, name)
         self._inbox.settle(event, EventState.DONE, _ignored(opinion.found))
         return {clip.name}
+
+    def _record_decision(
+        self, event: Event, annotation: dict[str, Any], clip: Clip, name: str, submitted: datetime
+    ) -> set[str]:
+        """Record which of two masks a third person finds right; they may change their mind."""
+        verdict, reason = decision_of(annotation.get("result"))
+        person = self._author_of(_user(annotation))
+        if self._is_deleted(event, name, clip, submitted) or self._has_said(
+            clip, event.frame, name, verdict
+        ):
+            self._inbox.settle(event, EventState.DONE)
+            return set()
+        self._workspace.withdraw(clip, event.frame, name)  # what this annotation said before
+        found = standing(self._workspace.revisions(clip, event.frame))
+        pair = [None if each is None else each.number for each in (found.first, found.second)]
+        data = event.body.get("data", {})
+        if found.stage is Stage.CONFLICT and pair != [data.get("first"), data.get("second")]:
+            raise LabelerError(
+                f"The masks of {clip.name} frame {event.frame} are no longer those that the task "
+                "shows; decide in the frame's newest task."
+            )
+        decide(self._workspace, clip, event.frame, person, verdict, reason, name)
+        self._inbox.settle(event, EventState.DONE)
+        return {clip.name}
+
+    def _has_said(self, clip: Clip, frame: int, name: str, verdict: Preferred) -> bool:
+        """Whether an annotation's decision is recorded already: an event may come twice."""
+        revisions = {each.number: each for each in self._workspace.revisions(clip, frame)}
+        said = [
+            each for each in revisions.values() if each.annotation == name and not each.withdrawn
+        ]
+        return any(
+            each.digest == revisions[each.judges[verdict is Preferred.SECOND]].digest
+            for each in said
+            if each.look is Shown.DECIDE and len(each.judges) == 2
+        )
 
     def _mask_of(self, opinion: Opinion, clip: Clip, frame: int) -> Mask:
         """The mask that a person means: an empty one where they say that nobody is in the frame.

@@ -146,6 +146,11 @@ WIDTH = 480
 
 
 def conflict_picture(image: Image, first: Mask, second: Mask) -> Image:
+    """Draw a frame three times, side by side, as `conflict_panels` does."""
+    return np.asarray(np.hstack(conflict_panels(image, first, second)), np.uint8)
+
+
+def conflict_panels(image: Image, first: Mask, second: Mask) -> list[Image]:
     """Draw a frame three times: with the first mask, with the second, and with their difference.
 
     Args:
@@ -154,7 +159,7 @@ def conflict_picture(image: Image, first: Mask, second: Mask) -> Image:
         second: H x W bool.
 
     Returns:
-        The three pictures side by side, each `WIDTH` wide; the frame is grey in the last one.
+        The three pictures, each `WIDTH` wide; the frame is grey in the last one.
     """
     grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
     panels = [
@@ -165,9 +170,11 @@ def conflict_picture(image: Image, first: Mask, second: Mask) -> Image:
             [(first & ~second, FIRST), (second & ~first, SECOND), (first & second, BOTH)],
         ),
     ]
-    height = round(image.shape[0] * WIDTH / image.shape[1])
-    small = [cv2.resize(each, (WIDTH, height), interpolation=cv2.INTER_AREA) for each in panels]
-    return np.asarray(np.hstack(small), np.uint8)
+    height = max(1, round(image.shape[0] * WIDTH / image.shape[1]))
+    return [
+        np.asarray(cv2.resize(each, (WIDTH, height), interpolation=cv2.INTER_AREA), np.uint8)
+        for each in panels
+    ]
 
 
 def _tinted(image: Image, layers: list[tuple[Mask, tuple[int, int, int]]]) -> Image:

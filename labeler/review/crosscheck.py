@@ -135,6 +135,7 @@ def decide(
     person: str,
     verdict: Preferred | Mask,
     reason: str = "",
+    annotation: str = "",
 ) -> Revision:
     """Record a third person's verdict on a frame in conflict; the verdict is final.
 
@@ -145,6 +146,7 @@ def decide(
         person: who decides.
         verdict: which of the two masks is right, or a third mask.
         reason: why the person decides so.
+        annotation: the name of the annotation by which they say it; it can be withdrawn.
 
     Returns:
         The accepted mask.
@@ -166,7 +168,7 @@ def decide(
     pair = found.first, found.second
     if isinstance(verdict, Preferred):
         verdict = workspace.read(pair[0] if verdict is Preferred.FIRST else pair[1])
-    draft = Draft(person, look=Shown.DECIDE, reason=reason)
+    draft = Draft(person, annotation=annotation, look=Shown.DECIDE, reason=reason)
     return _accept(workspace, clip, pair, verdict, draft).revision
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from backend.cli.stack import Stack
 from backend.store.inbox import EventState, Inbox
 from backend.store.jobs import JobQueue
-from backend.studio.annotation import from_result, to_result
+from backend.studio.annotation import DECISION, from_result, to_result
 from backend.studio.client import Studio
 from backend.studio.projects import Role, connected_projects
 from labeler.mask import Mask
@@ -39,6 +39,14 @@ def another_user(stack: Stack, email: str) -> str:
         client.post(invited, data=form, headers={"Referer": stack.studio.url})
         found = client.get("/api/current-user/token").raise_for_status().json()
     return str(found["token"])
+
+
+def choice(said: str) -> list[dict[str, Any]]:
+    """What the page submits for a third person's decision."""
+    value = {"choices": [said]}
+    return [
+        {"id": "d", "from_name": DECISION, "to_name": "image", "type": "choices", "value": value}
+    ]
 
 
 class Annotator:
@@ -78,6 +86,12 @@ class Annotator:
         made = self.api.annotations.create(
             id=self.tasks[clip, frame], result=[*to_result(mask, f"r{frame}"), *more]
         )
+        assert made.id is not None
+        return int(made.id)
+
+    def choose(self, clip: str, frame: int, said: str) -> int:
+        """Decide which of two masks is right."""
+        made = self.api.annotations.create(id=self.tasks[clip, frame], result=choice(said))
         assert made.id is not None
         return int(made.id)
 

@@ -11,14 +11,24 @@ import numpy as np
 from backend.cli.stack import running
 from backend.settings import Settings
 from backend.store.inbox import EventState, Inbox
-from backend.studio.annotation import REASON, REJECTED, VERDICT
+from backend.studio.annotation import (
+    FIRST_IS_RIGHT,
+    FIRST_MASK,
+    LABEL,
+    REASON,
+    REJECTED,
+    SECOND_IS_RIGHT,
+    SECOND_MASK,
+    VERDICT,
+    from_result,
+)
 from backend.studio.projects import Role
 from labeler.clip import frame_name
 from labeler.mask import Mask, read_mask
 from labeler.review.standing import Stage, standing
 from labeler.revision import Shown
 from labeler.workspace.workspace import Workspace
-from tests.studio.annotator import Annotator, another_user
+from tests.studio.annotator import Annotator, another_user, choice
 from tests.studio.real_clips import real_clip, true_masks
 
 NAMES = ("rollerblade", "kite-walk", "tennis")
@@ -116,13 +126,48 @@ def test_three_clips_from_two_annotators_to_a_dataset(shared_data: Path, tmp_pat
         looks = [r.look for clip in clips.values() for r in workspace.revisions(clip)]
         assert looks.count(Shown.AUDIT) == len(drawn)
 
-        for name, frame in sorted(planted):
-            whose = "second" if (name, frame) in first_wrong else "first"
-            stack.run("review", "decide", name, str(frame), whose, "--by", "dan")
+        def right(at: Frame) -> str:
+            return SECOND_IS_RIGHT if at in first_wrong else FIRST_IS_RIGHT
+
+        def of(mask: Mask, label: str) -> Mask:
+            """The mask that a third person is shown under a label."""
+            return from_result(
+                [
+                    each | {"value": each["value"] | {"brushlabels": [LABEL]}}
+                    for each in pair
+                    if each["value"]["brushlabels"] == [label]
+                ],
+                *mask.shape,
+            ).mask
+
+        dan = Annotator(stack, workspace, Role.DECIDE, another_user(stack, "dan@localhost.example"))
+        dan.until(lambda: dan.look_again() or set(dan.tasks) == planted, "conflicts to decide", 60)
+        *in_studio, by_command = sorted(planted)
+        for at in in_studio:
+            name, frame = at
+            [pair] = [each.result for each in dan.predictions(name, frame)]
+            truth = truths[name][frame]
+            rightly = FIRST_MASK if right(at) == FIRST_IS_RIGHT else SECOND_MASK
+            np.testing.assert_array_equal(of(truth, rightly), truth)
+            assert dan.data(name, frame)["second_by"] == "bob@localhost.example"
+            other = FIRST_IS_RIGHT if right(at) == SECOND_IS_RIGHT else SECOND_IS_RIGHT
+            number = dan.choose(name, frame, other if at == in_studio[0] else right(at))
+            if at == in_studio[0]:  # a slip, mended at once
+                dan.wait_until_quiet(240)
+                assert stage(at) is Stage.ACCEPTED
+                dan.api.annotations.update(id=number, result=choice(right(at)))
+        word = "second" if by_command in first_wrong else "first"
+        stack.run("review", "decide", *map(str, by_command), word, "--by", "eve")
+        dan.wait_until_quiet(240)
+        assert {stage(at) for at in frames} == {Stage.ACCEPTED}
+        for name, frame in in_studio:
+            accepted = workspace.current(clips[name])[frame]
+            assert (accepted.author, accepted.look) == ("dan@localhost.example", Shown.DECIDE)
+            dan.until(lambda at=(name, frame): dan.data(*at)["stage"] == "accepted", "told", 60)
         dataset = tmp_path / "dataset"
         stack.run("export", str(dataset))
         stack.run("validate", str(dataset))
-        for person in (ann, own, bob, unseen):
+        for person in (ann, own, bob, unseen, dan):
             person.studio.close()
     for name, frame in frames:
         file = dataset / "Annotations" / "Full-Resolution" / name / f"{frame_name(frame)}.png"

@@ -2,6 +2,7 @@
 
 import json
 import urllib.request
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +22,23 @@ KEY_FRAMES = list(range(0, FRAMES, 5))
 def test_connecting_again_changes_nothing(annotator: Annotator) -> None:
     assert annotator.stack.run("studio", "connect").startswith("Everything is as it should be.")
     assert len(list(annotator.studio.tasks(annotator.project))) == len(annotator.tasks) == 21 + 7
+
+
+def test_tabs_that_an_earlier_version_made_take_their_new_titles(annotator: Annotator) -> None:
+    def titles() -> dict[str, Any]:
+        found = annotator.api.views.list(project=annotator.project)
+        return {str((each.data or {})["title"]): each for each in found}
+
+    before = titles()
+    assert list(before) == ["Correct next", "All frames", "Corrected"]
+    view = before["Correct next"]
+    former = dict(view.data or {}) | {"title": "By priority"}
+    annotator.api.views.update(str(view.id), project=annotator.project, data=former)
+    said = annotator.stack.run("studio", "connect")
+    assert "renamed the tab 'By priority' to 'Correct next'" in said
+    after = titles()
+    assert after.keys() == before.keys()
+    assert after["Correct next"].id == view.id
 
 
 def test_every_key_frame_is_a_task_that_says_what_it_is(annotator: Annotator) -> None:

@@ -8,8 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from backend.studio.annotation import LABEL, MAX_REGIONS, from_result, lead_time, to_result
+from backend.studio.annotation import (
+    FIRST_IS_RIGHT,
+    LABEL,
+    MAX_REGIONS,
+    SECOND_IS_RIGHT,
+    decision_of,
+    from_result,
+    lead_time,
+    to_result,
+)
 from labeler.errors import LabelerError
+from labeler.review.crosscheck import Preferred
 from tests.backend.webhooks import VALUES, empty_bits, region
 from tests.workspaces import SIZE, square
 
@@ -165,3 +175,25 @@ def test_a_lead_time_is_believed_if_it_can_be_one(told, seconds):
 
 def test_an_annotation_without_lead_time_has_none():
     assert lead_time({}) is None
+
+
+def said(*choices, reason=None):
+    found = [{"from_name": "decision", "type": "choices", "value": {"choices": list(choices)}}]
+    if reason is not None:
+        found.append({"from_name": "reason", "type": "textarea", "value": {"text": [reason]}})
+    return found
+
+
+def test_a_third_person_chooses_one_of_two_masks():
+    assert decision_of(said(FIRST_IS_RIGHT)) == (Preferred.FIRST, "")
+    assert decision_of(said(SECOND_IS_RIGHT, reason=" the hand ")) == (Preferred.SECOND, "the hand")
+    painted = to_result(square(1), "r", "First mask")
+    assert decision_of([*painted, *said(SECOND_IS_RIGHT)])[0] is Preferred.SECOND
+
+
+@pytest.mark.parametrize(
+    "result", [[], None, "x", said("Reject"), said(FIRST_IS_RIGHT, SECOND_IS_RIGHT), [[7]]]
+)
+def test_no_choice_or_both_is_no_decision(result):
+    with pytest.raises(LabelerError, match="does not say which mask is right"):
+        decision_of(result)

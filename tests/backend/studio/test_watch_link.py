@@ -26,8 +26,15 @@ def links(settings):
 
 def test_tasks_lead_to_the_page_at_their_frame_but_not_where_masks_are_hidden():
     where = "http://127.0.0.1:9090$watch#$frame"
-    assert links(Settings()) == {Role.LABELING: where, Role.CHECK: where, Role.BLIND: None}
-    assert links(Settings(check="blind"))[Role.BLIND] is None
+    assert links(Settings()) == {
+        Role.LABELING: where,
+        Role.CHECK: where,
+        Role.BLIND: None,
+        Role.DECIDE: where,
+    }
+    blind = links(Settings(check="blind"))
+    assert blind == {Role.LABELING: where, Role.BLIND: None, Role.DECIDE: where}
+    assert Role.DECIDE not in links(Settings(check="none"))
 
 
 @pytest.mark.parametrize("address", ["https://labels.example/mvps/", "http://[::1]:9090"])
