@@ -49,6 +49,7 @@ tasks = sa.Table(
     sa.Column("frame", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("task", sa.BigInteger, nullable=False, index=True),
     sa.Column("shown", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("prediction", sa.BigInteger),
     sa.Column("fields", sa.JSON, nullable=False),
     sa.Column("seen", UtcTime),
 )

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ParamSpec, TypeVar
@@ -40,12 +41,13 @@ class StudioMissingError(LabelerError):
 
 @dataclass(frozen=True)
 class StudioTask:
-    """A task in Label Studio's list: number, data, last change, and number of annotations."""
+    """A task in Label Studio's list: number, data, last change, annotations and predictions."""
 
     id: int
     data: dict[str, Any]
     updated: datetime
     annotations: int
+    predictions: int
 
 
 class Studio:
@@ -108,11 +110,22 @@ class Studio:
                 "LABEL_STUDIO_URL."
             ) from None
 
-    def tasks(self, project: int, since: datetime | None = None) -> Iterator[StudioTask]:
-        """Iterate over a project's tasks without annotations; with `since`, those changed later."""
+    def tasks(
+        self, project: int, since: datetime | None = None, clip: str = ""
+    ) -> Iterator[StudioTask]:
+        """Iterate over a project's tasks without annotations.
+
+        With `since`, over those that changed later; with `clip`, over those of that clip.
+        """
+        filters = []
+        if since is not None:
+            time = since.astimezone(UTC).strftime(FILTER_TIME)
+            filters.append(_filter("updated_at", "greater", "Datetime", time))
+        if clip:
+            filters.append(_filter("data.clip", "equal", "String", clip))
         page = 1
         while True:
-            found = self.call(self._page_of_tasks, project, page, since)
+            found = self.call(self._page_of_tasks, project, page, filters)
             for task in found["tasks"]:
                 yield _task_of(task)
             if page * PAGE >= found["total"]:
@@ -167,21 +180,40 @@ class Studio:
             numbers += answer.model_dump()["task_ids"]
         return numbers
 
-    def replace_predictions(
+    def add_predictions(
         self, project: int, predictions: Sequence[Mapping[str, Any]], model: str
     ) -> None:
-        """Replace the predictions of tasks by one prediction each, of these weights.
-
-        It takes two calls for a hundred tasks. Each prediction is `task`, `result` and `score`.
-        """
+        """Add predictions of these weights, each `task`, `result` and `score`; a hundred a call."""
         for start in range(0, len(predictions), PAGE):
             part = predictions[start : start + PAGE]
-            self.act(project, "delete_tasks_predictions", [each["task"] for each in part])
             self.call(
                 self.client.projects.import_predictions,
                 project,
                 request=[{**each, "model_version": model} for each in part],  # type: ignore[misc]
             )
+
+    def change_prediction(self, number: int, prediction: Mapping[str, Any], model: str) -> bool:
+        """Change a prediction in its place; return False if there is none of this number.
+
+        A page that is open goes on: Label Studio refuses a submission that was begun with a
+        prediction which exists no more.
+        """
+        values = {name: prediction[name] for name in ("result", "score")}
+        try:
+            self.call(self.client.predictions.update, number, **values, model_version=model)
+        except StudioMissingError:
+            return False
+        return True
+
+    def predictions(self, task: int) -> list[int]:
+        """Return the numbers of a task's predictions, the oldest first."""
+        found = self.call(self._get, "api/predictions/", {"task": task})
+        return sorted(int(each["id"]) for each in found)
+
+    def delete_prediction(self, number: int) -> None:
+        """Delete a prediction; it may be gone already."""
+        with suppress(StudioMissingError):
+            self.call(self.client.predictions.delete, number)
 
     def show_version(self, project: int, version: str) -> bool:
         """Let a project show the predictions of this version; return whether it showed others.
@@ -220,18 +252,12 @@ class Studio:
             request_options={"additional_body_parameters": dict(more or {})},
         )
 
-    def _page_of_tasks(self, project: int, page: int, since: datetime | None) -> Any:
+    def _page_of_tasks(self, project: int, page: int, filters: list[dict[str, str]]) -> Any:
         asked = {"project": project, "page": page, "page_size": PAGE, "fields": "task_only"}
-        if since is None:
-            return self._get("api/tasks", asked)
-        changed = {
-            "filter": "filter:tasks:updated_at",
-            "operator": "greater",
-            "type": "Datetime",
-            "value": since.astimezone(UTC).strftime(FILTER_TIME),
-        }
-        filters = {"conjunction": "and", "items": [changed]}
-        return self._get("api/tasks", asked | {"query": json.dumps({"filters": filters})})
+        if filters:
+            wanted = {"filters": {"conjunction": "and", "items": filters}}
+            asked["query"] = json.dumps(wanted)
+        return self._get("api/tasks", asked)
 
     def _get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
         """Get JSON unchanged: the SDK's own types drop the fields that they do not know."""
@@ -264,10 +290,15 @@ class Studio:
         return StudioAwayError(text) if status >= 500 else LabelerError(text)
 
 
+def _filter(field: str, operator: str, kind: str, value: str) -> dict[str, str]:
+    return {"filter": f"filter:tasks:{field}", "operator": operator, "type": kind, "value": value}
+
+
 def _task_of(found: Mapping[str, Any]) -> StudioTask:
     return StudioTask(
         id=found["id"],
         data=found["data"],
         updated=datetime.fromisoformat(found["updated_at"]),
         annotations=found["total_annotations"] + found["cancelled_annotations"],
+        predictions=found["total_predictions"],
     )

@@ -79,12 +79,17 @@ class ShownTasks(ProjectTasks, ABC):
             for frame, each in added.items()
         ]
         if data:
-            self._add_tasks(clip.name, data, {*self.KEPT, "stage", "watch"})
+            self._add_tasks(clip.name, data, {"stage", "watch"})
             rows = self._rows(clip.name)
             made = {frame: partial(self._prediction, each) for frame, each in added.items()}
             shown = self._predictions(clip, made, rows)
-            self._studio.replace_predictions(self.project, list(shown.values()), self.VERSION)
+            self._studio.add_predictions(self.project, list(shown.values()), self.VERSION)
             self._studio.show_version(self.project, self.VERSION)
+            # Not before it is shown: a worker that ends here would leave a task without a mask.
+            told = {each["frame"]: {name: each[name] for name in self.KEPT} for each in data}
+            notes = {frame: {"fields": rows[frame].fields | told[frame]} for frame in told}
+            self._note(clip.name, notes)
+            rows = self._rows(clip.name)
         self._set_fields(
             clip.name,
             rows,

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from backend.store.inbox import Inbox
 from backend.studio.client import Studio, StudioDownError
@@ -16,7 +16,7 @@ from backend.studio.task_data import (
     shown_revision,
     task_data,
 )
-from backend.studio.tasks import ProjectTasks
+from backend.studio.tasks import NEW, ProjectTasks
 from labeler.clip import Clip
 from labeler.review.priority import PriorityOrder
 from labeler.revision import Revision
@@ -142,12 +142,10 @@ class LabelingSync(ProjectTasks):
             How many predictions were replaced.
         """
         count = 0
-        changed = self._order.read(clip)
-        for each in self._workspace.clips():
-            if each.name in changed:
-                fields, rows = self._changing(each), self._rows(each.name)
-                count += self._show(each, {frame: str(fields[frame]["turn"]) for frame in rows})
-                self._set_fields(each.name, rows, fields)
+        for each in self._order.read(clip):
+            fields, rows = self._changing(each), self._rows(each.name)
+            count += self._show(each, {frame: str(fields[frame]["turn"]) for frame in rows})
+            self._set_fields(each.name, rows, fields)
         return count
 
     def fetch(self, *, full: bool = True) -> int:
@@ -162,7 +160,7 @@ class LabelingSync(ProjectTasks):
         return PriorityOrder(self._workspace)
 
     def _show(self, clip: Clip, turns: Mapping[int, str]) -> int:
-        """Replace the predictions whose masks, or whose turns, have changed; return how many.
+        """Send the predictions whose masks, or whose turns, have changed; return how many.
 
         The label stream draws among the tasks with a prediction named as the project's model
         version, which is the backend's title. So those to be corrected next, and only those, get
@@ -170,23 +168,29 @@ class LabelingSync(ProjectTasks):
         """
         rows = self._rows(clip.name)
         by_frame = self._workspace.revisions_by_frame(clip)
-        news: dict[str, list[Revision]] = defaultdict(list)
-        count = 0
+        done = {frame for frame, turn in turns.items() if turn == DONE}
+        news: dict[int, Revision] = {}
         for frame, row in rows.items():
             shown = shown_revision(by_frame.get(frame, []))
             renamed = turns[frame] not in (DONE, row.fields.get("turn"))
-            if shown is not None and (renamed or shown.number != row.shown):
-                following = turns[frame] == NEXT
-                weights = shown.model_version or self._model_version
-                news[BACKEND_TITLE if following else weights].append(shown)
-        for model, changed in news.items():
-            shown_now = {each.frame: partial(prediction, self._workspace, each) for each in changed}
-            predictions = self._predictions(clip, shown_now, rows)
-            self._studio.replace_predictions(self.project, list(predictions.values()), model)
-            sent = {each.frame: {"shown": each.number} for each in changed}
-            self._note(clip.name, {frame: sent[frame] for frame in predictions})
-            count += len(predictions)
-        return count
+            # Label Studio may have added predictions, which nobody needs any more.
+            several = turns[frame] == DONE and row.prediction is None
+            if shown is not None and (renamed or several or shown.number != row.shown):
+                news[frame] = shown
+        if not news:
+            return 0
+        make = {frame: partial(prediction, self._workspace, each) for frame, each in news.items()}
+        predictions = self._predictions(clip, make, rows)
+        models: dict[str, dict[int, dict[str, Any]]] = defaultdict(dict)
+        for frame, each in predictions.items():
+            weights = news[frame].model_version or self._model_version
+            models[BACKEND_TITLE if turns[frame] == NEXT else weights][frame] = each
+        numbers: dict[int, int | None] = {}
+        for model, part in models.items():
+            numbers |= self._send(clip, model, part, rows, done)
+        notes = {n: {"shown": news[n].number, "prediction": numbers[n]} for n in predictions}
+        self._note(clip.name, notes)
+        return len(predictions)
 
     def _changing(self, clip: Clip) -> dict[int, dict[str, str | float]]:
         following = {each.frame for each in self._order.next if each.clip == clip.name}
@@ -204,5 +208,4 @@ class LabelingSync(ProjectTasks):
             if task.id in known or clip is None or not isinstance(frame, int):
                 continue
             if frame in clip.key_frames:
-                values = {"task": task.id, "fields": {}, "shown": 0, "seen": None}
-                self._note(clip.name, {frame: values})
+                self._note(clip.name, {frame: NEW | {"task": task.id}})

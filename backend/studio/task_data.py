@@ -111,10 +111,11 @@ def shown_revision(revisions: Sequence[Revision]) -> Revision | None:
 
 
 def show_again(workspace: Workspace, task: int) -> None:
-    """Let a task's predictions be replaced when its clip is published next.
+    """Let a task's predictions be looked at again when its clip is published next.
 
     Label Studio keeps each prediction that it asks for, beside the one that it was sent.
     """
     table = tables.tasks
+    values: dict[str, object] = {"shown": 0, "prediction": None}
     with workspace.database.writing() as connection:
-        connection.execute(sa.update(table).where(table.c.task == task).values(shown=0))
+        connection.execute(sa.update(table).where(table.c.task == task).values(**values))

@@ -1,7 +1,7 @@
 """The tasks of one project in Label Studio: their key frames, fields and new annotations."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any
@@ -17,6 +17,9 @@ from labeler.errors import LabelerError
 from labeler.text.valid import valid_text
 from labeler.workspace.troubles import Troubles
 from labeler.workspace.workspace import Workspace
+
+NEW: dict[str, object] = {"fields": {}, "shown": 0, "prediction": None, "seen": None}
+"""The row of a task of which nothing is known."""
 
 OVERLAP = timedelta(minutes=1)
 """Each look goes back this far before the last change seen: a save may be listed late."""
@@ -133,6 +136,53 @@ class ProjectTasks:
         self._troubles.settle("show", [f"{clip.name} frame {frame}" for frame in found], failed)
         return found
 
+    def _send(
+        self,
+        clip: Clip,
+        model: str,
+        predictions: Mapping[int, Mapping[str, Any]],
+        rows: Mapping[int, sa.Row[Any]],
+        done: Set[int] = frozenset(),
+    ) -> dict[int, int | None]:
+        """Show predictions, by frame: change in its place what a task has, add what it lacks.
+
+        Label Studio may have added some by itself (see `show_again`). They show the same as ours,
+        until a person has masked the frame and has no use for them any more.
+
+        Args:
+            clip: the clip.
+            model: the version under which they are shown.
+            predictions: each `task`, `result` and `score`.
+            rows: what is known of the clip's tasks.
+            done: the frames that a person has masked.
+
+        Returns:
+            The number of each frame's prediction; None where it is not known, or not the only one.
+        """
+        known = {frame: rows[frame].prediction for frame in predictions}
+        counts: dict[int, int] = {}
+        if None in known.values():
+            listed = self._studio.tasks(self.project, clip=clip.name)
+            counts = {task.id: task.predictions for task in listed}
+        found: dict[int, int | None] = {}
+        missing = []
+        for frame, shown in predictions.items():
+            numbers = [known[frame]]
+            if known[frame] is None:
+                task = shown["task"]
+                numbers = self._studio.predictions(task) if counts.get(task) else []
+            left = [each for each in numbers if self._studio.change_prediction(each, shown, model)]
+            if frame in done:
+                for each in left[1:]:
+                    self._studio.delete_prediction(each)
+                left = left[:1]
+            if not left:
+                missing.append(shown)
+            found[frame] = left[0] if len(left) == 1 else None
+        if missing:
+            self._studio.add_predictions(self.project, missing, model)
+        return found
+
     def _watch(self, clip: Clip) -> str:
         """The link to the clip's page, to which the label config puts the service's address."""
         return page_path(page_key(self._workspace.root), clip.name)
@@ -143,7 +193,7 @@ class ProjectTasks:
         notes = {}
         for each, number in zip(data, numbers, strict=True):
             told = {name: each[name] for name in sorted(fields)}
-            notes[each["frame"]] = {"task": number, "fields": told, "shown": 0, "seen": None}
+            notes[each["frame"]] = NEW | {"task": number, "fields": told}
         self._note(clip, notes)
 
     def _set_fields(

@@ -108,15 +108,16 @@ class PriorityOrder:
         """The frames to correct next, best first; fewer than `AHEAD` if no more are left."""
         return list(self._next)
 
-    def read(self, clip: Clip) -> set[str]:
-        """Read a clip's masks again; return the clips whose priorities may have changed."""
+    def read(self, clip: Clip) -> list[Clip]:
+        """Read a clip's masks again; return it, and the others whose priorities have changed."""
         before = self._chosen()
         self._states[clip.name] = self._state(clip, make=self._make)
         self._choose()
         after = self._chosen()
-        return {clip.name} | {
+        changed = {
             name for name in before.keys() | after.keys() if before.get(name) != after.get(name)
         }
+        return [clip, *(self._states[name].clip for name in sorted(changed - {clip.name}))]
 
     def of(self, clip: Clip) -> dict[int, float]:
         """Return the priority of each key frame of a clip, 0 to 1; 0 if a person has masked it."""

@@ -13,7 +13,7 @@ import pytest
 from backend.cli.stack import running
 from backend.settings import Settings
 from backend.store.facts import STUDIO, Facts
-from backend.studio.annotation import from_result
+from backend.studio.annotation import from_result, to_result
 from backend.studio.projects import Role
 from labeler.review.priority import next_frames
 from labeler.workspace.workspace import Workspace
@@ -69,7 +69,43 @@ def test_the_stream_opens_what_comes_next_with_its_newest_mask(person: Annotator
     assert following == sorted(following, key=lambda frame: -listed[frame]["priority"])
     waiting = [data for data in listed.values() if data["turn"] == "later"]
     assert all(data["priority"] < listed[following[-1]]["priority"] for data in waiting)
-    person.until(lambda: len(person.all_shown("walk")) == 7, "one prediction for each task")
+
+
+def test_a_submission_counts_even_if_the_mask_that_it_began_with_has_changed(
+    person: Annotator,
+) -> None:
+    """Label Studio refuses (HTTP 400) a submission whose prediction exists no more."""
+    opened = next_task(person)
+    frame, shown = opened["data"]["frame"], opened["predictions"][0]["id"]
+    rows = {n: number for (_, n), number in person.tasks.items() if n != frame}
+    before = {each.id for each in person.predictions("walk", frame)}
+    assert shown in before
+    other = next(
+        n
+        for n in rows
+        if not person.workspace.current(person.workspace.clip("walk"))[n].provenance.human
+    )
+    person.submit("walk", other, square(40, SIZE))
+    person.wait_until_quiet()
+    masks = [from_result(each.result, *SIZE).mask for each in person.predictions("walk", frame)]
+    newest = person.workspace.current(person.workspace.clip("walk"))[frame]
+    assert all(np.array_equal(mask, person.workspace.read(newest)) for mask in masks)
+    answer = httpx.post(
+        f"{person.stack.studio.url}/api/tasks/{opened['id']}/annotations",
+        params={"project": person.project},
+        json={
+            "result": to_result(square(3, SIZE), "mine"),
+            "parent_prediction": shown,
+            "lead_time": 4.0,
+        },
+        headers={"Authorization": f"Token {person.stack.studio.login.token}"},
+        timeout=60,
+    )
+    assert answer.status_code == 201, answer.text
+    person.wait_until_quiet()
+    now = person.workspace.current(person.workspace.clip("walk"))[frame]
+    assert np.array_equal(person.workspace.read(now), square(3, SIZE))
+    person.until(lambda: len(person.predictions("walk", frame)) == 1, "one prediction is left")
 
 
 def test_submissions_without_a_webhook_are_fetched_again_and_again(person: Annotator) -> None:
@@ -86,7 +122,11 @@ def test_submissions_without_a_webhook_are_fetched_again_and_again(person: Annot
 
 def test_the_check_projects_stream_shows_the_mask(person: Annotator) -> None:
     checker = Annotator(person.stack, person.workspace, Role.CHECK)
-    checker.until(lambda: checker.look_again() or len(checker.tasks) == 2, "tasks to check", 60)
+    current = person.workspace.current(person.workspace.clip("walk")).values()
+    masked = {each.frame for each in current if each.provenance.human}
+    checker.until(
+        lambda: checker.look_again() or {frame for _, frame in checker.tasks} == masked, "tasks"
+    )
     checker.until(lambda: checker.predictions("walk", 30), "a mask", 60)
 
     def masks() -> list[object]:

@@ -24,12 +24,14 @@ class FakeStudio:
 
     def task(self, number):
         data = {"clip": "walk", "frame": number - 100}
-        return StudioTask(number, data, self.saved[number], 1)
+        return StudioTask(number, data, self.saved[number], 1, 0)
 
-    def tasks(self, project, since=None):
+    def tasks(self, project, since=None, clip=""):
         if project in self.failing:
             raise self.failing[project]
         return [self.task(n) for n, at in self.saved.items() if since is None or at > since]
+
+    def show_version(self, project, version): ...
 
     def annotations(self, task):
         self.asked.append(task)
@@ -99,7 +101,7 @@ def test_an_annotation_that_cannot_be_read_stops_no_other_of_its_task(
 
 @pytest.mark.parametrize("data", [{"clip": "\ud800", "frame": 5}, {"clip": [1], "frame": 1 << 70}])
 def test_odd_data_of_a_task_stops_nothing(inbox, tasks, studio, troubles, data, monkeypatch):
-    odd = StudioTask(100, data, NOON, 1)
+    odd = StudioTask(100, data, NOON, 1, 0)
     monkeypatch.setattr(studio, "tasks", lambda *_: [odd, studio.task(105)])
     assert tasks.fetch() == 2
     assert troubles.listed() == []

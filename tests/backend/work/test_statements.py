@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from backend.store import tables
+from backend.studio.client import StudioTask
 from backend.studio.projects import Role, keep_project
 from backend.studio.sync import LabelingSync
 from backend.work.preannotate import refresh
@@ -15,7 +16,7 @@ from labeler.likeness import write_thumbnails
 from labeler.revision import Provenance, Shown
 from model.engines.baselines.baselines import NearestCopy
 from tests.backend.callers import predict
-from tests.backend.webhooks import PROJECT, submission, update
+from tests.backend.webhooks import NOON, PROJECT, submission, update
 from tests.workspaces import make_bare_clip, square
 
 LENGTHS = (21, 101)
@@ -113,15 +114,25 @@ def test_masking_after_it_reads_the_clip_before_and_after(workspace, clip, cost)
 
 
 class Wall:
-    """A Label Studio that keeps nothing."""
+    """A Label Studio whose tasks have a prediction each, as soon as one was added."""
 
-    def tasks(self, project, since=None):
-        return []
+    def __init__(self):
+        self.added = set()
+
+    def tasks(self, project, since=None, clip=""):
+        return [StudioTask(number, {}, NOON, 0, 1) for number in sorted(self.added)]
+
+    def predictions(self, task):
+        return [task + 1000]
+
+    def change_prediction(self, number, prediction, model):
+        return True
 
     def add_tasks(self, project, data):
         return [1000 + each["frame"] for each in data]
 
-    def replace_predictions(self, project, predictions, model): ...
+    def add_predictions(self, project, predictions, model):
+        self.added |= {each["task"] for each in predictions}
 
     def set_field(self, project, tasks, name, value): ...
 
@@ -136,16 +147,16 @@ def test_what_label_studio_was_told_is_kept_at_once(workspace, clip, inbox, cost
     cost(submission(square(2)))
     refresh(workspace, clip, NearestCopy())
     with counted() as found:
-        assert sync.publish(clip) == len(clip.key_frames) - 1  # in Label Studio that one is seen
+        assert sync.publish(clip) == len(clip.key_frames)
     assert found == {
         ("SELECT", "tasks"): 2 + 2,
         ("UPDATE", "tasks"): 2,
-        ("SELECT", "revisions"): 2,
+        ("SELECT", "revisions"): 3,
         ("SELECT", "troubles"): 1,  # is a mask readable now that was not before?
     }
     with counted() as found:
         assert sync.publish(clip) == 0
-    assert found == {("SELECT", "tasks"): 2, ("SELECT", "revisions"): 2}
+    assert found == {("SELECT", "tasks"): 2, ("SELECT", "revisions"): 3}
     with workspace.database.reading() as connection:
         rows = connection.execute(sa.select(tables.tasks).order_by(tables.tasks.c.frame)).all()
     last = {frame: each[-1].number for frame, each in workspace.revisions_by_frame(clip).items()}
@@ -153,4 +164,9 @@ def test_what_label_studio_was_told_is_kept_at_once(workspace, clip, inbox, cost
     assert {row.frame: row.shown for row in rows} == last | {5: 1}
     watch = rows[1].fields.pop("watch")
     assert watch.startswith("/clips/walk?key=")
-    assert rows[1].fields == {"provenance": "corrected", "uncertainty": 0.0, "priority": 0.0}
+    assert rows[1].fields == {
+        "provenance": "corrected",
+        "uncertainty": 0.0,
+        "priority": 0.0,
+        "turn": "done",
+    }

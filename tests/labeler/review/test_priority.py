@@ -77,8 +77,8 @@ def test_all_priorities_are_one_order_that_begins_with_the_next_frames(workspace
     [clip] = [each for each in clips if each.name == first.clip]
     workspace.record(clip, first.frame, figure(first.frame, 1), Draft("ann"))
     changed = order.read(clip)
-    assert clip.name in changed
-    assert changed == {clip.name, order.next[-1].clip}  # what comes next has changed there, too
+    assert changed[0] == clip
+    assert {each.name for each in changed} == {clip.name, order.next[-1].clip}  # what comes next
     assert ranked()[:5] == [(each.clip, each.frame) for each in order.next]
     assert order.of(clip)[first.frame] == 0
     again = PriorityOrder(workspace)
