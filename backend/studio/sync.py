@@ -1,7 +1,7 @@
 """Keeps the workspace and the projects in Label Studio alike, beside the webhook."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any, Protocol
 
@@ -55,7 +55,7 @@ class StudioSync:
     ) -> None:
         self._troubles = troubles
         self.project = labeling.project
-        self._labeling = labeling
+        self._labeling, self._others = labeling, others
         self._all: list[ProjectSync] = [labeling, *others]
 
     def add_missing_tasks(self) -> int:
@@ -66,9 +66,15 @@ class StudioSync:
         """Send a clip's newest predictions to Label Studio; return how many."""
         return self._labeling.show(clip)
 
-    def publish(self, clip: Clip) -> int:
-        """Send what is new of a clip to Label Studio; return how many masks."""
-        return sum(each.publish(clip) for each in self._all)
+    def publish(self, clip: Clip, stop: Callable[[], bool] = lambda: False) -> int:
+        """Send what is new of a clip to Label Studio; return how many masks.
+
+        Args:
+            clip: the clip.
+            stop: asked before each mask; if true, the rest is left to another call.
+        """
+        count = self._labeling.publish(clip, stop)
+        return count + sum(each.publish(clip) for each in self._others if not stop())
 
     def fetch(self, *, full: bool = True) -> int:
         """Put annotators' work that no webhook reported into the inbox; return how many events."""
@@ -105,6 +111,7 @@ class LabelingSync(ProjectTasks):
     ) -> None:
         super().__init__(workspace, inbox, studio, project)
         self._prefix, self._model_version = prefix, model_version
+        self._unsent: dict[str, Clip] = {}
 
     def add_missing_tasks(self) -> int:
         """Add a task for each key frame that has none; return how many."""
@@ -133,19 +140,28 @@ class LabelingSync(ProjectTasks):
         turns = {frame: str(row.fields.get("turn")) for frame, row in self._rows(clip.name).items()}
         return self._show(clip, turns)
 
-    def publish(self, clip: Clip) -> int:
+    def publish(self, clip: Clip, stop: Callable[[], bool] = lambda: False) -> int:
         """Send a clip's newest predictions, then the changed fields of its tasks, to Label Studio.
 
         The tasks of other clips are updated, too, if other frames of theirs come next now.
 
+        Args:
+            clip: the clip.
+            stop: asked before each prediction; if true, the rest is left to another call.
+
         Returns:
-            How many predictions were replaced.
+            How many predictions were sent.
         """
         count = 0
-        for each in self._order.read(clip):
+        self._unsent |= {each.name: each for each in self._order.read(clip)}
+        for each in list(self._unsent.values()):
             fields, rows = self._changing(each), self._rows(each.name)
-            count += self._show(each, {frame: str(fields[frame]["turn"]) for frame in rows})
+            turns = {frame: str(fields[frame]["turn"]) for frame in rows}
+            count += self._show(each, turns, stop)
+            if stop():
+                break  # fields tell what was sent, so they come after it
             self._set_fields(each.name, rows, fields)
+            del self._unsent[each.name]
         return count
 
     def fetch(self, *, full: bool = True) -> int:
@@ -159,7 +175,9 @@ class LabelingSync(ProjectTasks):
     def _order(self) -> PriorityOrder:
         return PriorityOrder(self._workspace)
 
-    def _show(self, clip: Clip, turns: Mapping[int, str]) -> int:
+    def _show(
+        self, clip: Clip, turns: Mapping[int, str], stop: Callable[[], bool] = lambda: False
+    ) -> int:
         """Send the predictions whose masks, or whose turns, have changed; return how many.
 
         The label stream draws among the tasks with a prediction named as the project's model
@@ -187,10 +205,10 @@ class LabelingSync(ProjectTasks):
             models[BACKEND_TITLE if turns[frame] == NEXT else weights][frame] = each
         numbers: dict[int, int | None] = {}
         for model, part in models.items():
-            numbers |= self._send(clip, model, part, rows, done)
-        notes = {n: {"shown": news[n].number, "prediction": numbers[n]} for n in predictions}
+            numbers |= self._send(clip, model, part, rows, done, stop)
+        notes = {n: {"shown": news[n].number, "prediction": each} for n, each in numbers.items()}
         self._note(clip.name, notes)
-        return len(predictions)
+        return len(numbers)
 
     def _changing(self, clip: Clip) -> dict[int, dict[str, str | float]]:
         following = {each.frame for each in self._order.next if each.clip == clip.name}

@@ -143,6 +143,7 @@ class ProjectTasks:
         predictions: Mapping[int, Mapping[str, Any]],
         rows: Mapping[int, sa.Row[Any]],
         done: Set[int] = frozenset(),
+        stop: Callable[[], bool] = lambda: False,
     ) -> dict[int, int | None]:
         """Show predictions, by frame: change in its place what a task has, add what it lacks.
 
@@ -155,9 +156,11 @@ class ProjectTasks:
             predictions: each `task`, `result` and `score`.
             rows: what is known of the clip's tasks.
             done: the frames that a person has masked.
+            stop: asked before each prediction; if true, the rest is not sent.
 
         Returns:
-            The number of each frame's prediction; None where it is not known, or not the only one.
+            The number of the prediction of each frame that was sent; None where it is not known, or
+            not the only one.
         """
         known = {frame: rows[frame].prediction for frame in predictions}
         counts: dict[int, int] = {}
@@ -167,6 +170,8 @@ class ProjectTasks:
         found: dict[int, int | None] = {}
         missing = []
         for frame, shown in predictions.items():
+            if stop():
+                break
             numbers = [known[frame]]
             if known[frame] is None:
                 task = shown["task"]

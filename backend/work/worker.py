@@ -192,7 +192,19 @@ class Worker:
         self._with_patience(job, lambda sync: sync.show(self._workspace.clip(job.clip)))
 
     def _publish(self, job: Job) -> None:
-        self._with_patience(job, lambda sync: sync.publish(self._workspace.clip(job.clip)))
+        """Send a clip to Label Studio; if a more urgent job comes, another job sends the rest."""
+        stopped = False
+
+        def stop() -> bool:
+            nonlocal stopped
+            stopped = stopped or self._queue.presses(JobKind.REFRESH)
+            return stopped
+
+        sent = self._with_patience(
+            job, lambda sync: sync.publish(self._workspace.clip(job.clip), stop)
+        )
+        if sent and stopped and job not in self._queue.waiting():
+            self._queue.ask(job)
 
     def _train(self, job: Job) -> None:
         if self._retrainer is not None:

@@ -119,7 +119,7 @@ def test_a_slow_engines_masks_are_shown_slice_by_slice(
         def show(self, clip):
             shown.append(len(workspace.current(clip)))
 
-        def publish(self, clip):
+        def publish(self, clip, stop=None):
             shown.append("all")
 
     monkeypatch.setattr("backend.work.worker.SLOW", 0.0)
@@ -128,6 +128,28 @@ def test_a_slow_engines_masks_are_shown_slice_by_slice(
     kinds = [job.kind for job in work_off(worker, service.queue)]
     assert kinds == ["refresh", "show", "refresh", "show", "refresh", "publish"]
     assert shown == [SLICE, 2 * SLICE, "all"]
+
+
+def test_a_submission_does_not_wait_until_all_masks_are_sent(workspace, service, make_worker):
+    clip = make_clip(workspace)
+    refresh(workspace, clip, Scripted())
+    sent = []
+
+    class Slow:
+        def publish(self, clip, stop=None):
+            for frame in clip.key_frames:
+                if stop():
+                    return
+                sent.append(frame)
+                if len(sent) == 2:
+                    service.inbox.put(submission(square(15), annotation=9, frame=15))
+                    service.queue.ask(Job(JobKind.TAKE))
+
+    worker = make_worker(Scripted(), Slow)
+    service.queue.ask(Job(JobKind.PUBLISH, clip.name))
+    kinds = [job.kind for job in work_off(worker, service.queue)]
+    assert kinds == ["publish", "take", "refresh", "publish", "publish"]
+    assert sent == [0, 5, *clip.key_frames, *clip.key_frames]
 
 
 def test_a_frame_that_somebody_waits_for_comes_first(workspace, service, make_worker):
@@ -248,7 +270,7 @@ class Away:
     def __init__(self, error):
         self.error, self.asked = error, []
 
-    def publish(self, clip):
+    def publish(self, clip, stop=None):
         self.asked.append(clip.name)
         raise self.error
 
@@ -312,7 +334,7 @@ class OneFails:
     def __init__(self, clip):
         self.clip, self.fails = clip, True
 
-    def publish(self, clip):
+    def publish(self, clip, stop=None):
         if self.fails and clip.name == self.clip:
             raise LabelerError("Label Studio refuses it.")
         return 1
@@ -360,7 +382,7 @@ def test_a_publish_that_succeeds_does_not_hide_that_fetching_fails(workspace, se
         def fetch(self, *, full):
             raise StudioAwayError("HTTP 500: it does not like the time.")
 
-        def publish(self, clip):
+        def publish(self, clip, stop=None):
             return 0
 
     worker = make_worker(NearestCopy(), OnlyPublishes)
