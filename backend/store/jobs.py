@@ -39,8 +39,8 @@ class JobKind(StrEnum):
     """The kinds of jobs; each may be done twice or in vain without harm.
 
     TAKE records what annotators submitted. MASK masks a frame that somebody waits for. SHOW sends
-    the newest masks of a clip to Label Studio. REFRESH masks the frames of a clip that have no
-    mask or that a correction can help. PUBLISH sends all that is new of a clip to Label Studio.
+    what is new of a clip to Label Studio, before more is masked. REFRESH masks the frames of a clip
+    that have no mask or that a correction can help. PUBLISH sends what is new after that.
     TRAIN starts a retraining. RECONCILE compares the workspace with Label Studio.
     """
 

@@ -98,6 +98,10 @@ class Studio:
             self._authors[number] = str(user.get("email") or f"user {number}")
         return self._authors[number]
 
+    def people(self) -> int:
+        """Return how many users Label Studio has."""
+        return len(self.call(self._get, "api/users/"))
+
     def call(self, act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call the API, and convert its errors to ours."""
         try:

@@ -18,10 +18,13 @@ from backend.studio.task_data import (
 )
 from backend.studio.tasks import NEW, ProjectTasks
 from labeler.clip import Clip
-from labeler.review.priority import PriorityOrder
+from labeler.review.priority import AHEAD, PriorityOrder
 from labeler.revision import Revision
 from labeler.workspace.troubles import Troubles
 from labeler.workspace.workspace import Workspace
+
+MOST_AT_ONCE = 8
+"""How many people are thought to work at once, until Label Studio says how many users it has."""
 
 
 class ProjectSync(Protocol):
@@ -61,10 +64,6 @@ class StudioSync:
     def add_missing_tasks(self) -> int:
         """Add the tasks that the projects should have by now; return how many."""
         return sum(each.add_missing_tasks() for each in self._all)
-
-    def show(self, clip: Clip) -> int:
-        """Send a clip's newest predictions to Label Studio; return how many."""
-        return self._labeling.show(clip)
 
     def publish(self, clip: Clip, stop: Callable[[], bool] = lambda: False) -> int:
         """Send what is new of a clip to Label Studio; return how many masks.
@@ -112,6 +111,7 @@ class LabelingSync(ProjectTasks):
         super().__init__(workspace, inbox, studio, project)
         self._prefix, self._model_version = prefix, model_version
         self._unsent: dict[str, Clip] = {}
+        self._people = MOST_AT_ONCE
 
     def add_missing_tasks(self) -> int:
         """Add a task for each key frame that has none; return how many."""
@@ -134,11 +134,6 @@ class LabelingSync(ProjectTasks):
             self._add_tasks(clip.name, data, set(changing[0]))
             added += len(data)
         return added
-
-    def show(self, clip: Clip) -> int:
-        """Send a clip's newest predictions to Label Studio; return how many were replaced."""
-        turns = {frame: str(row.fields.get("turn")) for frame, row in self._rows(clip.name).items()}
-        return self._show(clip, turns)
 
     def publish(self, clip: Clip, stop: Callable[[], bool] = lambda: False) -> int:
         """Send a clip's newest predictions, then the changed fields of its tasks, to Label Studio.
@@ -169,11 +164,20 @@ class LabelingSync(ProjectTasks):
         self.add_missing_tasks()
         found = super().fetch(full=full)
         self._studio.show_version(self.project, BACKEND_TITLE)
+        if (people := self._studio.people()) != self._people:
+            self._people = people
+            self.__dict__.pop("_order", None)
         return found
 
     @cached_property
     def _order(self) -> PriorityOrder:
-        return PriorityOrder(self._workspace)
+        """The order, with so many frames that come next that nobody is left without one.
+
+        Each person who has a task open holds it, and may have submitted another since the last
+        publication. Label Studio says that nothing is left as soon as it has no other that comes
+        next, whatever else there is.
+        """
+        return PriorityOrder(self._workspace, AHEAD + 2 * self._people)
 
     def _show(
         self, clip: Clip, turns: Mapping[int, str], stop: Callable[[], bool] = lambda: False
@@ -204,7 +208,8 @@ class LabelingSync(ProjectTasks):
             weights = news[frame].model_version or self._model_version
             models[BACKEND_TITLE if turns[frame] == NEXT else weights][frame] = each
         numbers: dict[int, int | None] = {}
-        for model, part in models.items():
+        first = sorted(models.items(), key=lambda item: item[0] != BACKEND_TITLE)
+        for model, part in first:  # somebody may ask for one of those that come next
             numbers |= self._send(clip, model, part, rows, done, stop)
         notes = {n: {"shown": news[n].number, "prediction": each} for n, each in numbers.items()}
         self._note(clip.name, notes)

@@ -158,8 +158,12 @@ class Worker:
         return segmenter
 
     def _take(self, job: Job) -> None:
+        waiting = set(self._queue.waiting())
         for clip in self._submissions.take_all():
-            self._queue.ask(Job(JobKind.REFRESH, clip))
+            # What comes next has changed: masking it all may last longer than the next submission.
+            for wish in (Job(JobKind.SHOW, clip), Job(JobKind.REFRESH, clip)):
+                if wish not in waiting:
+                    self._queue.ask(wish)
         if self._submissions.waits and Job(JobKind.TAKE) not in self._queue.waiting():
             self._queue.ask(Job(JobKind.TAKE), AGAIN)
 
@@ -189,22 +193,25 @@ class Worker:
         self._queue.ask(job if done.left else Job(JobKind.PUBLISH, job.clip))
 
     def _show(self, job: Job) -> None:
-        self._with_patience(job, lambda sync: sync.show(self._workspace.clip(job.clip)))
+        self._send(job, JobKind.SHOW)
 
     def _publish(self, job: Job) -> None:
+        self._send(job, JobKind.REFRESH)
+
+    def _send(self, job: Job, urgency: JobKind) -> None:
         """Send a clip to Label Studio; if a more urgent job comes, another job sends the rest."""
         stopped = False
 
         def stop() -> bool:
             nonlocal stopped
-            stopped = stopped or self._queue.presses(JobKind.REFRESH)
+            stopped = stopped or self._queue.presses(urgency)
             return stopped
 
         sent = self._with_patience(
             job, lambda sync: sync.publish(self._workspace.clip(job.clip), stop)
         )
-        if sent and stopped and job not in self._queue.waiting():
-            self._queue.ask(job)
+        if sent and stopped and Job(job.kind, job.clip) not in self._queue.waiting():
+            self._queue.ask(Job(job.kind, job.clip))
 
     def _train(self, job: Job) -> None:
         if self._retrainer is not None:

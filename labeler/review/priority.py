@@ -89,23 +89,24 @@ def next_frames(workspace: "Workspace") -> list[NextFrame]:
 class PriorityOrder:
     """The order in which the key frames of a workspace are best corrected.
 
-    The first `AHEAD` frames are chosen one after another, each as if those before it were corrected
+    The first frames are chosen one after another, each as if those before it were corrected
     already. So two people who work at once do not correct neighbours. The priorities of all other
     frames assume that these are corrected; so no other frame has a higher one.
 
     Args:
         workspace: the clips and masks.
+        ahead: how many frames to choose.
         make: compute missing thumbnails of a clip that is read again (see `key_frame_thumbnails`).
     """
 
-    def __init__(self, workspace: "Workspace", *, make: bool = True) -> None:
-        self._workspace, self._make = workspace, make
+    def __init__(self, workspace: "Workspace", ahead: int = AHEAD, *, make: bool = True) -> None:
+        self._workspace, self._ahead, self._make = workspace, ahead, make
         self._states = {clip.name: self._state(clip, make=False) for clip in workspace.clips()}
         self._choose()
 
     @property
     def next(self) -> list[NextFrame]:
-        """The frames to correct next, best first; fewer than `AHEAD` if no more are left."""
+        """The frames to correct next, best first; fewer if no more are left."""
         return list(self._next)
 
     def read(self, clip: Clip) -> list[Clip]:
@@ -140,7 +141,7 @@ class PriorityOrder:
         done = {name: list(state.done) for name, state in self._states.items()}
         best = {name: state.priorities(state.done) for name, state in self._states.items()}
         self._next: list[NextFrame] = []
-        while len(self._next) < AHEAD:
+        while len(self._next) < self._ahead:
             name = max(best, key=lambda each: float(best[each].max()), default=None)
             if name is None or not best[name].any():
                 break

@@ -33,6 +33,9 @@ class FakeStudio:
 
     def show_version(self, project, version): ...
 
+    def people(self):
+        return 1
+
     def annotations(self, task):
         self.asked.append(task)
         if task in self.failing:

@@ -60,7 +60,7 @@ def test_a_submission_is_recorded_and_exactly_what_it_helps_is_masked_again(
     assert engine.asked[:SLICE] == [30, 35, 40, 45, 55, 60, 65, 70]  # the nearest come first
     assert engine.asked[SLICE:] == [25, 75]
     kinds = [job.kind for job in done]
-    assert kinds == [JobKind.TAKE, JobKind.REFRESH, JobKind.REFRESH, JobKind.PUBLISH]
+    assert kinds == ["take", "show", "refresh", "refresh", "publish"]
     book, current = workspace.references(clip), workspace.current(clip)
     for frame in predicted(workspace, clip):
         assert current[frame].references == book.digest_for(frame)
@@ -101,6 +101,7 @@ def test_a_submission_waits_for_one_frame_at_most(workspace, service, make_worke
     assert (first.kind, second.kind) == (JobKind.REFRESH, JobKind.TAKE)
     assert engine.asked[:4] == [0, 5, 10, 15]  # it was submitted while 15 was masked
     assert 95 in engine.asked[4 : 4 + SLICE]  # it went on beside what was corrected
+    assert rest.pop(0).kind is JobKind.SHOW  # what comes next has changed
     assert {job.kind for job in rest} == {JobKind.REFRESH, JobKind.PUBLISH}
     book = workspace.references(clip)
     assert len(workspace.current(clip)) == 21
@@ -116,18 +117,15 @@ def test_a_slow_engines_masks_are_shown_slice_by_slice(
     shown = []
 
     class Recording:
-        def show(self, clip):
+        def publish(self, clip, stop):
             shown.append(len(workspace.current(clip)))
-
-        def publish(self, clip, stop=None):
-            shown.append("all")
 
     monkeypatch.setattr("backend.work.worker.SLOW", 0.0)
     worker = make_worker(Scripted(), Recording)
     service.queue.ask(Job(JobKind.REFRESH, clip.name))
     kinds = [job.kind for job in work_off(worker, service.queue)]
     assert kinds == ["refresh", "show", "refresh", "show", "refresh", "publish"]
-    assert shown == [SLICE, 2 * SLICE, "all"]
+    assert shown == [SLICE, 2 * SLICE, 21]
 
 
 def test_a_submission_does_not_wait_until_all_masks_are_sent(workspace, service, make_worker):
@@ -148,8 +146,8 @@ def test_a_submission_does_not_wait_until_all_masks_are_sent(workspace, service,
     worker = make_worker(Scripted(), Slow)
     service.queue.ask(Job(JobKind.PUBLISH, clip.name))
     kinds = [job.kind for job in work_off(worker, service.queue)]
-    assert kinds == ["publish", "take", "refresh", "publish", "publish"]
-    assert sent == [0, 5, *clip.key_frames, *clip.key_frames]
+    assert kinds == ["publish", "take", "show", "refresh", "publish", "publish"]
+    assert sent == [0, 5, *3 * list(clip.key_frames)]
 
 
 def test_a_frame_that_somebody_waits_for_comes_first(workspace, service, make_worker):
