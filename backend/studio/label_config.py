@@ -228,10 +228,16 @@ _NOT_SHOWN = (
     "annotations_results",
     "avg_lead_time",
     "cancelled_annotations",
+    "completed_at",
     "created_at",
+    "data.first",
     "data.image",
     "data.next",
     "data.previous",
+    "data.revision",
+    "data.scenario",
+    "data.seconds",
+    "data.second",
     "data.watch",
     "draft_exists",
     "file_upload",
@@ -239,11 +245,15 @@ _NOT_SHOWN = (
     "inner_id",
     "predictions_model_versions",
     "predictions_results",
+    "predictions_score",
     "storage_filename",
+    "total_annotations",
+    "total_predictions",
     "updated_at",
     "updated_by",
 )
-"""Columns of the Data Manager that are of no use to an annotator."""
+"""Columns of the Data Manager that are of little use to an annotator: clip, frame, state and order
+are to be seen at once. The score is that of predictions of the project's model version alone."""
 
 
 def tabs() -> list[dict[str, Any]]:
