@@ -19,6 +19,7 @@ from backend.studio.task_data import prediction, show_again, shown_revision
 from labeler.clip import Clip
 from labeler.errors import LabelerError
 from labeler.revision import Revision
+from labeler.workspace.tables import DatabaseAwayError
 from labeler.workspace.workspace import Workspace
 
 try:
@@ -125,8 +126,14 @@ class PortraitLabeler(LabelStudioMLBase):  # type: ignore[misc]
                     shown |= self._renewed(opened, clips)
             finally:
                 self._places.release()
-        if opened and isinstance(tasks[0].get("id"), int) and not context:
-            show_again(self._service.workspace, tasks[0]["id"])
+        kept = [
+            task["id"]
+            for task, each in zip(tasks, wanted, strict=True)
+            if each is not None and type(task.get("id")) is int and 0 < task["id"] < 1 << 63
+        ]
+        if kept and not context:
+            with suppress(DatabaseAwayError):  # the masks are shown all the same
+                show_again(self._service.workspace, kept)
         return [self._answer(shown.get(each) if each else None) for each in wanted]
 
     def fit(self, *args: Any, **kwargs: Any) -> dict[str, Any]:

@@ -239,6 +239,7 @@ _NOT_SHOWN = (
     "data.seconds",
     "data.second",
     "data.watch",
+    "data.weights",
     "draft_exists",
     "file_upload",
     "ground_truth",

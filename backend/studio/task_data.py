@@ -64,10 +64,11 @@ def changing_fields(
 ) -> dict[int, dict[str, str | float]]:
     """Return the fields of a clip's tasks that change as masks come in, by key frame.
 
-    They are the `provenance` of the mask that counts; its `uncertainty`, 0 to 1, in tenths; the
-    `priority`, 0 to 1: how much a correction of this frame would help, 0 once a person has masked
-    it; and its `turn`. The priorities of the frames that come next are exact, the others are
-    rounded down to tenths, so that few calls update them and no frame passes one that comes before.
+    They are the `provenance` of the mask that counts; the version of the `weights` that made it, ""
+    if a person did; its `uncertainty`, 0 to 1, in tenths; the `priority`, 0 to 1: how much a
+    correction of this frame would help, 0 once a person has masked it; and its `turn`. The
+    priorities of the frames that come next are exact, the others are rounded down to tenths, so
+    that few calls update them and no frame passes one that comes before.
 
     Args:
         clip: the clip.
@@ -77,9 +78,9 @@ def changing_fields(
     """
     found: dict[int, dict[str, str | float]] = {}
     for frame in clip.key_frames:
-        uncertainty, provenance, turn = 1.0, "none", LATER
+        uncertainty, provenance, weights, turn = 1.0, "none", "", LATER
         if (revision := current.get(frame)) is not None:
-            provenance = revision.provenance.name.lower()
+            provenance, weights = revision.provenance.name.lower(), revision.model_version
             uncertainty = 0.0 if revision.provenance.human else revision.uncertainty or 0.0
         priority = helps[frame]
         if frame in following:
@@ -90,6 +91,7 @@ def changing_fields(
             turn, told = DONE, 0.0
         found[frame] = {
             "provenance": provenance,
+            "weights": weights,
             "uncertainty": round(uncertainty * LEVELS) / LEVELS,
             "priority": told,
             "turn": turn,
@@ -110,12 +112,14 @@ def shown_revision(revisions: Sequence[Revision]) -> Revision | None:
     return last_prediction(revisions)
 
 
-def show_again(workspace: Workspace, task: int) -> None:
-    """Let a task's predictions be looked at again when its clip is published next.
+def show_again(workspace: Workspace, tasks: Sequence[int]) -> None:
+    """Let the predictions of tasks be looked at again when their clips are published next.
 
     Label Studio keeps each prediction that it asks for, beside the one that it was sent.
     """
     table = tables.tasks
     values: dict[str, object] = {"shown": 0, "prediction": None}
     with workspace.database.writing() as connection:
-        connection.execute(sa.update(table).where(table.c.task == task).values(**values))
+        for start in range(0, len(tasks), 1000):  # databases limit the values of a statement
+            part = table.c.task.in_(tasks[start : start + 1000])
+            connection.execute(sa.update(table).where(part).values(**values))

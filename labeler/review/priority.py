@@ -8,6 +8,7 @@ it has not seen.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -139,7 +140,7 @@ class PriorityOrder:
     def _choose(self) -> None:
         """Choose the next frames, and compute all priorities as if they were corrected."""
         done = {name: list(state.done) for name, state in self._states.items()}
-        best = {name: state.priorities(state.done) for name, state in self._states.items()}
+        best = {name: state.now for name, state in self._states.items()}
         self._next: list[NextFrame] = []
         while len(self._next) < self._ahead:
             name = max(best, key=lambda each: float(best[each].max()), default=None)
@@ -168,6 +169,11 @@ class _ClipState:
     doubts: list[float]
     done: list[bool]
     looks: Thumbnails | None
+
+    @cached_property
+    def now(self) -> NDArray[np.float64]:
+        """The priorities as things are."""
+        return self.priorities(self.done)
 
     def priorities(self, done: Sequence[bool]) -> NDArray[np.float64]:
         """The priorities if these key frames were done."""

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from backend.store.inbox import EventState, Inbox
-from backend.studio.annotation import to_result
+from backend.studio.annotation import from_result, to_result
 from backend.studio.client import Studio
 from backend.studio.projects import task_links
 from labeler.revision import Provenance
@@ -207,6 +207,22 @@ def test_label_studio_asks_for_a_prediction_that_is_gone(annotator: Annotator) -
     assert annotator.predictions("walk", 85) == []
     annotator.studio.act(annotator.project, "retrieve_tasks_predictions", [task])
     np.testing.assert_array_equal(annotator.shown("walk", 85), before)
+
+
+def test_predictions_that_label_studio_adds_by_itself_are_never_out_of_date(
+    annotator: Annotator,
+) -> None:
+    annotator.wait_until_quiet()
+    several = [annotator.tasks["walk", frame] for frame in (85, 95, 100)]
+    annotator.studio.act(annotator.project, "retrieve_tasks_predictions", several)
+    assert len(annotator.predictions("walk", 95)) > 1
+    annotator.submit("walk", 90, square(11, SIZE))
+    annotator.wait_until_quiet()
+    [clip] = [c for c in annotator.workspace.clips() if c.name == "walk"]
+    for frame in (85, 95, 100):
+        newest = annotator.workspace.read(annotator.workspace.current(clip)[frame])
+        for each in annotator.predictions("walk", frame):
+            np.testing.assert_array_equal(from_result(each.result, *SIZE).mask, newest)
 
 
 @pytest.mark.filterwarnings("ignore:The `parse_obj` method:DeprecationWarning")

@@ -166,6 +166,7 @@ def test_what_label_studio_was_told_is_kept_at_once(workspace, clip, inbox, cost
     assert watch.startswith("/clips/walk?key=")
     assert rows[1].fields == {
         "provenance": "corrected",
+        "weights": "",
         "uncertainty": 0.0,
         "priority": 0.0,
         "turn": "done",
