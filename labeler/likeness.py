@@ -65,7 +65,8 @@ def write_thumbnails(path: Path, looks: Thumbnails) -> None:
 
 def read_thumbnails(path: Path) -> Thumbnails:
     """Read thumbnails that `write_thumbnails` wrote: N x 256 float32."""
-    return np.asarray(np.load(path), np.float32)
+    looks = np.asarray(np.load(path), np.float32)
+    return np.asarray(looks / np.maximum(np.linalg.norm(looks, axis=1, keepdims=True), 1e-6))
 
 
 def alike(pictures: Iterable[Path], clips: Mapping[str, Thumbnails]) -> list[Likeness]:

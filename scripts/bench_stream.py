@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -78,17 +77,14 @@ def measured(stack: Stack, workspace: Workspace, people: int, submissions: int) 
     at_work[0].wait_until_quiet(1200)
     share = submissions // people
     with ThreadPoolExecutor(people) as threads:
-        found = list(
-            threads.map(lambda who: works(stack, who, share), zip(at_work, tokens, strict=True))
-        )
+        found = list(threads.map(lambda person: works(person, share), at_work))
     return [each for person in found for each in person]
 
 
-def works(stack: Stack, who: tuple[Annotator, str], count: int) -> list[Opened]:
+def works(person: Annotator, count: int) -> list[Opened]:
     """Submit so many masks, each for the frame that the stream opens."""
-    person, token = who
     found: list[Opened] = []
-    task = next_task(stack, person.project, token)
+    task = person.next_task()
     while len(found) < count:
         clip, frame = str(task["data"]["clip"]), int(task["data"]["frame"])
         mask = shown_mask(person, task)
@@ -96,7 +92,7 @@ def works(stack: Stack, who: tuple[Annotator, str], count: int) -> list[Opened]:
         person.api.annotations.create(
             id=task["id"], result=to_result(np.roll(mask, 3, axis=1), f"{clip}-{frame}")
         )
-        task = next_task(stack, person.project, token)
+        task = person.next_task()
         seconds = time.perf_counter() - began
         clip, frame = str(task["data"]["clip"]), int(task["data"]["frame"])
         mask = shown_mask(person, task)
@@ -113,18 +109,6 @@ def shown_mask(person: Annotator, task: dict[str, Any]) -> Any:
     size = person.sizes[str(task["data"]["clip"])]
     shown = task["predictions"]
     return from_result(shown[-1]["result"], *size).mask if shown else np.zeros(size, bool)
-
-
-def next_task(stack: Stack, project: int, token: str) -> dict[str, Any]:
-    """Ask as the page of `Label All Tasks` does."""
-    answer = httpx.post(
-        f"{stack.studio.url}/api/dm/actions",
-        params={"id": "next_task", "project": project},
-        json={"project": str(project)},
-        headers={"Authorization": f"Token {token}"},
-        timeout=60,
-    )
-    return dict(answer.raise_for_status().json())
 
 
 if __name__ == "__main__":

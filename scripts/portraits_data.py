@@ -14,15 +14,20 @@ frame after it, since the teacher's frames are key frames.
 import argparse
 import csv
 import os
+from fractions import Fraction
 from pathlib import Path
 
-import av
+from labeler.clip import encode_jpeg, frame_name
+from labeler.collect.video import sample_frames
 
 NEGATIVES = (
     *("bear", "blackswan", "camel", "cows", "dog", "elephant", "flamingo", "goat", "libby"),
     *("mallard-fly", "mallard-water", "rhino", "soccerball", "car-turn", "boat"),
 )
 """Clips of objects in which nobody is: their frames are backgrounds."""
+
+EVERY = Fraction(1000)
+"""Frames a second: more than any clip has, so that none is left out."""
 
 HELD_OUT = ("tennis", "dance-jump")
 PICTURES, MASKS = "JPEGImages/480p", "Annotations/480p"
@@ -91,10 +96,9 @@ def decode(clip: Path, folder: Path) -> None:
     if target.is_dir():
         return
     target.mkdir(parents=True)
-    with av.open(str(clip)) as container:
-        for number, frame in enumerate(container.decode(video=0)):
-            if number % 3 == 0:
-                frame.to_image().save(target / f"{number:05d}.jpg", quality=95)
+    for number, frame in enumerate(sample_frames(clip, EVERY)):
+        if number % 3 == 0:
+            (target / f"{frame_name(number)}.jpg").write_bytes(encode_jpeg(frame.image, 95))
 
 
 def stills(images: Path, out: Path) -> None:

@@ -22,7 +22,7 @@ from backend.service.review_page import review_of, review_routes
 from backend.service.telemetry import metrics_of
 from backend.store.facts import MODEL_VERSION, STUDIO
 from backend.store.inbox import EventState
-from backend.store.jobs import Job, JobKind, JobLog, QueueAwayError
+from backend.store.jobs import Job, JobKind, QueueAwayError
 from backend.studio.projects import task_links
 from labeler.errors import LabelerError
 from labeler.inspect.overview import overview
@@ -53,7 +53,7 @@ def status_of(service: Service) -> dict[str, Any]:
         "network": network_of(service),
         "waiting": waiting,
         "queue": queue,
-        "jobs": JobLog(service.workspace.database).latest(SHOWN_JOBS),
+        "jobs": service.log.latest(SHOWN_JOBS),
         "tasks": task_links(service.workspace),
         "asking": service.inbox.listed(EventState.ASKING, limit=SHOWN_EVENTS),
         "refused": service.inbox.listed(EventState.REFUSED, limit=SHOWN_EVENTS),

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any, Protocol
 
+import sqlalchemy as sa
+
 from backend.store.inbox import Inbox
 from backend.studio.client import Studio, StudioDownError
 from backend.studio.projects import BACKEND_TITLE
@@ -19,7 +21,7 @@ from backend.studio.task_data import (
 from backend.studio.tasks import NEW, ProjectTasks
 from labeler.clip import Clip
 from labeler.review.priority import AHEAD, PriorityOrder
-from labeler.revision import Revision
+from labeler.revision import Revision, counting
 from labeler.workspace.troubles import Troubles
 from labeler.workspace.workspace import Workspace
 
@@ -125,7 +127,7 @@ class LabelingSync(ProjectTasks):
             if len(known) == len(clip.key_frames):
                 continue
             self._order.read(clip)
-            changing = self._changing(clip)
+            changing = self._changing(clip, self._workspace.current(clip))
             data = [
                 task_data(clip, frame, self._prefix) | changing[frame]
                 for frame in clip.key_frames
@@ -150,9 +152,12 @@ class LabelingSync(ProjectTasks):
         count = 0
         self._unsent |= {each.name: each for each in self._order.read(clip)}
         for each in list(self._unsent.values()):
-            fields, rows = self._changing(each), self._rows(each.name)
+            by_frame, rows = self._workspace.revisions_by_frame(each), self._rows(each.name)
+            current = {n: latest for n, found in by_frame.items() if (latest := counting(found))}
+            fields = self._changing(each, current)
+            shown = {n: shown_revision(found) for n, found in by_frame.items()}
             turns = {frame: str(fields[frame]["turn"]) for frame in rows}
-            count += self._show(each, turns, stop)
+            count += self._show(each, rows, shown, turns, stop)
             if stop():
                 break  # fields tell what was sent, so they come after it
             self._set_fields(each.name, rows, fields)
@@ -180,7 +185,12 @@ class LabelingSync(ProjectTasks):
         return PriorityOrder(self._workspace, AHEAD + 2 * self._people)
 
     def _show(
-        self, clip: Clip, turns: Mapping[int, str], stop: Callable[[], bool] = lambda: False
+        self,
+        clip: Clip,
+        rows: Mapping[int, sa.Row[Any]],
+        masks: Mapping[int, Revision | None],
+        turns: Mapping[int, str],
+        stop: Callable[[], bool],
     ) -> int:
         """Send the predictions whose masks, or whose turns, have changed; return how many.
 
@@ -188,12 +198,10 @@ class LabelingSync(ProjectTasks):
         version, which is the backend's title. So those to be corrected next, and only those, get
         predictions of that name.
         """
-        rows = self._rows(clip.name)
-        by_frame = self._workspace.revisions_by_frame(clip)
         done = {frame for frame, turn in turns.items() if turn == DONE}
         news: dict[int, Revision] = {}
         for frame, row in rows.items():
-            shown = shown_revision(by_frame.get(frame, []))
+            shown = masks.get(frame)
             renamed = turns[frame] not in (DONE, row.fields.get("turn"))
             # Label Studio may have added predictions, which nobody needs any more.
             several = turns[frame] == DONE and row.prediction is None
@@ -215,9 +223,10 @@ class LabelingSync(ProjectTasks):
         self._note(clip.name, notes)
         return len(numbers)
 
-    def _changing(self, clip: Clip) -> dict[int, dict[str, str | float]]:
+    def _changing(
+        self, clip: Clip, current: Mapping[int, Revision]
+    ) -> dict[int, dict[str, str | float]]:
         following = {each.frame for each in self._order.next if each.clip == clip.name}
-        current = self._workspace.current(clip)
         fields = changing_fields(clip, current, self._order.of(clip), following)
         watch = self._watch(clip)
         return {frame: told | {"watch": watch} for frame, told in fields.items()}

@@ -142,8 +142,8 @@ class ProjectTasks:
         model: str,
         predictions: Mapping[int, Mapping[str, Any]],
         rows: Mapping[int, sa.Row[Any]],
-        done: Set[int] = frozenset(),
-        stop: Callable[[], bool] = lambda: False,
+        done: Set[int],
+        stop: Callable[[], bool],
     ) -> dict[int, int | None]:
         """Show predictions, by frame: change in its place what a task has, add what it lacks.
 

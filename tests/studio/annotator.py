@@ -9,7 +9,7 @@ import numpy as np
 
 from backend.cli.stack import Stack
 from backend.store.inbox import EventState, Inbox
-from backend.store.jobs import JobQueue
+from backend.store.jobs import JobLog, JobQueue
 from backend.studio.annotation import DECISION, from_result, to_result
 from backend.studio.client import Studio
 from backend.studio.projects import Role, connected_projects
@@ -67,7 +67,8 @@ class Annotator:
         token: str | None = None,
     ) -> None:
         self.stack, self.workspace = stack, workspace
-        self.studio = Studio(stack.studio.url, token or stack.studio.login.token)
+        self._token = token or stack.studio.login.token
+        self.studio = Studio(stack.studio.url, self._token)
         self.api = self.studio.client
         self.project = connected_projects(workspace, stack.studio.url)[role]
         self.sizes = {c.name: (c.height, c.width) for c in workspace.clips()}
@@ -94,6 +95,17 @@ class Annotator:
         made = self.api.annotations.create(id=self.tasks[clip, frame], result=choice(said))
         assert made.id is not None
         return int(made.id)
+
+    def next_task(self) -> dict[str, Any]:
+        """What `Label All Tasks` asks for, and the page after each submission."""
+        answer = httpx.post(
+            f"{self.stack.studio.url}/api/dm/actions",
+            params={"id": "next_task", "project": self.project},
+            json={"project": str(self.project)},
+            headers={"Authorization": f"Token {self._token}"},
+            timeout=60,
+        )
+        return dict(answer.raise_for_status().json())
 
     def update(self, annotation: int, mask: Mask) -> None:
         self.api.annotations.update(id=annotation, result=to_result(mask, "again"))
@@ -169,6 +181,4 @@ class Annotator:
         return "\n".join(tails)
 
     def _running(self) -> bool:
-        from backend.store.jobs import JobLog
-
-        return any(job.state == "running" for job in JobLog(self.workspace.database).latest())
+        return bool(JobLog(self.workspace.database).running())

@@ -89,7 +89,7 @@ def test_only_the_frames_that_it_can_help_are_masked_again(annotator: Annotator)
     annotator.wait_until_quiet()
     before = file_bytes(annotator.workspace.root / "clips" / "walk" / "masks")
     turns = {f: annotator.data("walk", f)["turn"] for f in KEY_FRAMES}
-    ids = {f: annotator.predictions("walk", f)[0].id for f in KEY_FRAMES}
+    sent = {f: annotator.predictions("walk", f)[0] for f in KEY_FRAMES}
     annotator.submit("walk", 90, square(90, SIZE))
     annotator.wait_until_shown("walk", 95, square(90, SIZE))
     annotator.wait_until_quiet()
@@ -99,8 +99,10 @@ def test_only_the_frames_that_it_can_help_are_masked_again(annotator: Annotator)
     assert all(after[name] == content for name, content in before.items())
     others = [f for f in (0, *range(5, 70, 5)) if annotator.data("walk", f)["turn"] == turns[f]]
     assert len(others) >= 5  # a frame that comes next now, or no longer, is sent again
+    for frame in KEY_FRAMES:
+        assert annotator.predictions("walk", frame)[0].id == sent[frame].id
     for frame in others:
-        assert annotator.predictions("walk", frame)[0].id == ids[frame]
+        assert annotator.predictions("walk", frame)[0].updated_at == sent[frame].updated_at
 
 
 def test_a_changed_annotation_counts_and_the_first_state_is_kept(annotator: Annotator) -> None:

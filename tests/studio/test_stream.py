@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 from unittest import mock
 
 import httpx
@@ -37,24 +36,12 @@ def person(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Annotator]:
     workspace.close()
 
 
-def next_task(person: Annotator) -> dict[str, Any]:
-    """What `Label All Tasks` asks for, and the page after each submission."""
-    answer = httpx.post(
-        f"{person.stack.studio.url}/api/dm/actions",
-        params={"id": "next_task", "project": person.project},
-        json={"project": str(person.project)},
-        headers={"Authorization": f"Token {person.stack.studio.login.token}"},
-        timeout=60,
-    )
-    return dict(answer.raise_for_status().json())
-
-
 def test_the_stream_opens_what_comes_next_with_its_newest_mask(person: Annotator) -> None:
     """The page asks for the next task as soon as Label Studio has stored a submission."""
     clip = person.workspace.clip("walk")
     for frame in (0, 30):  # each is the nearest to some frames: the copies are made anew
         person.submit("walk", frame, square(frame + 7, SIZE))
-        opened = next_task(person)
+        opened = person.next_task()
         told = opened["data"]
         assert told["frame"] not in (0, frame)
         [shown] = opened["predictions"]
@@ -75,7 +62,7 @@ def test_a_submission_counts_even_if_the_mask_that_it_began_with_has_changed(
     person: Annotator,
 ) -> None:
     """Label Studio refuses (HTTP 400) a submission whose prediction exists no more."""
-    opened = next_task(person)
+    opened = person.next_task()
     frame, shown = opened["data"]["frame"], opened["predictions"][0]["id"]
     rows = {n: number for (_, n), number in person.tasks.items() if n != frame}
     before = {each.id for each in person.predictions("walk", frame)}
@@ -130,7 +117,7 @@ def test_the_check_projects_stream_shows_the_mask(person: Annotator) -> None:
     checker.until(lambda: checker.predictions("walk", 30), "a mask", 60)
 
     def masks() -> list[object]:
-        return list(next_task(checker)["predictions"])
+        return list(checker.next_task()["predictions"])
 
     assert len(checker.until(masks, "the stream shows the mask", 30)) == 1
     checker.api.projects.update(checker.project, model_version="")  # somebody changes the setting

@@ -134,7 +134,7 @@ def test_a_submission_does_not_wait_until_all_masks_are_sent(workspace, service,
     sent = []
 
     class Slow:
-        def publish(self, clip, stop=None):
+        def publish(self, clip, stop):
             for frame in clip.key_frames:
                 if stop():
                     return

@@ -320,7 +320,12 @@ class WeakBatches(MadeBatches):
         return replace(batch, weak=views, masks=nobody[:, 0], reference_masks=nobody)
 
 
-def test_a_mean_teacher_labels_clips_without_masks(tmp_path, monkeypatch):
+def test_a_mean_teacher_labels_clips_without_masks(tmp_path, monkeypatch, request):
+    # How sure the mean of the weights is after so few steps depends on every rounding.
+    monkeypatch.setattr("model.nn.precision._has_units", lambda device: False)
+    threads = torch.get_num_threads()
+    request.addfinalizer(lambda: torch.set_num_threads(threads))
+    torch.set_num_threads(1)
     run = trainer(tmp_path, QUICK, steps=60, batches=WeakBatches(given=0.0))
     learnt, losses = [], run.learner.losses
     monkeypatch.setattr(run.learner, "losses", lambda b, r: (learnt.append(b), losses(b, r))[1])
@@ -329,10 +334,10 @@ def test_a_mean_teacher_labels_clips_without_masks(tmp_path, monkeypatch):
     assert len(own) == 30
     later = own[-10:]
     truths = [MadeBatches(given=0.0)[n].masks for n in range(40, 60, 2)]
-    sure = torch.stack([batch.sure[:, 0] for batch in later])
-    right = torch.stack([batch.masks for batch in later]) == torch.stack(truths)
-    assert sure.float().mean() > 0.02
-    assert right[sure].float().mean() > 0.95  # no mask of theirs was ever given
+    for batch, truth in zip(later, truths, strict=True):  # no mask of theirs was ever given
+        sure = batch.sure[:, 0]
+        assert sure.float().mean() > 0.05
+        assert (batch.masks == truth)[sure].float().mean() > 0.95
 
 
 def test_what_the_teacher_is_not_sure_of_has_no_gradient():
